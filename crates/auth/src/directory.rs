@@ -1,0 +1,254 @@
+//! The picture of users, teams, projects and access keys that decisions are made from.
+//!
+//! Its owner puts and removes one record at a time, every request reads it. Locks are held for a few map
+//! look-ups and never across an await. Secrets are not in it, only their SHA-256: keys are at least 256 random
+//! bits, so that a slow hash would protect nothing. Refused: JSON, stores, deciding what a role allows.
+
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use record::{Holder, KeyRecord, KeyScope, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
+
+use crate::Identity;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use subtle::ConstantTimeEq as _;
+use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
+use vci_meta::{Caller, User};
+
+/// Everybody whom this server knows by an access key.
+pub const GROUP_LOFT_AUTHENTICATED: &str = "loft:authenticated";
+/// The key of [`User::extra`] under which the name of the access key stands that a request came with.
+pub const EXTRA_ACCESS_KEY: &str = "management.loft.sh/access-key";
+/// The cluster role, of a user or of one of the user's teams, that may do everything.
+pub const CLUSTER_ROLE_ADMIN: &str = "loft-management-admin";
+/// What a project's namespace begins with when nothing else is configured.
+pub const DEFAULT_NAMESPACE_PREFIX: &str = "loft-p-";
+
+/// The picture, kept current by its owner and read by every request.
+#[derive(Debug)]
+pub struct Directory {
+    namespace_prefix: String,
+    tables: RwLock<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    users: HashMap<String, UserEntry>,
+    teams: BTreeMap<String, TeamRecord>,
+    projects: BTreeMap<String, ProjectRecord>,
+    keys: HashMap<String, KeyRecord>,
+    /// Names of keys by digest. More than one key may hold the same secret.
+    digests: HashMap<[u8; 32], Vec<String>>,
+}
+
+#[derive(Debug)]
+struct UserEntry {
+    record: UserRecord,
+    /// Made by the first request after a change of the user or of any team, then shared by all.
+    identity: OnceLock<Identity>,
+}
+
+/// A project's namespace, as `kubectl get namespaces` shows it when no cluster stands behind the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceRecord {
+    /// The namespace's name: prefix and project.
+    pub name: String,
+    /// The project's name.
+    pub project: String,
+    /// The project's UID.
+    pub uid: String,
+    /// RFC 3339.
+    pub creation_timestamp: String,
+    /// The project's resourceVersion.
+    pub resource_version: String,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self::new(DEFAULT_NAMESPACE_PREFIX)
+    }
+}
+
+impl Directory {
+    /// An empty directory. The namespace of project P is `namespace_prefix` followed by P.
+    pub fn new(namespace_prefix: impl Into<String>) -> Self {
+        Self { namespace_prefix: namespace_prefix.into(), tables: RwLock::default() }
+    }
+
+    /// Who holds this secret at `now` (Unix seconds). A secret that nobody has, a disabled or expired key, and a
+    /// key whose user or team is disabled or missing all answer alike.
+    pub fn identify(&self, secret: &str, now: i64) -> Option<Identity> {
+        let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let tables = self.read();
+        let names = tables.digests.get(&digest)?;
+        names.iter().filter_map(|name| tables.keys.get(name)).find_map(|key| {
+            let same: bool = key.digest.ct_eq(&digest).into();
+            let usable = same && !key.disabled && key.expires.is_none_or(|end| now < end);
+            usable.then(|| tables.holder(&key.holder)).flatten().map(|identity| with_key(identity, key))
+        })
+    }
+
+    /// The namespaces that the caller may see, in order of name.
+    pub fn namespaces(&self, identity: &Identity) -> Vec<NamespaceRecord> {
+        let everything = identity.user.in_group(GROUP_MASTERS) || self.is_admin(&identity.caller);
+        let tables = self.read();
+        let visible = tables.projects.values().filter(|project| everything || project.role(&identity.caller).is_some());
+        visible.map(|project| self.namespace_record(project)).collect()
+    }
+
+    /// The project whose namespace this is; `None` when there is no such project.
+    pub fn project_of(&self, namespace: &str) -> Option<String> {
+        let name = namespace.strip_prefix(&self.namespace_prefix)?;
+        self.read().projects.contains_key(name).then(|| name.to_owned())
+    }
+
+    /// The greatest role that the caller has in the project whose namespace this is.
+    pub fn role(&self, namespace: &str, caller: &Caller) -> Option<Role> {
+        self.role_in_project(namespace.strip_prefix(&self.namespace_prefix)?, caller)
+    }
+
+    /// The greatest role that the caller has in a project.
+    pub fn role_in_project(&self, project: &str, caller: &Caller) -> Option<Role> {
+        self.read().projects.get(project)?.role(caller)
+    }
+
+    /// Whether the caller, or a team of the caller, has the cluster role that may do everything.
+    pub fn is_admin(&self, caller: &Caller) -> bool {
+        let tables = self.read();
+        let admin = |roles: &[String]| roles.iter().any(|role| role == CLUSTER_ROLE_ADMIN);
+        let user = caller.user.as_ref().and_then(|name| tables.users.get(name));
+        user.is_some_and(|user| !user.record.disabled && admin(&user.record.cluster_roles))
+            || caller.teams.iter().filter_map(|name| tables.teams.get(name)).any(|team| admin(&team.cluster_roles))
+    }
+
+    /// What the access key that the identity came with is narrowed to. A key that is gone since then opens nothing.
+    pub fn scope(&self, identity: &Identity) -> Option<KeyScope> {
+        let name = identity.user.extra.get(EXTRA_ACCESS_KEY)?.first()?;
+        self.read().keys.get(name).map_or_else(|| Some(KeyScope::default()), |key| key.scope.clone())
+    }
+
+    /// Adds a user, or replaces the one of this name.
+    pub fn put_user(&self, record: UserRecord) {
+        self.write().users.insert(record.name.clone(), UserEntry { record, identity: OnceLock::new() });
+    }
+
+    /// Forgets a user.
+    pub fn remove_user(&self, name: &str) {
+        self.write().users.remove(name);
+    }
+
+    /// Adds a team, or replaces the one of this name.
+    pub fn put_team(&self, record: TeamRecord) {
+        let mut tables = self.write();
+        tables.teams.insert(record.name.clone(), record);
+        tables.forget_identities();
+    }
+
+    /// Forgets a team.
+    pub fn remove_team(&self, name: &str) {
+        let mut tables = self.write();
+        tables.teams.remove(name);
+        tables.forget_identities();
+    }
+
+    /// Adds a project, or replaces the one of this name.
+    pub fn put_project(&self, record: ProjectRecord) {
+        self.write().projects.insert(record.name.clone(), record);
+    }
+
+    /// Forgets a project.
+    pub fn remove_project(&self, name: &str) {
+        self.write().projects.remove(name);
+    }
+
+    /// Adds an access key, or replaces the one of this name.
+    pub fn put_key(&self, record: KeyRecord) {
+        let mut tables = self.write();
+        tables.remove_key(&record.name);
+        tables.digests.entry(record.digest).or_default().push(record.name.clone());
+        tables.keys.insert(record.name.clone(), record);
+    }
+
+    /// Forgets an access key.
+    pub fn remove_key(&self, name: &str) {
+        self.write().remove_key(name);
+    }
+
+    fn namespace_record(&self, project: &ProjectRecord) -> NamespaceRecord {
+        NamespaceRecord {
+            name: format!("{}{}", self.namespace_prefix, project.name),
+            project: project.name.clone(),
+            uid: project.uid.clone(),
+            creation_timestamp: project.creation_timestamp.clone(),
+            resource_version: project.resource_version.clone(),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn holder(&self, holder: &Holder) -> Option<Identity> {
+        match holder {
+            Holder::User(name) => {
+                let user = self.users.get(name).filter(|user| !user.record.disabled)?;
+                Some(user.identity.get_or_init(|| self.user_identity(&user.record)).clone())
+            }
+            Holder::Team(name) => self.teams.get(name).map(|team| team_identity(&team.name)),
+        }
+    }
+
+    fn user_identity(&self, record: &UserRecord) -> Identity {
+        let mut groups = record.groups.clone();
+        groups.extend([GROUP_AUTHENTICATED.into(), GROUP_LOFT_AUTHENTICATED.into(), format!("loft:user:{}", record.name)]);
+        let member = |team: &&TeamRecord| team.users.contains(&record.name) || team.groups.iter().any(|group| groups.contains(group));
+        let teams: Vec<String> = self.teams.values().filter(member).map(|team| team.name.clone()).collect();
+        groups.extend(teams.iter().map(|team| format!("loft:team:{team}")));
+        Identity {
+            user: Arc::new(User { name: record.name.clone(), uid: record.uid.clone(), groups, extra: BTreeMap::new() }),
+            caller: Arc::new(Caller { user: Some(record.name.clone()), teams }),
+        }
+    }
+
+    fn forget_identities(&mut self) {
+        self.users.values_mut().for_each(|user| user.identity = OnceLock::new());
+    }
+
+    fn remove_key(&mut self, name: &str) {
+        let Some(old) = self.keys.remove(name) else { return };
+        let Some(names) = self.digests.get_mut(&old.digest) else { return };
+        names.retain(|other| other != name);
+        if names.is_empty() {
+            self.digests.remove(&old.digest);
+        }
+    }
+}
+
+fn team_identity(name: &str) -> Identity {
+    let group = format!("loft:team:{name}");
+    Identity {
+        user: Arc::new(User {
+            name: group.clone(),
+            groups: vec![GROUP_AUTHENTICATED.into(), GROUP_LOFT_AUTHENTICATED.into(), group],
+            ..User::default()
+        }),
+        caller: Arc::new(Caller { user: None, teams: vec![name.to_owned()] }),
+    }
+}
+
+/// Notes which key was used where that decides something: most keys have no scope and share their holder's identity.
+fn with_key(mut identity: Identity, key: &KeyRecord) -> Identity {
+    if key.scope.is_some() {
+        Arc::make_mut(&mut identity.user).extra.insert(EXTRA_ACCESS_KEY.into(), vec![key.name.clone()]);
+    }
+    identity
+}

@@ -1,0 +1,174 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use proptest::prelude::*;
+
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+fn key(name: &str, secret: &str, holder: Holder) -> KeyRecord {
+    KeyRecord { name: name.into(), digest: digest(secret), holder, disabled: false, expires: None, scope: None }
+}
+
+fn user(name: &str) -> Holder {
+    Holder::User(name.into())
+}
+
+fn strings(list: &[&str]) -> Vec<String> {
+    list.iter().map(|&text| text.to_owned()).collect()
+}
+
+fn directory() -> Directory {
+    let directory = Directory::new("p-");
+    directory.put_user(UserRecord { name: "ann".into(), uid: "u-1".into(), groups: strings(&["sso:devs"]), ..UserRecord::default() });
+    directory.put_user(UserRecord { name: "gone".into(), disabled: true, ..UserRecord::default() });
+    directory.put_team(TeamRecord { name: "by-name".into(), users: strings(&["ann"]), ..TeamRecord::default() });
+    directory.put_team(TeamRecord { name: "by-group".into(), groups: strings(&["x", "sso:devs"]), ..TeamRecord::default() });
+    directory.put_team(TeamRecord { name: "others".into(), users: strings(&["bob"]), ..TeamRecord::default() });
+    directory
+}
+
+#[test]
+fn a_user_is_known_by_name_with_all_groups_and_teams() {
+    let directory = directory();
+    directory.put_key(key("k", "secret", user("ann")));
+    let identity = directory.identify("secret", 0).unwrap();
+    assert_eq!((identity.user.name.as_str(), identity.user.uid.as_str()), ("ann", "u-1"));
+    let groups = ["sso:devs", "system:authenticated", "loft:authenticated", "loft:user:ann", "loft:team:by-group", "loft:team:by-name"];
+    assert_eq!(identity.user.groups, groups);
+    assert_eq!(*identity.caller, Caller { user: Some("ann".into()), teams: strings(&["by-group", "by-name"]) });
+}
+
+#[test]
+fn a_team_key_acts_as_the_team() {
+    let directory = directory();
+    directory.put_key(key("k", "secret", Holder::Team("others".into())));
+    let identity = directory.identify("secret", 0).unwrap();
+    assert_eq!(identity.user.name, "loft:team:others");
+    assert_eq!(identity.user.groups, ["system:authenticated", "loft:authenticated", "loft:team:others"]);
+    assert_eq!(*identity.caller, Caller { user: None, teams: strings(&["others"]) });
+}
+
+#[test]
+fn keys_that_are_not_good_fail_alike() {
+    let cases = [
+        ("unknown secret", key("k", "other", user("ann")), 0, false),
+        ("disabled", KeyRecord { disabled: true, ..key("k", "secret", user("ann")) }, 0, false),
+        ("not yet expired", KeyRecord { expires: Some(100), ..key("k", "secret", user("ann")) }, 99, true),
+        ("expired", KeyRecord { expires: Some(100), ..key("k", "secret", user("ann")) }, 100, false),
+        ("disabled user", key("k", "secret", user("gone")), 0, false),
+        ("missing user", key("k", "secret", user("nobody")), 0, false),
+        ("missing team", key("k", "secret", Holder::Team("nobody".into())), 0, false),
+    ];
+    for (what, record, now, want) in cases {
+        let directory = directory();
+        directory.put_key(record);
+        assert_eq!(directory.identify("secret", now).is_some(), want, "{what}");
+    }
+}
+
+#[test]
+fn changes_take_effect_at_once() {
+    let directory = directory();
+    directory.put_key(key("k", "secret", user("ann")));
+    let teams = || directory.identify("secret", 0).map(|identity| identity.caller.teams.clone());
+    assert_eq!(teams(), Some(strings(&["by-group", "by-name"])));
+    directory.remove_team("by-name");
+    assert_eq!(teams(), Some(strings(&["by-group"])));
+    directory.put_team(TeamRecord { name: "others".into(), users: strings(&["ann"]), ..TeamRecord::default() });
+    assert_eq!(teams(), Some(strings(&["by-group", "others"])));
+    directory.put_user(UserRecord { name: "ann".into(), ..UserRecord::default() });
+    assert_eq!(teams(), Some(strings(&["others"])));
+    directory.put_key(key("k", "rotated", user("ann")));
+    assert_eq!(teams(), None, "the old secret of a key is worth nothing");
+    assert!(directory.identify("rotated", 0).is_some());
+    directory.remove_key("k");
+    assert!(directory.identify("rotated", 0).is_none());
+}
+
+#[test]
+fn two_keys_may_hold_one_secret() {
+    let directory = directory();
+    directory.put_key(KeyRecord { disabled: true, ..key("first", "secret", user("ann")) });
+    directory.put_key(key("second", "secret", user("ann")));
+    assert!(directory.identify("secret", 0).is_some());
+    directory.remove_key("second");
+    assert!(directory.identify("secret", 0).is_none());
+}
+
+#[test]
+fn projects_say_roles_and_namespaces() {
+    let directory = directory();
+    let project = |name: &str, owner, members| ProjectRecord { name: name.into(), owner, members, ..ProjectRecord::default() };
+    directory.put_project(project("owned", Some(Principal::Team("by-name".into())), vec![]));
+    let members = vec![
+        Member { who: Principal::Everyone, role: Role::Viewer },
+        Member { who: Principal::User("ann".into()), role: Role::User },
+        Member { who: Principal::User("bob".into()), role: Role::Admin },
+    ];
+    directory.put_project(project("shared", None, members));
+    directory.put_project(project("teams", None, vec![Member { who: Principal::AnyTeam, role: Role::User }]));
+    directory.put_project(project("closed", None, vec![]));
+    directory.put_key(key("k", "secret", user("ann")));
+    let ann = directory.identify("secret", 0).unwrap();
+    let loner = Caller { user: Some("loner".into()), teams: vec![] };
+    for (namespace, of_ann, of_loner, of_foreign) in [
+        ("p-owned", Some(Role::Admin), None, None),
+        ("p-shared", Some(Role::User), Some(Role::Viewer), None),
+        ("p-teams", Some(Role::User), None, None),
+        ("p-closed", None, None, None),
+        ("p-none", None, None, None),
+        ("shared", None, None, None),
+    ] {
+        assert_eq!(directory.role(namespace, &ann.caller), of_ann, "{namespace}");
+        assert_eq!(directory.role(namespace, &loner), of_loner, "{namespace}");
+        assert_eq!(directory.role(namespace, &Caller::default()), of_foreign, "{namespace}");
+    }
+    let names = |identity: &Identity| directory.namespaces(identity).into_iter().map(|n| n.name).collect::<Vec<_>>();
+    assert_eq!(names(&ann), ["p-owned", "p-shared", "p-teams"]);
+    let masters = Arc::new(User { groups: strings(&[GROUP_MASTERS]), ..User::default() });
+    assert_eq!(names(&Identity { user: masters, caller: Arc::default() }), ["p-closed", "p-owned", "p-shared", "p-teams"]);
+    assert_eq!(directory.project_of("p-closed").as_deref(), Some("closed"));
+    assert_eq!(directory.project_of("p-none"), None);
+    assert_eq!(directory.project_of("closed"), None);
+}
+
+#[test]
+fn role_names_are_known_in_both_forms() {
+    for (name, want) in [
+        ("loft-management-project-admin", Some(Role::Admin)),
+        ("loft-management-project-user", Some(Role::User)),
+        ("loft-management-project-viewer", Some(Role::Viewer)),
+        ("admin", Some(Role::Admin)),
+        ("user", Some(Role::User)),
+        ("viewer", Some(Role::Viewer)),
+        ("", None),
+        ("Admin", None),
+        ("cluster-admin", None),
+        ("loft-management-admin", None),
+    ] {
+        assert_eq!(Role::from_cluster_role(name), want, "{name}");
+    }
+}
+
+proptest! {
+    /// However keys come and go, a secret is somebody's exactly while a key holds it.
+    #[test]
+    fn digests_follow_the_keys(steps in proptest::collection::vec((0..4usize, 0..3usize, any::<bool>()), 0..40)) {
+        let directory = directory();
+        let mut model: BTreeMap<String, String> = BTreeMap::new();
+        for (name, secret, put) in steps {
+            let (name, secret) = (format!("k{name}"), format!("s{secret}"));
+            if put {
+                directory.put_key(key(&name, &secret, user("ann")));
+                model.insert(name, secret);
+            } else {
+                directory.remove_key(&name);
+                model.remove(&name);
+            }
+            for secret in ["s0", "s1", "s2"] {
+                prop_assert_eq!(directory.identify(secret, 0).is_some(), model.values().any(|held| held == secret));
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Who is calling, and may they.
+//!
+//! Authentication and authorization are ordered lists of small parts. An authenticator answers
+//! [`Authentication`], an authorizer [`Decision`]; whoever is unsure says so and the next is asked; when
+//! nobody is sure, the answer is no. Refused: HTTP bodies, stores, kinds. What the project's objects say
+//! reaches this crate as a [`directory::Directory`], a plain picture that its owner keeps current.
+#![warn(missing_docs)]
+
+use async_trait::async_trait;
+use std::fmt;
+use std::sync::Arc;
+use vci_meta::{Caller, User, View};
+
+mod access_keys;
+mod always_allowed_paths;
+pub mod directory;
+mod key_scopes;
+mod masters;
+mod project_rules;
+
+pub use access_keys::AccessKeys;
+pub use always_allowed_paths::AlwaysAllowedPaths;
+pub use key_scopes::KeyScopes;
+pub use masters::Masters;
+pub use project_rules::ProjectRules;
+
+/// What a request offers to prove who is calling.
+#[derive(Clone, Copy, Debug)]
+pub struct Credentials<'a> {
+    /// The request's headers.
+    pub headers: &'a http::HeaderMap,
+    /// The client's certificate chain in DER, leaf first, not verified; empty when none was given.
+    pub certificates: &'a [Arc<[u8]>],
+}
+
+/// Who is calling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// In the words of authentication, authorization and audit.
+    pub user: Arc<User>,
+    /// In the words of the API's own objects.
+    pub caller: Arc<Caller>,
+}
+
+/// An authenticator's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// The request offers nothing that this authenticator looks at.
+    NotRequested,
+    /// This is who is calling.
+    Authenticated(Identity),
+    /// The request offers something that this authenticator looks at, and it is not good. The text is for operators.
+    Failed(String),
+}
+
+/// Finds out who is calling.
+#[async_trait]
+pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
+    /// Looks at the credentials. Never logs them.
+    async fn authenticate(&self, credentials: Credentials<'_>) -> Authentication;
+}
+
+/// What is asked of an authorizer (`authorizer.Attributes`).
+#[derive(Clone, Debug)]
+pub struct Attributes {
+    /// Who.
+    pub identity: Identity,
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, or for a path the lower-case method.
+    pub verb: String,
+    /// What is touched.
+    pub target: Target,
+}
+
+/// What a request touches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Something of the API.
+    Resource {
+        /// API group; empty for core.
+        group: String,
+        /// API version.
+        version: String,
+        /// Plural.
+        resource: String,
+        /// Subresource, or empty.
+        subresource: String,
+        /// Namespace, or empty for cluster scope and for all namespaces.
+        namespace: String,
+        /// Name, or empty.
+        name: String,
+    },
+    /// A path outside the API, such as `/healthz`.
+    Path(String),
+}
+
+/// An authorizer's answer. Texts become the reason that a 403 shows.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// Yes; for resources, on the objects of this view.
+    Allow(View),
+    /// No, and nobody else is asked.
+    Deny(String),
+    /// Not known here.
+    NoOpinion(String),
+}
+
+/// Decides whether a request may be carried out.
+#[async_trait]
+pub trait Authorizer: fmt::Debug + Send + Sync + 'static {
+    /// The decision. Must not reveal whether an object exists.
+    async fn authorize(&self, attributes: &Attributes) -> Decision;
+}
+
+/// The text of a 403, in upstream's wording: `User "u" cannot get resource "r/sub" in API group "g" in the namespace "n"`.
+/// Angle brackets and ampersands are escaped as HTML, because browsers have been known to guess at content types.
+pub fn denial(attributes: &Attributes) -> String {
+    let user = &attributes.identity.user.name;
+    let verb = &attributes.verb;
+    let text = match &attributes.target {
+        Target::Path(path) => format!("User {user:?} cannot {verb} path {path:?}"),
+        Target::Resource { group, resource, subresource, namespace, .. } => {
+            let slash = if subresource.is_empty() { "" } else { "/" };
+            let what = format!("{resource}{slash}{subresource}");
+            let place = if namespace.is_empty() { "at the cluster scope".to_owned() } else { format!("in the namespace {namespace:?}") };
+            format!("User {user:?} cannot {verb} resource {what:?} in API group {group:?} {place}")
+        }
+    };
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(group: &str, resource: &str, subresource: &str, namespace: &str, name: &str) -> Target {
+        let [group, resource, subresource, namespace, name] = [group, resource, subresource, namespace, name].map(str::to_owned);
+        Target::Resource { group, version: "v1".into(), resource, subresource, namespace, name }
+    }
+
+    #[test]
+    fn denials_read_as_upstream_writes_them() {
+        let vci = "virtualclusterinstances";
+        let group = "management.loft.sh";
+        let cases = [
+            (
+                "ann",
+                "get",
+                resource(group, vci, "", "loft-p-a", "x"),
+                r#"User "ann" cannot get resource "virtualclusterinstances" in API group "management.loft.sh" in the namespace "loft-p-a""#,
+            ),
+            (
+                "ann",
+                "update",
+                resource(group, vci, "status", "loft-p-a", "x"),
+                r#"User "ann" cannot update resource "virtualclusterinstances/status" in API group "management.loft.sh" in the namespace "loft-p-a""#,
+            ),
+            (
+                "ann",
+                "list",
+                resource(group, vci, "", "", ""),
+                r#"User "ann" cannot list resource "virtualclusterinstances" in API group "management.loft.sh" at the cluster scope"#,
+            ),
+            (
+                "ann",
+                "list",
+                resource("", "namespaces", "", "", ""),
+                r#"User "ann" cannot list resource "namespaces" in API group "" at the cluster scope"#,
+            ),
+            ("ann", "get", Target::Path("/metrics".into()), r#"User "ann" cannot get path "/metrics""#),
+            ("<b>&", "get", Target::Path("/".into()), r#"User "&lt;b&gt;&amp;" cannot get path "/""#),
+        ];
+        for (user, verb, target, want) in cases {
+            let user = Arc::new(User { name: user.into(), ..User::default() });
+            let attributes = Attributes { identity: Identity { user, caller: Arc::default() }, verb: verb.into(), target };
+            assert_eq!(denial(&attributes), want);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+use super::*;
+use crate::Identity;
+use crate::directory::{CLUSTER_ROLE_ADMIN, Member, Principal, ProjectRecord, TeamRecord, UserRecord};
+use vci_meta::{AccessRule, ObjectAccess, User};
+
+const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+
+fn member(who: Principal, role: Role) -> Member {
+    Member { who, role }
+}
+
+/// Project `a` has members of every role, project `b` is open to everyone as viewer, project `c` is nobody's.
+fn rules() -> ProjectRules {
+    let directory = Directory::default();
+    for name in ["root", "boss", "owner", "user", "viewer", "stranger"] {
+        let cluster_roles = if name == "root" { vec![CLUSTER_ROLE_ADMIN.into()] } else { Vec::new() };
+        directory.put_user(UserRecord { name: name.into(), cluster_roles, ..UserRecord::default() });
+    }
+    directory.put_team(TeamRecord { name: "admins".into(), cluster_roles: vec![CLUSTER_ROLE_ADMIN.into()], ..TeamRecord::default() });
+    directory.put_project(ProjectRecord {
+        name: "a".into(),
+        owner: Some(Principal::User("owner".into())),
+        members: vec![
+            member(Principal::User("boss".into()), Role::Admin),
+            member(Principal::User("user".into()), Role::User),
+            member(Principal::User("viewer".into()), Role::Viewer),
+            member(Principal::Team("devs".into()), Role::User),
+        ],
+        ..ProjectRecord::default()
+    });
+    let everyone = vec![member(Principal::Everyone, Role::Viewer)];
+    directory.put_project(ProjectRecord { name: "b".into(), members: everyone, ..ProjectRecord::default() });
+    directory.put_project(ProjectRecord { name: "c".into(), ..ProjectRecord::default() });
+    ProjectRules::new(Arc::new(directory))
+}
+
+fn identity(user: Option<&str>, teams: &[&str]) -> Identity {
+    let caller = Caller { user: user.map(str::to_owned), teams: teams.iter().map(|&team| team.to_owned()).collect() };
+    let name = user.unwrap_or("foreign").to_owned();
+    Identity { user: Arc::new(User { name, ..User::default() }), caller: Arc::new(caller) }
+}
+
+fn target(group: &str, resource: &str, namespace: &str, name: &str) -> Target {
+    let [group, resource, namespace, name] = [group, resource, namespace, name].map(str::to_owned);
+    Target::Resource { group, version: "v1".into(), resource, subresource: String::new(), namespace, name }
+}
+
+/// `A` everything, `g` what is granted, `-` no opinion; one letter for each of [`VERBS`].
+async fn row(rules: &ProjectRules, identity: &Identity, target: &Target) -> String {
+    let mut row = String::new();
+    for verb in VERBS {
+        let attributes = Attributes { identity: identity.clone(), verb: verb.into(), target: target.clone() };
+        row.push(match rules.authorize(&attributes).await {
+            Decision::Allow(View::All) => 'A',
+            Decision::Allow(View::Granted(_)) => 'g',
+            Decision::NoOpinion(_) => '-',
+            Decision::Deny(_) => 'D',
+        });
+    }
+    row
+}
+
+#[tokio::test]
+async fn callers_times_verbs() {
+    let rules = rules();
+    let vci = "virtualclusterinstances";
+    let callers = [
+        ("root", identity(Some("root"), &[])),
+        ("admins", identity(None, &["admins"])),
+        ("boss", identity(Some("boss"), &[])),
+        ("owner", identity(Some("owner"), &[])),
+        ("user", identity(Some("user"), &[])),
+        ("devs", identity(None, &["devs"])),
+        ("viewer", identity(Some("viewer"), &[])),
+        ("stranger", identity(Some("stranger"), &[])),
+        ("foreign", identity(None, &[])),
+    ];
+    let inside = target(GROUP, vci, "loft-p-a", "x");
+    let open = target(GROUP, vci, "loft-p-b", "x");
+    let closed = target(GROUP, vci, "loft-p-c", "x");
+    let missing = target(GROUP, vci, "loft-p-none", "x");
+    let elsewhere = target(GROUP, vci, "kube-system", "x");
+    let all = target(GROUP, vci, "", "");
+    // caller: in a, b, c, a project that is missing, a namespace of no project, over all namespaces
+    let table = [
+        ("root", ["AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA"]),
+        ("admins", ["AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA"]),
+        ("boss", ["AAAAAAAA", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
+        ("owner", ["AAAAAAAA", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
+        ("user", ["gggAgggg", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
+        ("devs", ["gggAgggg", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
+        ("viewer", ["ggg-gggg", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
+        ("stranger", ["--------", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
+        ("foreign", ["--------", "--------", "--------", "--------", "--------", "--------"]),
+    ];
+    for ((name, identity), (row_name, want)) in callers.iter().zip(table) {
+        assert_eq!(*name, row_name);
+        for (target, want) in [&inside, &open, &closed, &missing, &elsewhere, &all].into_iter().zip(want) {
+            assert_eq!(row(&rules, identity, target).await, want, "{name} on {target:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_objects_that_say_who_is_who_are_read_by_those_they_speak_of() {
+    let rules = rules();
+    let user = identity(Some("user"), &["devs"]);
+    let stranger = identity(Some("stranger"), &[]);
+    // target, for a member of project a and team devs, for a stranger to both
+    let table = [
+        (target(GROUP, "projects", "", "a"), "A-------", "--------"),
+        (target(GROUP, "projects", "", "c"), "--------", "--------"),
+        (target(GROUP, "projects", "", "none"), "--------", "--------"),
+        (target(GROUP, "projects", "", ""), "-gg-----", "-gg-----"),
+        (target(GROUP, "users", "", "user"), "A-------", "--------"),
+        (target(GROUP, "users", "", "boss"), "--------", "--------"),
+        (target(GROUP, "users", "", ""), "--------", "--------"),
+        (target(GROUP, "teams", "", "devs"), "A-------", "--------"),
+        (target(GROUP, "ownedaccesskeys", "", "k"), "--------", "--------"),
+        (target("", "namespaces", "", ""), "-A------", "-A------"),
+        (target("", "namespaces", "loft-p-a", "loft-p-a"), "A-------", "--------"),
+        (target("", "namespaces", "", "default"), "--------", "--------"),
+        (target("", "pods", "loft-p-a", ""), "--------", "--------"),
+        (target("apps", "deployments", "loft-p-a", ""), "--------", "--------"),
+    ];
+    for (target, member, other) in table {
+        assert_eq!(row(&rules, &user, &target).await, member, "member on {target:?}");
+        assert_eq!(row(&rules, &stranger, &target).await, other, "stranger on {target:?}");
+    }
+}
+
+async fn view(rules: &ProjectRules, identity: &Identity, verb: &str, target: &Target) -> View {
+    match rules.authorize(&Attributes { identity: identity.clone(), verb: verb.into(), target: target.clone() }).await {
+        Decision::Allow(view) => view,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_list_over_all_namespaces_shows_in_each_what_the_role_there_gives() {
+    let rules = rules();
+    let boss = identity(Some("boss"), &[]);
+    let view = view(&rules, &boss, "list", &target(GROUP, "virtualclusterinstances", "", "")).await;
+    let own = ObjectAccess { owner_user: "boss".into(), ..ObjectAccess::default() };
+    let other = ObjectAccess { owner_user: "user".into(), ..ObjectAccess::default() };
+    let rule = AccessRule { verbs: vec!["get".into()], users: vec!["boss".into()], ..AccessRule::default() };
+    let granted = ObjectAccess { rules: vec![rule], ..other.clone() };
+    for (namespace, access, want) in [
+        ("loft-p-a", &other, true),
+        ("loft-p-b", &other, false),
+        ("loft-p-b", &own, true),
+        ("loft-p-b", &granted, true),
+        ("loft-p-c", &own, false),
+        ("kube-system", &own, false),
+    ] {
+        assert_eq!(view.shows(namespace, access), want, "{namespace} {access:?}");
+    }
+    rules.directory.remove_project("a");
+    assert!(!view.shows("loft-p-a", &own), "a view follows the directory");
+}
+
+#[tokio::test]
+async fn a_granted_verb_is_the_one_that_the_request_needs() {
+    let rules = rules();
+    let viewer = identity(Some("viewer"), &[]);
+    let on = target(GROUP, "virtualclusterinstances", "loft-p-a", "x");
+    for (verb, needed) in
+        [("get", "get"), ("list", "get"), ("watch", "get"), ("update", "update"), ("deletecollection", "delete"), ("delete", "delete")]
+    {
+        let View::Granted(grant) = view(&rules, &viewer, verb, &on).await else { panic!("{verb} is not limited") };
+        assert_eq!(grant.verb, needed);
+        assert!(
+            grant.denial.starts_with(&format!("User \"viewer\" cannot {verb} resource \"virtualclusterinstances\"")),
+            "{}",
+            grant.denial
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_admin_who_is_disabled_or_no_longer_there_is_none() {
+    let rules = rules();
+    let root = identity(Some("root"), &[]);
+    let on = target(GROUP, "virtualclusterinstances", "loft-p-a", "x");
+    let cluster_roles = vec![CLUSTER_ROLE_ADMIN.into()];
+    rules.directory.put_user(UserRecord { name: "root".into(), disabled: true, cluster_roles, ..UserRecord::default() });
+    assert_eq!(row(&rules, &root, &on).await, "--------");
+    rules.directory.remove_user("root");
+    assert_eq!(row(&rules, &root, &on).await, "--------");
+}

@@ -1,0 +1,66 @@
+//! What the server costs: operations per second, latency, CPU per operation, memory, time to be ready.
+//!
+//! Starts a server of its own for every store, talks to it over TLS as any client would, and reads the
+//! server's CPU time from the kernel. The load and the server share the machine, so operations per second say
+//! less than CPU per operation. Nothing here passes or fails.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a command-line program that ends at the first surprise")]
+
+mod client;
+mod load;
+mod process;
+
+use clap::Parser;
+use process::{Etcd, Server};
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, Parser)]
+struct Args {
+    /// The server's binary; default: beside this one.
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// Which stores to measure.
+    #[arg(long, value_delimiter = ',', default_value = "embedded,etcd")]
+    stores: Vec<String>,
+    /// The etcd binary.
+    #[arg(long, default_value = "etcd")]
+    etcd: PathBuf,
+    /// How many objects are created.
+    #[arg(long, default_value_t = 3000)]
+    objects: usize,
+    /// How many connections send requests at a time.
+    #[arg(long, default_value_t = 8)]
+    clients: usize,
+    /// How many watches are open during the fan-out.
+    #[arg(long, default_value_t = 200)]
+    watchers: usize,
+    /// Seconds of each timed step.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+}
+
+#[tokio::main]
+async fn main() {
+    let args = Args::parse();
+    let binary = args.server.clone().unwrap_or_else(|| std::env::current_exe().unwrap().with_file_name("vci-apiserver"));
+    assert!(binary.exists(), "{} is not there: cargo build --release", binary.display());
+    for store in &args.stores {
+        let folder = tempfile::tempdir().unwrap();
+        let etcd = (store == "etcd").then(|| Etcd::start(&args.etcd, folder.path()));
+        let url = etcd.as_ref().map(|etcd| etcd.url.clone());
+        // The first start makes certificates and the store; what a restart takes is what an operator sees.
+        let (first, first_ready) = Server::start(&binary, folder.path(), url.as_deref()).await;
+        drop(first);
+        let (server, ready) = Server::start(&binary, folder.path(), url.as_deref()).await;
+        println!("\n### {store}, {} objects, {} clients, {} watchers\n", args.objects, args.clients, args.watchers);
+        println!(
+            "ready after exec: {:.0} ms (first start: {:.0} ms), idle: {:.1} MiB resident\n",
+            ready.as_secs_f64() * 1e3,
+            first_ready.as_secs_f64() * 1e3,
+            server.resident_mib()
+        );
+        println!("| operation | per second | p50 ms | p99 ms | server CPU ms per operation |");
+        println!("|---|---|---|---|---|");
+        load::run(&args, &server).await;
+        println!("\nloaded: {:.1} MiB resident", server.resident_mib());
+    }
+}

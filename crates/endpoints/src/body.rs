@@ -1,0 +1,195 @@
+//! Bodies of writes: read within bounds, then decoded with the schema's help into a canonical object.
+
+use crate::call::Call;
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+use vci_meta::decode::{self, DecodeError, Parsed};
+use vci_meta::options::FieldValidation;
+use vci_meta::{ApiError, Object, Reason};
+
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// 413 for a longer one, 400 when the client breaks off.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(ApiError::too_large(limit));
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(limit)),
+        Err(error) => Err(ApiError::bad_request("the request's body ended too early").with_source(error)),
+    }
+}
+
+/// The encodings of objects in bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InputFormat {
+    Json,
+    Yaml,
+}
+
+impl InputFormat {
+    /// What `Content-Type` says; JSON when it says nothing.
+    ///
+    /// # Errors
+    /// 415.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
+        match media_type(headers).as_str() {
+            "" | "application/json" => Ok(Self::Json),
+            "application/yaml" => Ok(Self::Yaml),
+            _ => Err(unsupported("application/json, application/yaml")),
+        }
+    }
+
+    /// Bytes to a tree.
+    pub(crate) fn parse(self, body: &[u8]) -> Result<Parsed, DecodeError> {
+        match self {
+            Self::Json => decode::parse_json(body),
+            Self::Yaml => decode::parse_yaml(body),
+        }
+    }
+}
+
+/// The media type of the body without its parameters, lower-case; empty when none is given.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    let text = headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
+    text.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+/// 415 in the words that clients look for.
+pub(crate) fn unsupported(accepted: &str) -> ApiError {
+    let message = format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
+    ApiError::new(Reason::UnsupportedMediaType, message)
+}
+
+impl Call {
+    /// Decodes an object of this call's kind. Kind and apiVersion may be absent: the endpoint says them.
+    ///
+    /// # Errors
+    /// 415; 400 for what cannot be understood or is meant for another kind, and for unknown or duplicate fields when
+    /// validation is strict.
+    pub(crate) fn decode(&self, body: &[u8], validation: FieldValidation) -> Result<Object, ApiError> {
+        let kind = self.descriptor().kind;
+        let parsed = InputFormat::of(&self.headers)?.parse(body).map_err(|error| unrecognized(kind, &error, body))?;
+        let identity = self.check_identity(&parsed.value)?;
+        let not_handled = |why: &dyn std::fmt::Display| {
+            let Identity { kind: given, version } = &identity;
+            ApiError::bad_request(format!("{given} in version {version:?} cannot be handled as a {kind}: {why}"))
+        };
+        let conformed = decode::conform(parsed.value, self.registry.schema()).map_err(|error| not_handled(&error))?;
+        let odd = oddities(&conformed.unknown, &parsed.duplicates);
+        match validation {
+            FieldValidation::Strict if !odd.is_empty() => return Err(not_handled(&format!("strict decoding error: {}", odd.join(", ")))),
+            FieldValidation::Warn => odd.into_iter().for_each(|text| self.ctx.warn(text)),
+            FieldValidation::Strict | FieldValidation::Ignore => {}
+        }
+        let mut object = Object::from_value(conformed.value)
+            .ok_or_else(|| unrecognized(kind, &DecodeError("the body is not an object".into()), body))?;
+        object.0.insert("kind".into(), kind.into());
+        object.0.insert("apiVersion".into(), self.descriptor().api_version().into());
+        Ok(object)
+    }
+
+    fn check_identity(&self, value: &Value) -> Result<Identity, ApiError> {
+        let descriptor = self.descriptor();
+        let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or("");
+        let (kind, api_version) = (text("kind"), text("apiVersion"));
+        let version = if api_version.is_empty() { descriptor.version } else { api_version.rsplit('/').next().unwrap_or("") };
+        let given = if kind.is_empty() { descriptor.kind } else { kind };
+        if given != descriptor.kind {
+            return Err(ApiError::bad_request(format!(
+                "{given} in version {version:?} cannot be handled as a {}: no kind {given:?} is registered for version {:?}",
+                descriptor.kind,
+                if api_version.is_empty() { descriptor.api_version() } else { api_version.to_owned() },
+            )));
+        }
+        if !api_version.is_empty() && api_version != descriptor.api_version() {
+            return Err(ApiError::bad_request(format!(
+                "the API version in the data ({api_version}) does not match the expected API version ({})",
+                descriptor.api_version()
+            )));
+        }
+        Ok(Identity { kind: given.to_owned(), version: version.to_owned() })
+    }
+
+    /// Checks the namespace in a body against the path's, and fills it in.
+    ///
+    /// # Errors
+    /// 400 when they differ.
+    pub(crate) fn settle_namespace(&self, object: &mut Object) -> Result<(), ApiError> {
+        let given = object.namespace();
+        if !given.is_empty() && !self.resource.namespace.is_empty() && given != self.resource.namespace {
+            return Err(ApiError::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+        }
+        object.set_meta_str("namespace", &self.resource.namespace);
+        Ok(())
+    }
+}
+
+/// What a body says of its type.
+struct Identity {
+    kind: String,
+    version: String,
+}
+
+fn oddities(unknown: &[String], duplicates: &[String]) -> Vec<String> {
+    let unknown = unknown.iter().map(|path| format!("unknown field {path:?}"));
+    unknown.chain(duplicates.iter().map(|path| format!("duplicate field {path:?}"))).collect()
+}
+
+fn unrecognized(kind: &str, error: &DecodeError, body: &[u8]) -> ApiError {
+    ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {error} ({})", summary(body)))
+}
+
+/// The body's beginning, so that a person sees what arrived.
+fn summary(body: &[u8]) -> String {
+    const SHOWN: usize = 30;
+    let (shown, more) = if body.len() > SHOWN { (&body[..SHOWN], " ...") } else { (body, "") };
+    match body.first() {
+        None => "<empty>".into(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(shown)),
+        Some(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + more,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries() {
+        let cases = [
+            ("", "<empty>"),
+            ("{", "{"),
+            ("{\"metadata\": {\"name\": \"no-kind\"}}", "{\"metadata\": {\"name\": \"no-kind ..."),
+            ("hi", "6869"),
+        ];
+        for (body, want) in cases {
+            assert_eq!(summary(body.as_bytes()), want);
+        }
+    }
+
+    #[test]
+    fn media_types() {
+        let cases = [
+            (None, Ok(InputFormat::Json)),
+            (Some("application/json; charset=utf-8"), Ok(InputFormat::Json)),
+            (Some("Application/YAML"), Ok(InputFormat::Yaml)),
+            (Some("text/plain"), Err(())),
+            (Some("application/x-www-form-urlencoded"), Err(())),
+        ];
+        for (text, want) in cases {
+            let mut headers = HeaderMap::new();
+            if let Some(text) = text {
+                headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(text));
+            }
+            assert_eq!(InputFormat::of(&headers).map_err(|_| ()), want, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! One request to a kind that is served, with everything that its verb needs.
+
+use crate::app::App;
+use crate::body;
+use crate::negotiation::{self, Offer, Representation};
+use crate::query::Query;
+use crate::render::{Columns, Renderer};
+use crate::request_info::{RequestInfo, ResourceInfo};
+use crate::respond::Wire;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::USER_AGENT;
+use http::{HeaderMap, StatusCode, Uri};
+use std::sync::Arc;
+use vci_auth::Identity;
+use vci_meta::{ApiError, Descriptor, ObjectKey, RequestContext, Subresource, View};
+use vci_registry::Registry;
+
+/// One request to a kind.
+pub(crate) struct Call {
+    pub(crate) app: Arc<App>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) ctx: RequestContext,
+    pub(crate) identity: Identity,
+    pub(crate) view: View,
+    pub(crate) info: Arc<RequestInfo>,
+    pub(crate) resource: ResourceInfo,
+    pub(crate) subresource: Subresource,
+    pub(crate) headers: HeaderMap,
+    pub(crate) uri: Uri,
+}
+
+impl Call {
+    pub(crate) fn descriptor(&self) -> &'static Descriptor {
+        self.registry.descriptor()
+    }
+
+    pub(crate) fn query(&self) -> Query<'_> {
+        Query(self.uri.query().unwrap_or(""))
+    }
+
+    /// The object that the path names.
+    pub(crate) fn key(&self) -> ObjectKey {
+        ObjectKey::new(self.resource.namespace.as_str(), self.resource.name.as_str())
+    }
+
+    pub(crate) fn user_agent(&self) -> &str {
+        self.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("")
+    }
+
+    /// What the client wants to read.
+    pub(crate) fn negotiate(&self, offer: Offer) -> Result<Representation, ApiError> {
+        negotiation::negotiate(&self.headers, self.query(), offer)
+    }
+
+    pub(crate) fn wire(&self, representation: Representation) -> Wire {
+        Wire::new(representation, &self.headers)
+    }
+
+    /// An object as the answer.
+    pub(crate) fn object(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
+        let renderer = Renderer::of_object(representation.target, self.registry.resource())?;
+        let mut json = Vec::with_capacity(bytes.len() + 1);
+        renderer.object(bytes, Columns::Shown, &mut json);
+        Ok(self.wire(representation).send(status, json))
+    }
+
+    /// The request's body, whole.
+    pub(crate) async fn read(&self, body: axum::body::Body) -> Result<Bytes, ApiError> {
+        body::read(&self.headers, body, self.app.config.limits.body).await
+    }
+}

@@ -1,0 +1,138 @@
+//! From a path to its handler: the one place that says what is served where.
+//!
+//! One handler for every path, because a Kubernetes server's answers to wrong paths and methods are `Status`
+//! objects of their own, and because authorization must have the last word before a route is looked up.
+
+use crate::app::App;
+use crate::call::Call;
+use crate::layers::{AuditId, Deadline, info_of, refuse};
+use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
+use crate::verbs::{create, delete, deletecollection, get, list, patch, update, watch};
+use crate::{discovery, health, namespaces, openapi, respond, version, warning};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use std::sync::Arc;
+use std::time::Instant;
+use vci_auth::Identity;
+use vci_meta::{ApiError, RequestContext, Scope, Subresource, Verb, View};
+
+/// Answers a request that has passed every layer.
+pub(crate) async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let info = info_of(&parts);
+    let answer = match &info.resource {
+        Some(resource) if app.serves(&resource.group, &resource.version) => kind(&app, &parts, &info, resource, body).await,
+        Some(_) => Ok(respond::page_not_found()),
+        None => path(&app, &parts, &info).await,
+    };
+    answer.unwrap_or_else(|error| refuse(&error, &parts.headers, &parts.uri))
+}
+
+/// Paths outside of kinds.
+async fn path(app: &Arc<App>, parts: &Parts, info: &RequestInfo) -> Result<Response, ApiError> {
+    let segments: Vec<&str> = info.path.split('/').skip(1).collect();
+    let reads = matches!(&*info.verb, "get" | "head");
+    let answer = match segments.as_slice() {
+        ["healthz" | "livez" | "readyz", ..] if reads => health::serve(app, &segments, parts).await,
+        ["version"] if reads => version::serve(app, parts)?,
+        ["openapi", rest @ ..] if reads => openapi::serve(app, rest, parts),
+        _ if reads => discovery::serve(app, &segments, parts)?,
+        _ => return Err(no_such_method()),
+    };
+    Ok(answer)
+}
+
+/// Paths of kinds. Errors come with the warnings that were found on the way to them.
+async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: &ResourceInfo, body: Body) -> Result<Response, ApiError> {
+    if resource.group.is_empty() && resource.resource == "namespaces" {
+        return namespaces::serve(app, parts, info, resource);
+    }
+    let registry = app.registry(&resource.group, &resource.version, &resource.resource).ok_or_else(ApiError::no_such_path)?;
+    let (place, subresource) = place(registry.descriptor().scope, resource)?;
+    let call = Call {
+        app: Arc::clone(app),
+        registry: Arc::clone(registry),
+        ctx: context(parts)?,
+        identity: parts.extensions.get::<Identity>().cloned().ok_or_else(ApiError::unauthorized)?,
+        view: parts.extensions.get::<View>().cloned().ok_or_else(ApiError::unauthorized)?,
+        info: Arc::clone(info),
+        resource: resource.clone(),
+        subresource,
+        headers: parts.headers.clone(),
+        uri: parts.uri.clone(),
+    };
+    let deadline = call.ctx.deadline;
+    // Nothing is lost when this ends early: the registry carries a write that has begun to its end.
+    let answer = tokio::time::timeout_at(deadline.into(), verb(&call, place, body)).await;
+    let answer = answer.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")));
+    let mut response = answer.unwrap_or_else(|error| refuse(&error, &parts.headers, &parts.uri));
+    warning::append(response.headers_mut(), &call.ctx.warnings());
+    Ok(response)
+}
+
+fn context(parts: &Parts) -> Result<RequestContext, ApiError> {
+    let identity = parts.extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
+    let deadline = parts.extensions.get::<Deadline>().map_or_else(Instant::now, |deadline| deadline.0);
+    let audit_id = parts.extensions.get::<AuditId>().map_or_else(|| "".into(), |id| Arc::clone(&id.0));
+    Ok(RequestContext::new(Arc::clone(&identity.user), Arc::clone(&identity.caller), deadline, audit_id))
+}
+
+/// What of a kind a path means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The collection, in the namespace of a namespaced kind.
+    Collection,
+    /// The collections of all namespaces.
+    AllNamespaces,
+    /// One object or its subresource.
+    Object,
+}
+
+fn place(scope: Scope, resource: &ResourceInfo) -> Result<(Place, Subresource), ApiError> {
+    let in_namespace = !resource.namespace.is_empty();
+    let place = match (resource.form, scope, in_namespace) {
+        (PathForm::Other, ..) | (_, Scope::Cluster, true) => return Err(ApiError::no_such_path()),
+        (PathForm::Collection | PathForm::WatchCollection, Scope::Namespaced, false) => Place::AllNamespaces,
+        (PathForm::Collection | PathForm::WatchCollection, ..) => Place::Collection,
+        (PathForm::Object | PathForm::WatchObject, Scope::Namespaced, false) => return Err(ApiError::no_such_path()),
+        (PathForm::Object | PathForm::WatchObject, ..) => Place::Object,
+    };
+    match resource.subresource.as_str() {
+        "" => Ok((place, Subresource::Main)),
+        "status" => Ok((place, Subresource::Status)),
+        _ => Err(ApiError::no_such_path()),
+    }
+}
+
+async fn verb(call: &Call, place: Place, body: Body) -> Result<Response, ApiError> {
+    let kind = call.descriptor();
+    let serves = |verb: Verb| kind.verbs.contains(&verb);
+    if call.subresource == Subresource::Status {
+        if !kind.has_status() {
+            return Err(ApiError::no_such_path());
+        }
+        return match &*call.info.verb {
+            "get" => get::serve(call).await,
+            "update" => update::serve(call, body).await,
+            "patch" => patch::serve(call, body).await,
+            _ => Err(no_such_method()),
+        };
+    }
+    match (place, &*call.info.verb) {
+        (Place::Collection | Place::AllNamespaces, "list") if serves(Verb::List) => list::serve(call).await,
+        (_, "watch") if serves(Verb::Watch) => watch::serve(call).await,
+        (Place::Collection, "create") if serves(Verb::Create) => create::serve(call, body).await,
+        (Place::Collection, "deletecollection") if serves(Verb::DeleteCollection) => deletecollection::serve(call, body).await,
+        (Place::Object, "get") if serves(Verb::Get) => get::serve(call).await,
+        (Place::Object, "update") if serves(Verb::Update) => update::serve(call, body).await,
+        (Place::Object, "patch") if serves(Verb::Patch) => patch::serve(call, body).await,
+        (Place::Object, "delete") if serves(Verb::Delete) => delete::serve(call, body).await,
+        _ => Err(no_such_method()),
+    }
+}
+
+pub(crate) fn no_such_method() -> ApiError {
+    ApiError::method_not_allowed("the server does not allow this method on the requested resource")
+}

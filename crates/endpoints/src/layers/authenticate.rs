@@ -1,0 +1,68 @@
+//! Who is calling. Credentials go no further than this.
+
+use super::refuse;
+use crate::PeerCertificates;
+use crate::app::App;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use std::sync::Arc;
+use vci_auth::{Authentication, Authenticator, Credentials, Identity};
+use vci_meta::{ApiError, User};
+
+/// How somebody came by their identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Proved it.
+    Proved,
+    /// Offered nothing.
+    Anonymous,
+}
+
+/// Asks the authenticators in order; the first that knows the caller wins. Who offered credentials and was
+/// recognised by none is refused, not taken for anonymous.
+pub(crate) async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let certificates = parts.extensions.get::<PeerCertificates>().cloned().unwrap_or_default();
+    let credentials = Credentials { headers: &parts.headers, certificates: &certificates.0 };
+    let (identity, standing) = match identify(&app.config.authenticators, credentials).await {
+        Ok(found) => found,
+        Err(error) => return refuse(&error, &parts.headers, &parts.uri),
+    };
+    strip(&mut parts.headers);
+    parts.extensions.insert(identity.clone());
+    parts.extensions.insert(standing);
+    let mut response = next.run(super::rejoin(parts, body)).await;
+    response.extensions_mut().insert(identity);
+    response
+}
+
+async fn identify(chain: &[Arc<dyn Authenticator>], credentials: Credentials<'_>) -> Result<(Identity, Standing), ApiError> {
+    if credentials.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+        return Err(ApiError::unauthorized().with_source("more than one Authorization header"));
+    }
+    let mut failures = Vec::new();
+    for authenticator in chain {
+        match authenticator.authenticate(credentials).await {
+            Authentication::Authenticated(identity) => return Ok((identity, Standing::Proved)),
+            Authentication::Failed(why) => failures.push(why),
+            Authentication::NotRequested => {}
+        }
+    }
+    // Credentials that nobody here looks at were offered all the same.
+    if failures.is_empty() && !credentials.headers.contains_key(AUTHORIZATION) {
+        return Ok((Identity { user: Arc::new(User::anonymous()), caller: Arc::default() }, Standing::Anonymous));
+    }
+    tracing::debug!(reasons = ?failures, "credentials refused");
+    Err(ApiError::unauthorized())
+}
+
+fn strip(headers: &mut HeaderMap) {
+    headers.remove(AUTHORIZATION);
+    let named: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("x-remote-")).cloned().collect();
+    for name in named {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,105 @@
+//! Until when an answer is due: `?timeout=`, capped by the server. Watches are long on purpose and have none.
+
+use super::{info_of, refuse};
+use crate::app::App;
+use crate::query::Query;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use vci_meta::ApiError;
+
+/// When the answer is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(pub(crate) Instant);
+
+/// Sets the deadline. Writes get the shorter time, so that one that hangs is seen before clients give up.
+pub(crate) async fn deadline(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let info = info_of(&parts);
+    let limits = &app.config.limits;
+    let write = matches!(&*info.verb, "create" | "update" | "patch" | "delete");
+    let longest = if write { limits.write_timeout.min(limits.request_timeout) } else { limits.request_timeout };
+    let asked = if info.verb == "watch" { Ok(None) } else { asked(Query(parts.uri.query().unwrap_or(""))) };
+    let time = match asked {
+        Ok(asked) => asked.filter(|time| !time.is_zero()).map_or(longest, |time| time.min(longest)),
+        Err(error) => return refuse(&error, &parts.headers, &parts.uri),
+    };
+    parts.extensions.insert(Deadline(Instant::now() + time));
+    next.run(super::rejoin(parts, body)).await
+}
+
+fn asked(query: Query<'_>) -> Result<Option<Duration>, ApiError> {
+    let Some(text) = query.first("timeout").filter(|text| !text.is_empty()) else { return Ok(None) };
+    match duration(&text) {
+        Some(time) => Ok(Some(time)),
+        None => {
+            Err(ApiError::bad_request(format!("invalid timeout specified in the request URL - time: invalid duration {:?}", text.as_ref())))
+        }
+    }
+}
+
+/// Go's `time.ParseDuration`: `1h2m3.5s`, `300ms`, `0`. Negative durations ask for no time at all, as 0 does.
+fn duration(text: &str) -> Option<Duration> {
+    let (negative, text) = match text.strip_prefix(['-', '+']) {
+        Some(rest) => (text.starts_with('-'), rest),
+        None => (false, text),
+    };
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let (mut rest, mut seconds) = (text, 0.0);
+    while !rest.is_empty() {
+        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..number_end].parse().ok()?;
+        rest = &rest[number_end..];
+        let unit_end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        seconds += number * unit(&rest[..unit_end])?;
+        rest = &rest[unit_end..];
+    }
+    if text.is_empty() || seconds > 1e9 {
+        return None;
+    }
+    Some(if negative { Duration::ZERO } else { Duration::from_secs_f64(seconds) })
+}
+
+/// Seconds.
+fn unit(name: &str) -> Option<f64> {
+    match name {
+        "ns" => Some(1e-9),
+        "us" | "µs" | "μs" => Some(1e-6),
+        "ms" => Some(1e-3),
+        "s" => Some(1.0),
+        "m" => Some(60.0),
+        "h" => Some(3600.0),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let cases = [
+            ("3s", Some(3000)),
+            ("1m30s", Some(90_000)),
+            ("300ms", Some(300)),
+            ("1.5h", Some(5_400_000)),
+            ("0", Some(0)),
+            ("0s", Some(0)),
+            ("-2s", Some(0)),
+            ("", None),
+            ("5", None),
+            ("s", None),
+            ("5x", None),
+            ("1..5s", None),
+            ("never", None),
+        ];
+        for (text, millis) in cases {
+            assert_eq!(duration(text), millis.map(Duration::from_millis), "{text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The HTTP face of the API: request paths and options, one verb a file, negotiation, tables, discovery,
+//! OpenAPI, health. The one place that knows wire formats.
+#![warn(missing_docs)]
+
+mod accept;
+mod app;
+mod body;
+mod call;
+mod chunks;
+mod discovery;
+mod dispatch;
+mod health;
+mod layers;
+mod namespaces;
+mod negotiation;
+pub mod openapi;
+mod pretty;
+mod query;
+mod render;
+mod request_info;
+mod respond;
+mod selectable;
+mod verbs;
+mod version;
+mod warning;
+
+pub use layers::AuditId;
+pub use request_info::{MalformedPath, PathForm, RequestInfo, ResourceInfo};
+
+use app::App;
+use async_trait::async_trait;
+use axum::middleware::{from_fn, from_fn_with_state};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use vci_auth::directory::Directory;
+use vci_auth::{Authenticator, Authorizer};
+use vci_registry::Registry;
+
+/// What the face is built from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The kinds served, in the order of discovery.
+    pub registries: Vec<Arc<Registry>>,
+    /// Asked in order who is calling.
+    pub authenticators: Vec<Arc<dyn Authenticator>>,
+    /// Asked in order whether they may.
+    pub authorizers: Vec<Arc<dyn Authorizer>>,
+    /// Serves `/api/v1/namespaces` from the projects; `None` behind a host cluster, which has its own.
+    pub namespaces: Option<Arc<Directory>>,
+    /// Asked by `/healthz`, `/livez` and `/readyz`.
+    pub checks: Vec<Arc<dyn HealthCheck>>,
+    /// A path prefix under which everything is served as well, for example `/kubernetes/management`.
+    pub prefix: String,
+    /// Bounds.
+    pub limits: Limits,
+    /// `major.minor.patch` of this server, for `/version`.
+    pub version: String,
+}
+
+/// Bounds on what a request may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a request body.
+    pub body: usize,
+    /// Time for a request that is not a watch.
+    pub request_timeout: Duration,
+    /// Time for a write.
+    pub write_timeout: Duration,
+    /// Shortest time of a watch without `timeoutSeconds`; the longest is twice that.
+    pub min_watch: Duration,
+}
+
+impl Limits {
+    /// What a server uses: 3 MiB, 60 s, 34 s, 30 min, as kube-apiserver does.
+    pub fn standard() -> Self {
+        Self {
+            body: 3 * 1024 * 1024,
+            request_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(34),
+            min_watch: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// One named check of the server's health.
+#[async_trait]
+pub trait HealthCheck: fmt::Debug + Send + Sync + 'static {
+    /// The name in `/readyz?verbose` and `/readyz/NAME`.
+    fn name(&self) -> &str;
+    /// Whether the check belongs to `/readyz` only; others also decide `/livez` and `/healthz`.
+    fn readiness_only(&self) -> bool;
+    /// `Err` carries what an operator reads in the log; clients read only that it failed.
+    async fn check(&self) -> Result<(), String>;
+}
+
+/// The client's verified-by-nobody certificate chain, DER, leaf first: a request extension set by the listener.
+#[derive(Clone, Debug, Default)]
+pub struct PeerCertificates(pub Arc<[Arc<[u8]>]>);
+
+/// The whole face as one service.
+///
+/// Its responses carry as extensions [`AuditId`], `Arc<`[`RequestInfo`]`>` and [`vci_auth::Identity`], as far as they
+/// were found, for layers around it.
+pub fn router(config: Config) -> axum::Router {
+    let app = Arc::new(App::new(config));
+    let with = |app: &Arc<App>| Arc::clone(app);
+    // The last layer added is the first that a request meets.
+    axum::Router::new()
+        .fallback(dispatch::serve)
+        .with_state(with(&app))
+        .layer(from_fn_with_state(with(&app), layers::authorize))
+        .layer(from_fn_with_state(with(&app), layers::authenticate))
+        .layer(from_fn_with_state(with(&app), layers::deadline))
+        .layer(from_fn_with_state(with(&app), layers::request_info))
+        .layer(from_fn(layers::panics))
+        .layer(from_fn(layers::every_answer))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Query strings, read as Go's `net/url` reads them: `+` is a space, the first value of a key wins.
+
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+
+/// The raw query string of a request, decoded on demand: most requests are asked for two or three of a dozen keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Query<'a>(pub(crate) &'a str);
+
+impl<'a> Query<'a> {
+    /// Every pair in order; pairs with malformed escapes are left out.
+    pub(crate) fn pairs(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        self.0.split('&').filter(|part| !part.is_empty()).filter_map(|part| {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            Some((decode(key)?, decode(value)?))
+        })
+    }
+
+    /// The first value of a key.
+    pub(crate) fn first(self, key: &str) -> Option<Cow<'a, str>> {
+        self.pairs().find(|(k, _)| k == key).map(|(_, value)| value)
+    }
+
+    /// Every pair, decoded, for the readers of options.
+    pub(crate) fn decoded(self) -> Vec<(String, String)> {
+        self.pairs().map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
+    }
+
+    /// Every value of a key.
+    pub(crate) fn all(self, key: &str) -> impl Iterator<Item = Cow<'a, str>> {
+        self.pairs().filter(move |(k, _)| k == key).map(|(_, value)| value)
+    }
+}
+
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['%', '+']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(|decoded| Cow::Owned(decoded.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_as_go_does() {
+        let cases: &[(&str, &str, Option<&str>)] = &[
+            ("", "a", None),
+            ("a", "a", Some("")),
+            ("a=1&a=2", "a", Some("1")),
+            ("labelSelector=env+in+%28dev%2Cprod%29", "labelSelector", Some("env in (dev,prod)")),
+            ("b=%ff&a=1", "b", None),
+            ("a=b=c", "a", Some("b=c")),
+        ];
+        for (query, key, want) in cases {
+            assert_eq!(Query(query).first(key).as_deref(), *want, "{query}");
+        }
+    }
+}

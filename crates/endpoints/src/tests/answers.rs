@@ -1,0 +1,131 @@
+//! What holds for every answer, and the answers to what is not served.
+#![allow(clippy::unwrap_used)]
+
+use super::fixture::{COLLECTION, Server};
+use crate::{AuditId, RequestInfo};
+use axum::body::Body;
+use http::{Request, StatusCode};
+use std::sync::Arc;
+use vci_auth::Identity;
+
+const ANONYMOUS: &[(&str, &str)] = &[("authorization", "")];
+
+#[tokio::test]
+async fn headers_of_every_answer() {
+    let server = Server::start().await;
+    for path in ["/", "/healthz", COLLECTION, "/nowhere", "/apis/example.io/v1/nothing", "/version"] {
+        let answer = server.get(path, &[("audit-id", "abc-1")]).await;
+        assert_eq!((answer.header("audit-id"), answer.header("cache-control")), ("abc-1", "no-cache, private"), "{path}");
+        let own = server.get(path, &[("audit-id", "has space")]).await;
+        assert_eq!(own.header("audit-id").len(), 36, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_layers_around_learn() {
+    let server = Server::start().await;
+    let response = server.open("GET", COLLECTION, &[("audit-id", "x")], "").await;
+    let extensions = response.extensions();
+    assert_eq!(extensions.get::<AuditId>().unwrap().0.as_ref(), "x");
+    assert_eq!(extensions.get::<Arc<RequestInfo>>().unwrap().verb, "list");
+    assert_eq!(extensions.get::<Identity>().unwrap().user.name, "admin");
+}
+
+#[tokio::test]
+async fn who_may() {
+    let server = Server::start().await;
+    let wrong: &[(&str, &str)] = &[("authorization", "Bearer wrong")];
+    let nobody: &[(&str, &str)] = &[("authorization", "Bearer nobody")];
+    let denied: &[(&str, &str)] = &[("authorization", "Bearer denied")];
+    let cannot = |verb: &str, user: &str, name: &str, rest: &str| {
+        format!(
+            r#"widgets.example.io{name} is forbidden: User "{user}" cannot {verb} resource "widgets" in API group "example.io" in the namespace "a"{rest}"#
+        )
+    };
+    let object = format!("{COLLECTION}/x");
+    let unauthorized = || (401, "Unauthorized".to_owned(), "Unauthorized".to_owned());
+    let forbidden = |message: String| (403, "Forbidden".to_owned(), message);
+    let cases = [
+        (ANONYMOUS, COLLECTION, unauthorized()),
+        (ANONYMOUS, "/api/v1/namespaces", unauthorized()),
+        (ANONYMOUS, "/metrics", unauthorized()),
+        (wrong, COLLECTION, unauthorized()),
+        (wrong, "/apis", unauthorized()),
+        (nobody, COLLECTION, forbidden(cannot("list", "nobody", "", ""))),
+        (nobody, &object, forbidden(cannot("get", "nobody", " \"x\"", ""))),
+        (denied, &object, forbidden(cannot("get", "denied", " \"x\"", ": by rule"))),
+        (nobody, "/metrics", forbidden(r#"forbidden: User "nobody" cannot get path "/metrics""#.into())),
+    ];
+    for (headers, path, want) in cases {
+        assert_eq!(server.get(path, headers).await.failure(), want, "{path}");
+    }
+    for path in ["/", "/healthz", "/version", "/apis", "/api/v1", "/apis/example.io/v1"] {
+        assert_eq!(server.get(path, ANONYMOUS).await.status, StatusCode::OK, "{path}");
+    }
+    let twice = Request::get(COLLECTION).header("authorization", "Bearer admin").header("authorization", "Bearer admin");
+    assert_eq!(server.raw(twice.body(Body::empty()).unwrap()).await.status(), StatusCode::UNAUTHORIZED);
+    let panic = server.get(COLLECTION, &[("authorization", "Bearer panic")]).await;
+    assert_eq!(panic.failure().1, "InternalError");
+    assert!(!panic.header("audit-id").is_empty());
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_are_not_served() {
+    let server = Server::start().await;
+    let (missing, method) =
+        ("the server could not find the requested resource", "the server does not allow this method on the requested resource");
+    let cases = [
+        ("GET", "/apis/example.io/v1/namespaces/a/nothings", 404, missing),
+        ("GET", "/apis/example.io/v1/namespaces/a/widgets/x/scale", 404, missing),
+        ("GET", "/apis/example.io/v1/namespaces/a/widgets/x/status/more", 404, missing),
+        ("GET", "/apis/example.io/v1/widgets/x", 404, missing),
+        ("GET", "/api/v1/pods", 404, missing),
+        ("POST", "/apis/example.io/v1/widgets", 405, method),
+        ("DELETE", "/apis/example.io/v1/widgets", 405, method),
+        ("POST", "/apis/example.io/v1/namespaces/a/widgets/x", 405, method),
+        ("POST", "/apis/example.io/v1/namespaces/a/widgets/x/status", 405, method),
+        ("DELETE", "/apis/example.io/v1/namespaces/a/widgets/x/status", 405, method),
+        ("PUT", COLLECTION, 405, method),
+        ("OPTIONS", COLLECTION, 405, method),
+        ("DELETE", "/api/v1/namespaces/a", 405, method),
+        ("POST", "/version", 405, method),
+    ];
+    for (verb, path, code, message) in cases {
+        let found = server.send(verb, path, &[], "{}").await.failure();
+        assert_eq!((found.0, found.2.as_str()), (code, message), "{verb} {path}");
+    }
+    for path in
+        ["/nowhere", "/apis/other.io", "/apis/other.io/v1", "/apis/other.io/v1/things", "/healthz/none", "/openapi", "/openapi/v3/none"]
+    {
+        let answer = server.get(path, &[]).await;
+        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_FOUND, "404 page not found\n"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    }
+    let malformed = Request::get("/a%zz").header("authorization", "Bearer admin").body(Body::empty()).unwrap();
+    assert_eq!(server.raw(malformed).await.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn health() {
+    let server = Server::start().await;
+    let failed = "[+]ping ok\n[+]store ok\n[-]warm failed: reason withheld\nreadyz check failed\n";
+    let cases = [
+        ("/healthz", 200, "ok"),
+        ("/livez?verbose", 200, "[+]ping ok\n[+]store ok\nlivez check passed\n"),
+        ("/readyz", 500, failed),
+        ("/readyz?exclude=warm", 200, "ok"),
+        ("/readyz?exclude=warm&verbose", 200, "[+]ping ok\n[+]store ok\n[+]warm excluded: ok\nreadyz check passed\n"),
+        (
+            "/livez?verbose&exclude=nope",
+            200,
+            "[+]ping ok\n[+]store ok\nwarn: some health checks cannot be excluded: no matches for \"nope\"\nlivez check passed\n",
+        ),
+        ("/readyz/store", 200, "ok"),
+        ("/readyz/warm", 500, "internal server error: reason withheld\n"),
+        ("/livez/warm", 404, "404 page not found\n"),
+    ];
+    for (path, code, text) in cases {
+        let answer = server.get(path, ANONYMOUS).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (code, text), "{path}");
+    }
+}

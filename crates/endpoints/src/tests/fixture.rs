@@ -1,0 +1,284 @@
+//! A kind, a server with it, and requests to that.
+#![allow(clippy::unwrap_used)]
+
+use crate::{Config, HealthCheck, Limits, router};
+use async_trait::async_trait;
+use axum::body::{Body, BodyDataStream};
+use axum::response::Response;
+use futures::StreamExt;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use vci_auth::directory::Directory;
+use vci_auth::{AlwaysAllowedPaths, Attributes, Authentication, Authenticator, Authorizer, Credentials, Decision, Identity, Target};
+use vci_meta::context::GROUP_AUTHENTICATED;
+use vci_meta::types::ObjectMeta;
+use vci_meta::{Column, Descriptor, Object, Resource, Schema, Scope, Subresource, User, Verb, View};
+use vci_registry::{CacheConfig, Registry};
+use vci_store::embedded::{EmbeddedConfig, EmbeddedStore};
+
+pub(super) const COLLECTION: &str = "/apis/example.io/v1/namespaces/a/widgets";
+
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-component" = "io.example.v1.Widget"))]
+struct Widget {
+    /// The version of this form.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    api_version: String,
+    /// The kind of this form.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    kind: String,
+    metadata: ObjectMeta,
+    spec: WidgetSpec,
+    status: WidgetStatus,
+}
+
+/// What is wanted.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+struct WidgetSpec {
+    /// How many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<i64>,
+    /// What for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    text: String,
+}
+
+/// How it is.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+struct WidgetStatus {
+    /// In a word.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    phase: String,
+}
+
+static WIDGETS: Descriptor = Descriptor {
+    group: "example.io",
+    version: "v1",
+    kind: "Widget",
+    list_kind: "WidgetList",
+    plural: "widgets",
+    singular: "widget",
+    short_names: &["wi"],
+    categories: &["all"],
+    scope: Scope::Namespaced,
+    verbs: &Verb::ALL,
+    subresources: &[Subresource::Main, Subresource::Status],
+    columns: &[
+        Column { name: "Name", r#type: "string", format: "name", description: "The name.", priority: 0 },
+        Column { name: "Size", r#type: "integer", format: "", description: "How many.", priority: 1 },
+    ],
+    selectable_fields: &[],
+};
+
+#[derive(Debug)]
+struct Widgets(Schema);
+
+impl Resource for Widgets {
+    fn descriptor(&self) -> &'static Descriptor {
+        &WIDGETS
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.0
+    }
+
+    fn cells(&self, object: &Object, _now: i64) -> Vec<Value> {
+        vec![object.name().into(), object.at(&["spec", "size"]).cloned().unwrap_or(Value::Null)]
+    }
+}
+
+/// `Bearer NAME` is the user NAME; `Bearer wrong` is nobody.
+#[derive(Debug)]
+struct Names;
+
+#[async_trait]
+impl Authenticator for Names {
+    async fn authenticate(&self, credentials: Credentials<'_>) -> Authentication {
+        match credentials.headers.get("authorization").map(|value| value.to_str().unwrap().trim_start_matches("Bearer ")) {
+            None => Authentication::NotRequested,
+            Some("wrong") => Authentication::Failed("no such key".into()),
+            Some(name) => {
+                let user = User { name: name.into(), groups: vec![GROUP_AUTHENTICATED.into()], ..User::default() };
+                Authentication::Authenticated(Identity { user: Arc::new(user), caller: Arc::default() })
+            }
+        }
+    }
+}
+
+/// admin may do everything, editor everything but create, panic shows what a panic does.
+#[derive(Debug)]
+struct Rules;
+
+#[async_trait]
+impl Authorizer for Rules {
+    async fn authorize(&self, attributes: &Attributes) -> Decision {
+        let core = matches!(&attributes.target, Target::Resource { resource, .. } if resource == "namespaces");
+        match attributes.identity.user.name.as_str() {
+            "panic" => panic!("as the test wants"),
+            _ if core => Decision::NoOpinion(String::new()),
+            "admin" => Decision::Allow(View::All),
+            "editor" if attributes.verb != "create" => Decision::Allow(View::All),
+            "denied" => Decision::Deny("by rule".into()),
+            _ => Decision::NoOpinion(String::new()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Check {
+    name: &'static str,
+    readiness_only: bool,
+    answer: Result<(), String>,
+}
+
+#[async_trait]
+impl HealthCheck for Check {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn readiness_only(&self) -> bool {
+        self.readiness_only
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        self.answer.clone()
+    }
+}
+
+/// A server with widgets.
+pub(super) struct Server {
+    router: axum::Router,
+    stop: CancellationToken,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Server {
+    pub(super) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(folder.path().join("store"), &EmbeddedConfig::standard()).unwrap();
+        let stop = CancellationToken::new();
+        let resource = Arc::new(Widgets(Schema::of::<Widget>()));
+        let widgets = Registry::start(resource, Arc::new(store), Vec::new(), CacheConfig::standard(), stop.clone());
+        widgets.cache().ready().await;
+        let config = Config {
+            registries: vec![widgets],
+            authenticators: vec![Arc::new(Names)],
+            authorizers: vec![Arc::new(AlwaysAllowedPaths), Arc::new(Rules)],
+            namespaces: Some(Arc::new(Directory::default())),
+            checks: vec![
+                Arc::new(Check { name: "store", readiness_only: false, answer: Ok(()) }),
+                Arc::new(Check { name: "warm", readiness_only: true, answer: Err("still cold".into()) }),
+            ],
+            prefix: "/some/prefix".into(),
+            limits: Limits { body: 100_000, request_timeout: Duration::from_secs(20), ..Limits::standard() },
+            version: "0.1.0".into(),
+        };
+        Self { router: router(config), stop, _folder: folder }
+    }
+
+    /// Sends a request as it is.
+    pub(super) async fn raw(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Sends a request as admin. `headers` may name another `authorization`; an empty one sends none.
+    pub(super) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let response = self.open(method, path, headers, body).await;
+        Answer::read(response).await
+    }
+
+    pub(super) async fn open(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            request = request.header("authorization", "Bearer admin");
+        }
+        for (name, value) in headers.iter().filter(|(name, value)| !(*name == "authorization" && value.is_empty())) {
+            request = request.header(*name, *value);
+        }
+        self.raw(request.body(body.into()).unwrap()).await
+    }
+
+    pub(super) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send("GET", path, headers, Body::empty()).await
+    }
+
+    pub(super) async fn create(&self, name: &str) -> Value {
+        let body = json!({ "metadata": { "name": name, "labels": { "app": name } }, "spec": { "size": 1 } });
+        let answer = self.send("POST", COLLECTION, &[], body.to_string()).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+        answer.json()
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) bytes: Vec<u8>,
+    pub(super) text: String,
+}
+
+impl Answer {
+    async fn read(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        Self { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned(), bytes }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Code, reason and message of a `Status`.
+    pub(super) fn failure(&self) -> (u16, String, String) {
+        let status = self.json();
+        assert_eq!((&status["kind"], &status["code"]), (&json!("Status"), &json!(self.status.as_u16())), "{}", self.text);
+        (self.status.as_u16(), status["reason"].as_str().unwrap().into(), status["message"].as_str().unwrap().into())
+    }
+}
+
+/// A watch that is read frame by frame.
+pub(super) struct Watching {
+    pieces: BodyDataStream,
+    rest: Vec<u8>,
+}
+
+impl Watching {
+    pub(super) fn new(response: Response) -> Self {
+        Self { pieces: response.into_body().into_data_stream(), rest: Vec::new() }
+    }
+
+    /// The next frame.
+    pub(super) async fn next(&mut self) -> Value {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                return serde_json::from_slice(&line).unwrap();
+            }
+            let piece = tokio::time::timeout(Duration::from_secs(10), self.pieces.next()).await.unwrap().unwrap().unwrap();
+            self.rest.extend_from_slice(&piece);
+        }
+    }
+}

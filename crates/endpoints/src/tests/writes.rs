@@ -1,0 +1,147 @@
+#![allow(clippy::unwrap_used)]
+
+use super::fixture::{COLLECTION, Server};
+use http::StatusCode;
+use serde_json::json;
+
+#[tokio::test]
+async fn bodies_that_are_refused() {
+    let server = Server::start().await;
+    let yaml = [("content-type", "application/yaml")];
+    let text = [("content-type", "text/plain")];
+    let big = format!(r#"{{"spec":{{"text":"{}"}}}}"#, "a".repeat(100_000));
+    // headers, query, body, code, reason, beginning of the message
+    #[allow(clippy::type_complexity)]
+    let cases: &[(&[(&str, &str)], &str, &str, u16, &str, &str)] = &[
+        (&[], "", "{", 400, "BadRequest", "the object provided is unrecognized (must be of type Widget): "),
+        (&[], "", "", 400, "BadRequest", "the object provided is unrecognized (must be of type Widget): "),
+        (&yaml, "", "a: [", 400, "BadRequest", "the object provided is unrecognized (must be of type Widget): "),
+        (
+            &[],
+            "",
+            r#"{"kind":"Pod","apiVersion":"example.io/v1"}"#,
+            400,
+            "BadRequest",
+            "Pod in version \"v1\" cannot be handled as a Widget: no kind \"Pod\" is registered for version \"example.io/v1\"",
+        ),
+        (
+            &[],
+            "",
+            r#"{"kind":"Widget","apiVersion":"example.io/v2"}"#,
+            400,
+            "BadRequest",
+            "the API version in the data (example.io/v2) does not match the expected API version (example.io/v1)",
+        ),
+        (
+            &[],
+            "",
+            r#"{"metadata":{"name":"x","namespace":"b"}}"#,
+            400,
+            "BadRequest",
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ),
+        (&[], "", r#"{"spec":{"text":5}}"#, 400, "BadRequest", "Widget in version \"v1\" cannot be handled as a Widget: "),
+        (
+            &text,
+            "",
+            "hello",
+            415,
+            "UnsupportedMediaType",
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+        ),
+        (&[], "", &big, 413, "RequestEntityTooLarge", "Request entity too large: limit is 100000"),
+        (
+            &[],
+            "?fieldValidation=Strict",
+            r#"{"metadata":{"name":"x"},"spec":{"text":"a","text":"b","bogus":1}}"#,
+            400,
+            "BadRequest",
+            "Widget in version \"v1\" cannot be handled as a Widget: strict decoding error: unknown field \"spec.bogus\", duplicate field \"spec.text\"",
+        ),
+        (&[], "?timeout=soon", "{}", 400, "BadRequest", "invalid timeout specified in the request URL - time: invalid duration \"soon\""),
+        (
+            &[("accept", "text/html")],
+            "",
+            "{}",
+            406,
+            "NotAcceptable",
+            "only the following media types are accepted: application/json, application/yaml",
+        ),
+    ];
+    for (headers, query, body, code, reason, message) in cases {
+        let found = server.send("POST", &format!("{COLLECTION}{query}"), headers, (*body).to_owned()).await.failure();
+        assert_eq!((found.0, found.1.as_str()), (*code, *reason), "{query} {}", &body[..body.len().min(80)]);
+        assert!(found.2.starts_with(message), "{}", found.2);
+    }
+}
+
+#[tokio::test]
+async fn a_life() {
+    let server = Server::start().await;
+    let body = r#"{"metadata":{"name":"w"},"spec":{"size":1,"bogus":2,"text":"a","text":"b"}}"#;
+    let made = server.send("POST", COLLECTION, &[], body).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let warnings: Vec<&str> = made.headers.get_all("warning").iter().map(|value| value.to_str().unwrap()).collect();
+    assert_eq!(warnings, [r#"299 - "unknown field \"spec.bogus\"""#, r#"299 - "duplicate field \"spec.text\"""#]);
+    let mut object = made.json();
+    assert_eq!(
+        (&object["kind"], &object["apiVersion"], &object["spec"]),
+        (&json!("Widget"), &json!("example.io/v1"), &json!({ "size": 1, "text": "b" }))
+    );
+
+    let path = format!("{COLLECTION}/w");
+    let other = server.send("PUT", &format!("{COLLECTION}/v"), &[], object.to_string()).await;
+    assert_eq!(other.failure().2, "the name of the object (w) does not match the name on the URL (v)");
+    object["spec"]["size"] = 3.into();
+    object["status"]["phase"] = "Ready".into();
+    let put = server.send("PUT", &path, &[], object.to_string()).await.json();
+    assert_eq!((&put["spec"]["size"], &put["status"]), (&json!(3), &json!({})));
+    let merge = [("content-type", "application/merge-patch+json")];
+    let status = server.send("PATCH", &format!("{path}/status"), &merge, r#"{"status":{"phase":"Ready"},"spec":{"size":9}}"#).await.json();
+    assert_eq!((&status["spec"]["size"], &status["status"]), (&json!(3), &json!({ "phase": "Ready" })));
+    assert_eq!(server.get(&format!("{path}/status"), &[]).await.json(), status);
+
+    let unknown = server.send("PATCH", &path, &[("content-type", "application/json")], "{}").await;
+    let message = "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, \
+                   application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
+    assert_eq!(unknown.failure(), (415, "UnsupportedMediaType".into(), message.into()));
+
+    let wrong = server.send("DELETE", &path, &[], r#"{"preconditions":{"uid":"other"}}"#).await;
+    assert_eq!(wrong.status, StatusCode::CONFLICT);
+    let gone = server.send("DELETE", &path, &[("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")], "").await;
+    let details = json!({ "name": "w", "group": "example.io", "kind": "widgets", "uid": put["metadata"]["uid"] });
+    assert_eq!(gone.json(), json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details }));
+    assert_eq!(server.get(&path, &[]).await.failure(), (404, "NotFound".into(), "widgets.example.io \"w\" not found".into()));
+}
+
+#[tokio::test]
+async fn finalizers_hold_and_collections_go() {
+    let server = Server::start().await;
+    let body = json!({ "metadata": { "name": "held", "finalizers": ["example.io/hold"] } });
+    server.send("POST", COLLECTION, &[], body.to_string()).await;
+    let held = server.send("DELETE", &format!("{COLLECTION}/held"), &[], "").await;
+    assert_eq!((held.status, &held.json()["kind"]), (StatusCode::OK, &json!("Widget")));
+    assert!(held.json()["metadata"]["deletionTimestamp"].is_string());
+    for name in ["x", "y"] {
+        server.create(name).await;
+    }
+    let deleted = server.send("DELETE", &format!("{COLLECTION}?labelSelector=app%3Dx"), &[], "").await.json();
+    assert_eq!((&deleted["kind"], &deleted["items"][0]["metadata"]["name"]), (&json!("WidgetList"), &json!("x")));
+    let left = server.get(COLLECTION, &[]).await.json();
+    let names: Vec<&str> = left["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["held", "y"]);
+}
+
+#[tokio::test]
+async fn an_apply_needs_leave_to_create() {
+    let server = Server::start().await;
+    let path = format!("{COLLECTION}/applied?fieldManager=m");
+    let body = "{apiVersion: example.io/v1, kind: Widget, metadata: {name: applied}, spec: {size: 1}}";
+    let apply = ("content-type", "application/apply-patch+yaml");
+    let refused = server.send("PATCH", &path, &[apply, ("authorization", "Bearer editor")], body).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+    assert!(refused.failure().2.contains("cannot create resource"), "{}", refused.text);
+    assert_eq!(server.send("PATCH", &path, &[apply], body).await.status, StatusCode::CREATED);
+    let again = server.send("PATCH", &path, &[apply, ("authorization", "Bearer editor")], body).await;
+    assert_eq!(again.status, StatusCode::OK, "{}", again.text);
+}

@@ -1,0 +1,19 @@
+//! POST to a collection.
+
+use crate::call::Call;
+use crate::negotiation::Offer;
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use vci_meta::ApiError;
+use vci_meta::options::{WriteKind, WriteOptions};
+
+pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError> {
+    let representation = call.negotiate(Offer::Objects)?;
+    let options = WriteOptions::from_query(&call.query().decoded(), WriteKind::Create, call.user_agent())?;
+    let bytes = call.read(body).await?;
+    let mut object = call.decode(&bytes, options.field_validation)?;
+    call.settle_namespace(&mut object)?;
+    let written = call.registry.create(&call.ctx, &call.resource.namespace, object, &options).await?;
+    call.object(StatusCode::CREATED, &written.bytes, representation)
+}

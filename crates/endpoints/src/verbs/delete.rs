@@ -1,0 +1,36 @@
+//! DELETE of one object.
+
+use crate::body::InputFormat;
+use crate::call::Call;
+use crate::negotiation::Offer;
+use crate::respond;
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use vci_meta::options::DeleteOptions;
+use vci_meta::{ApiError, Details, Status};
+use vci_registry::Deleted;
+
+pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError> {
+    let representation = call.negotiate(Offer::Objects)?;
+    let options = options(call, body).await?;
+    match call.registry.delete(&call.ctx, &call.key(), &options, &call.view).await? {
+        Deleted::Pending { bytes } => call.object(StatusCode::OK, &bytes, representation),
+        Deleted::Gone { uid, .. } => {
+            let kind = call.descriptor();
+            let details =
+                Details { name: call.resource.name.clone(), group: kind.group.into(), kind: kind.plural.into(), uid, ..Details::default() };
+            Ok(respond::status_response(&Status::success(details), StatusCode::OK, call.wire(representation)))
+        }
+    }
+}
+
+/// The options of a delete: a body's if there is one, else the query's.
+pub(crate) async fn options(call: &Call, body: Body) -> Result<DeleteOptions, ApiError> {
+    let bytes = call.read(body).await?;
+    if bytes.is_empty() {
+        return DeleteOptions::from_query(&call.query().decoded());
+    }
+    let parsed = InputFormat::of(&call.headers)?.parse(&bytes).map_err(|error| ApiError::bad_request(error.0))?;
+    DeleteOptions::from_body(&parsed.value)
+}

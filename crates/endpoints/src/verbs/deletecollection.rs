@@ -1,0 +1,17 @@
+//! DELETE of a collection, or of what selectors leave of it.
+
+use super::{delete, list};
+use crate::call::Call;
+use crate::negotiation::Offer;
+use crate::selectable::list_options;
+use axum::body::Body;
+use axum::response::Response;
+use vci_meta::ApiError;
+
+pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError> {
+    let representation = call.negotiate(Offer::Objects)?;
+    let selection = list_options(call.descriptor(), call.query())?;
+    let options = delete::options(call, body).await?;
+    let deleted = call.registry.delete_collection(&call.ctx, &call.resource.namespace, &selection, &options, &call.view).await?;
+    list::respond(call, deleted, representation)
+}

@@ -1,0 +1,15 @@
+//! GET of one object: stored bytes, copied.
+
+use crate::call::Call;
+use crate::negotiation::Offer;
+use axum::response::Response;
+use http::StatusCode;
+use vci_meta::ApiError;
+use vci_meta::options::GetOptions;
+
+pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
+    let representation = call.negotiate(Offer::Objects)?;
+    let options = GetOptions::from_query(&call.query().decoded())?;
+    let item = call.registry.get(&call.ctx, &call.key(), &options, &call.view).await?;
+    call.object(StatusCode::OK, &item.bytes, representation)
+}

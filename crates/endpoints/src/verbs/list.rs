@@ -1,0 +1,102 @@
+//! GET of a collection: stored bytes, copied piece by piece while the client reads.
+
+use crate::call::Call;
+use crate::chunks::PIECE;
+use crate::negotiation::{Offer, Representation};
+use crate::render::Renderer;
+use crate::selectable::list_options;
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use vci_meta::{ApiError, Descriptor};
+use vci_registry::{Item, List};
+
+pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
+    let representation = call.negotiate(Offer::Objects)?;
+    let options = list_options(call.descriptor(), call.query())?;
+    let list = call.registry.list(&call.ctx, &call.resource.namespace, &options, &call.view).await?;
+    respond(call, list, representation)
+}
+
+/// A list as an answer.
+pub(crate) fn respond(call: &Call, list: List, representation: Representation) -> Result<Response, ApiError> {
+    let renderer = Renderer::of_list(representation.target, call.registry.resource())?;
+    let body = ListBody::new(call.descriptor(), list, renderer);
+    let length = body.length();
+    Ok(call.wire(representation).stream(StatusCode::OK, body, length))
+}
+
+/// The pieces of a list. It shares the items with the cache; one piece is in memory beside them.
+struct ListBody {
+    head: Vec<u8>,
+    items: std::vec::IntoIter<Arc<Item>>,
+    renderer: Renderer,
+    place: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Head,
+    Items,
+    End,
+}
+
+const TAIL: &[u8] = b"]}\n";
+
+impl ListBody {
+    fn new(descriptor: &Descriptor, list: List, renderer: Renderer) -> Self {
+        let head = renderer.list_head(descriptor, &metadata(&list));
+        Self { head, items: list.items.into_iter(), renderer, place: Place::Head }
+    }
+
+    /// The length of the whole, when it needs no rendering to be known.
+    fn length(&self) -> Option<u64> {
+        let Renderer::Object = self.renderer else { return None };
+        let items = self.items.as_slice();
+        let bytes: usize = items.iter().map(|item| item.bytes.len()).sum();
+        Some((self.head.len() + bytes + items.len().saturating_sub(1) + TAIL.len()) as u64)
+    }
+}
+
+impl Iterator for ListBody {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let mut out = Vec::with_capacity(PIECE + PIECE / 8);
+        match self.place {
+            Place::Head => {
+                out.append(&mut self.head);
+                if let Some(first) = self.items.next() {
+                    self.renderer.item(&first.bytes, &mut out);
+                }
+                self.place = Place::Items;
+            }
+            Place::Items => {}
+            Place::End => return None,
+        }
+        while out.len() < PIECE {
+            let Some(item) = self.items.next() else {
+                out.extend_from_slice(TAIL);
+                self.place = Place::End;
+                break;
+            };
+            out.push(b',');
+            self.renderer.item(&item.bytes, &mut out);
+        }
+        Some(Bytes::from(out))
+    }
+}
+
+fn metadata(list: &List) -> Value {
+    let mut metadata = Map::new();
+    metadata.insert("resourceVersion".into(), list.revision.to_string().into());
+    if let Some(token) = &list.continue_token {
+        metadata.insert("continue".into(), token.as_str().into());
+    }
+    if let Some(remaining) = list.remaining {
+        metadata.insert("remainingItemCount".into(), remaining.into());
+    }
+    Value::Object(metadata)
+}

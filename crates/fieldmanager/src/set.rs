@@ -1,0 +1,257 @@
+//! Sets of fields, as ordered trees.
+
+use crate::path::PathElement;
+use std::cmp::Ordering;
+use vci_meta::schema::{Schema, Shape};
+
+/// A set of fields. Being a member says nothing about the fields above or below.
+///
+/// Nodes are sorted by element, each element stands once, and there is no node that neither is a member nor
+/// has members below: so equal sets are equal trees and an empty set has no nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FieldSet {
+    nodes: Vec<Node>,
+}
+
+/// One element and what is in the set at and below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) element: PathElement,
+    /// Whether the field itself is in the set.
+    pub(crate) member: bool,
+    /// What is in the set below it.
+    pub(crate) below: FieldSet,
+}
+
+impl FieldSet {
+    /// The set of fields with these names, from the root.
+    pub(crate) fn of_names(paths: &[&[&str]]) -> Self {
+        let mut set = Self::default();
+        for path in paths {
+            set.insert(path.iter().map(|name| PathElement::field(name)));
+        }
+        set
+    }
+
+    /// The set of nodes that come in any order, and perhaps twice. A client may have written them, and many.
+    pub(crate) fn from_nodes(mut nodes: Vec<Node>) -> Self {
+        if !nodes.is_sorted_by(|left, right| left.element < right.element) {
+            nodes.sort_by(|left, right| left.element.cmp(&right.element));
+        }
+        let mut set = Self { nodes: Vec::with_capacity(nodes.len()) };
+        for node in nodes {
+            set.attach(node.element, node.member, node.below);
+        }
+        set
+    }
+
+    /// Adds one field; the path of the whole object is never a member.
+    pub(crate) fn insert(&mut self, path: impl IntoIterator<Item = PathElement>) {
+        let mut path = path.into_iter();
+        let Some(first) = path.next() else { return };
+        let mut below = Self::default();
+        below.insert(&mut path as &mut dyn Iterator<Item = PathElement>);
+        let member = below.is_empty();
+        self.attach(first, member, below);
+    }
+
+    /// Adds an element as a member, or what is below it, or both.
+    pub(crate) fn attach(&mut self, element: PathElement, member: bool, below: Self) {
+        if !member && below.is_empty() {
+            return;
+        }
+        // Walks and well-formed JSON mostly come in order.
+        if self.nodes.last().is_none_or(|last| last.element < element) {
+            self.nodes.push(Node { element, member, below });
+            return;
+        }
+        let at = self.nodes.partition_point(|node| node.element < element);
+        match self.nodes.get_mut(at) {
+            Some(node) if node.element == element => {
+                node.member |= member;
+                node.below = std::mem::take(&mut node.below).union(below);
+            }
+            _ => self.nodes.insert(at, Node { element, member, below }),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node of an element, if anything is in the set at or below it.
+    pub(crate) fn node(&self, element: &PathElement) -> Option<&Node> {
+        self.nodes.binary_search_by(|node| node.element.cmp(element)).ok().and_then(|at| self.nodes.get(at))
+    }
+
+    /// Every member of either.
+    #[must_use]
+    pub(crate) fn union(self, other: Self) -> Self {
+        if self.is_empty() {
+            return other;
+        }
+        if other.is_empty() {
+            return self;
+        }
+        let mut nodes = Vec::with_capacity(self.nodes.len().max(other.nodes.len()));
+        let (mut left, mut right) = (self.nodes.into_iter().peekable(), other.nodes.into_iter().peekable());
+        loop {
+            let order = match (left.peek(), right.peek()) {
+                (Some(l), Some(r)) => l.element.cmp(&r.element),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return Self { nodes },
+            };
+            match order {
+                Ordering::Less => nodes.extend(left.next()),
+                Ordering::Greater => nodes.extend(right.next()),
+                Ordering::Equal => nodes.extend(left.next().zip(right.next()).map(|(l, r)| Node {
+                    element: l.element,
+                    member: l.member | r.member,
+                    below: l.below.union(r.below),
+                })),
+            }
+        }
+    }
+
+    /// Every member of both.
+    #[must_use]
+    pub(crate) fn intersection(&self, other: &Self) -> Self {
+        let mut out = Self::default();
+        for (mine, theirs) in Matches::of(self, other) {
+            if let Some(theirs) = theirs {
+                out.attach(mine.element.clone(), mine.member && theirs.member, mine.below.intersection(&theirs.below));
+            }
+        }
+        out
+    }
+
+    /// Takes the members of `other` out. Taking a field out leaves what is below it.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        self.retain(other, |mine, theirs| {
+            mine.member &= !theirs.member;
+            mine.below.subtract(&theirs.below);
+            mine.member || !mine.below.is_empty()
+        });
+    }
+
+    /// Takes the members of `other` out, and everything below them.
+    pub(crate) fn subtract_recursive(&mut self, other: &Self) {
+        self.retain(other, |mine, theirs| {
+            if theirs.member {
+                return false;
+            }
+            mine.below.subtract_recursive(&theirs.below);
+            mine.member || !mine.below.is_empty()
+        });
+    }
+
+    /// Calls `keep` on every node that `other` has as well.
+    fn retain(&mut self, other: &Self, keep: impl Fn(&mut Node, &Node) -> bool) {
+        let mut theirs = other.nodes.iter().peekable();
+        self.nodes.retain_mut(|mine| {
+            while let Some(node) = theirs.peek() {
+                match node.element.cmp(&mine.element) {
+                    Ordering::Less => theirs.next(),
+                    Ordering::Equal => return keep(mine, node),
+                    Ordering::Greater => return true,
+                };
+            }
+            true
+        });
+    }
+
+    /// Whether every member of `other` is in this set.
+    pub(crate) fn contains(&self, other: &Self) -> bool {
+        Matches::of(other, self)
+            .all(|(theirs, mine)| mine.is_some_and(|mine| (mine.member || !theirs.member) && mine.below.contains(&theirs.below)))
+    }
+
+    /// Makes members of the named fields on the way to members: a manager of `spec.a` counts as holding `spec`
+    /// in place, but a manager of `labels.a` does not hold `labels.b`.
+    pub(crate) fn ensure_named_fields(&mut self, schema: &Schema) {
+        for node in &mut self.nodes {
+            let Some(child) = step(schema, &node.element) else { continue };
+            node.member |= !node.below.is_empty() && matches!(schema.shape, Shape::Object { .. });
+            node.below.ensure_named_fields(child);
+        }
+    }
+
+    /// Brings a set that an older schema shaped into the shape of this one: what has become one leaf is owned
+    /// whole by whoever owned a part of it.
+    pub(crate) fn reconcile(&mut self, schema: &Schema) {
+        for node in &mut self.nodes {
+            let Some(child) = step(schema, &node.element) else { continue };
+            if node.below.is_empty() {
+                continue;
+            }
+            if crate::typed::is_atomic(&child.shape) {
+                node.member = true;
+                node.below = Self::default();
+            } else {
+                node.below.reconcile(child);
+            }
+        }
+    }
+
+    /// Calls `visit` with the path of every member: those of a level before those below it.
+    pub(crate) fn for_each<'a>(&'a self, visit: &mut impl FnMut(&[&'a PathElement])) {
+        self.for_each_under(&mut Vec::new(), visit);
+    }
+
+    fn for_each_under<'a>(&'a self, path: &mut Vec<&'a PathElement>, visit: &mut impl FnMut(&[&'a PathElement])) {
+        for node in self.nodes.iter().filter(|node| node.member) {
+            path.push(&node.element);
+            visit(path);
+            path.pop();
+        }
+        for node in &self.nodes {
+            path.push(&node.element);
+            node.below.for_each_under(path, visit);
+            path.pop();
+        }
+    }
+
+    /// The paths of all members as people read them.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        self.for_each(&mut |path| out.push(path.iter().map(ToString::to_string).collect()));
+        out
+    }
+}
+
+/// The nodes of one set, each with the node of another at the same element.
+struct Matches<'a> {
+    left: std::slice::Iter<'a, Node>,
+    right: std::iter::Peekable<std::slice::Iter<'a, Node>>,
+}
+
+impl<'a> Matches<'a> {
+    fn of(left: &'a FieldSet, right: &'a FieldSet) -> Self {
+        Self { left: left.nodes.iter(), right: right.nodes.iter().peekable() }
+    }
+}
+
+impl<'a> Iterator for Matches<'a> {
+    type Item = (&'a Node, Option<&'a Node>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mine = self.left.next()?;
+        while self.right.next_if(|node| node.element < mine.element).is_some() {}
+        Some((mine, self.right.next_if(|node| node.element == mine.element)))
+    }
+}
+
+/// The schema one step down; `None` where the schema knows nothing of that step.
+fn step<'a>(schema: &'a Schema, element: &PathElement) -> Option<&'a Schema> {
+    match (&schema.shape, element) {
+        (Shape::Object { fields, .. }, PathElement::Field(name)) => fields.get(&**name).map(|field| &*field.schema),
+        (Shape::Map { values, .. }, PathElement::Field(_)) => Some(values),
+        (Shape::List { items, .. }, PathElement::Key(_)) => Some(items),
+        _ => None,
+    }
+}

@@ -1,0 +1,96 @@
+//! Whether an applied object fits its schema: what a live object is forgiven, an applied one is not.
+
+use crate::typed::{list_element, member};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use vci_meta::schema::{ListMerge, Schema, Shape};
+
+/// The first fields of an applied object that do not fit are told; the rest would not be read.
+const MOST_PROBLEMS: usize = 10;
+
+/// Checks types, unknown fields, and that no two items of a list share a key.
+///
+/// # Errors
+/// What is wrong, each with its path, in the words of Kubernetes' own servers.
+pub(crate) fn validate(schema: &Schema, object: &Map<String, Value>) -> Result<(), String> {
+    let mut problems = Vec::new();
+    members(&schema.shape, object, &Place::Root, &mut problems);
+    match problems.as_slice() {
+        [] => Ok(()),
+        [one] => Err(one.clone()),
+        many => Err(format!("errors:\n  {}", many.join("\n  "))),
+    }
+}
+
+/// Where the walk is, as a chain of names on the stack: written out only when something is wrong.
+enum Place<'a> {
+    Root,
+    Field(&'a Place<'a>, &'a str),
+    Item(&'a Place<'a>, String),
+}
+
+impl Place<'_> {
+    fn path(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Field(above, name) => format!("{}.{name}", above.path()),
+            Self::Item(above, element) => format!("{}{element}", above.path()),
+        }
+    }
+}
+
+fn report(place: &Place<'_>, problem: &str, problems: &mut Vec<String>) {
+    if problems.len() < MOST_PROBLEMS {
+        let path = place.path();
+        problems.push(if path.is_empty() { problem.to_owned() } else { format!("{path}: {problem}") });
+    }
+}
+
+fn members(shape: &Shape, object: &Map<String, Value>, place: &Place<'_>, problems: &mut Vec<String>) {
+    for (name, value) in object {
+        let at = Place::Field(place, name);
+        match member(shape, name) {
+            Some(schema) => visit(schema, value, &at, problems),
+            None => report(&at, "field not declared in schema", problems),
+        }
+    }
+}
+
+fn visit(schema: &Schema, value: &Value, place: &Place<'_>, problems: &mut Vec<String>) {
+    let expected = match (&schema.shape, value) {
+        (_, Value::Null)
+        | (Shape::Any, _)
+        | (Shape::String { .. }, Value::String(_))
+        | (Shape::Boolean, Value::Bool(_))
+        | (Shape::Integer { .. } | Shape::Number, Value::Number(_)) => return,
+        (shape @ (Shape::Object { .. } | Shape::Map { .. }), Value::Object(object)) => return members(shape, object, place, problems),
+        (Shape::List { items, merge }, Value::Array(list)) => return self::list(items, merge, list, place, problems),
+        (Shape::String { .. }, _) => "string",
+        (Shape::Boolean, _) => "boolean",
+        (Shape::Integer { .. } | Shape::Number, _) => "numeric (int or float)",
+        (Shape::Object { .. } | Shape::Map { .. }, _) => "map",
+        (Shape::List { .. }, _) => "list",
+    };
+    report(place, &format!("expected {expected}, got {value}"), problems);
+}
+
+fn list(items: &Schema, merge: &ListMerge, list: &[Value], place: &Place<'_>, problems: &mut Vec<String>) {
+    let mut seen = BTreeSet::new();
+    for (index, item) in list.iter().enumerate() {
+        if *merge == ListMerge::Atomic {
+            visit(items, item, &Place::Item(place, format!("[{index}]")), problems);
+            continue;
+        }
+        match list_element(items, merge, item) {
+            // Without its key an item has no path to report anything deeper at.
+            Err(error) => return report(place, &format!("element {index}: {error}"), problems),
+            Ok(element) => {
+                let name = element.to_string();
+                if !seen.insert(element) {
+                    report(place, &format!("duplicate entries for key {name}"), problems);
+                }
+                visit(items, item, &Place::Item(place, name), problems);
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The kinds of `management.loft.sh/v1`: their types, rules and columns.
+//!
+//! One file per kind. Each has its Rust types, from which the schema is derived; a [`Resource`] with the kind's
+//! descriptor and rules; and [`types::Typed`] objects for code that reads many fields. To serve another kind, write its file
+//! and add it to [`resources`]. Refused: I/O, and rules that need more than one object; those are admission and
+//! live elsewhere.
+#![warn(missing_docs)]
+
+use std::sync::Arc;
+use vci_meta::Resource;
+
+mod columns;
+pub mod ownedaccesskey;
+pub mod project;
+mod rules;
+pub mod team;
+pub mod types;
+pub mod user;
+pub mod virtualclusterinstance;
+
+#[cfg(test)]
+mod tests;
+
+/// The API group.
+pub const GROUP: &str = "management.loft.sh";
+/// The version of the API.
+pub const VERSION: &str = "v1";
+
+/// All kinds, in the order of discovery documents.
+pub fn resources() -> Vec<Arc<dyn Resource>> {
+    vec![owned_access_keys(), projects(), teams(), users(), virtual_cluster_instances()]
+}
+
+/// The resource `ownedaccesskeys`.
+pub fn owned_access_keys() -> Arc<dyn Resource> {
+    Arc::new(ownedaccesskey::OwnedAccessKeys::new())
+}
+
+/// The resource `projects`.
+pub fn projects() -> Arc<dyn Resource> {
+    Arc::new(project::Projects::new())
+}
+
+/// The resource `teams`.
+pub fn teams() -> Arc<dyn Resource> {
+    Arc::new(team::Teams::new())
+}
+
+/// The resource `users`.
+pub fn users() -> Arc<dyn Resource> {
+    Arc::new(user::Users::new())
+}
+
+/// The resource `virtualclusterinstances`.
+pub fn virtual_cluster_instances() -> Arc<dyn Resource> {
+    Arc::new(virtualclusterinstance::VirtualClusterInstances::new())
+}

@@ -1,0 +1,274 @@
+//! OwnedAccessKey: a bearer token of a user or a team.
+//!
+//! The secret comes in `spec.key` and goes no further: before an object is stored, or shown to anybody, its SHA-256 takes
+//! its place in `status.keyHash`. (A key holds at least 256 random bits, so that a slow hash would protect nothing.) An
+//! update that gives another `spec.key` changes the secret; one that gives none keeps it. The hash is in the schema, so
+//! that an object that was read can be written back; as part of the status it is not changed by doing so.
+//! The annotation in which `kubectl apply` keeps what it was given is taken out, because the secret would be in it.
+//!
+//! Whose key it is never changes. The object grants nothing to anybody, its holder included: who may make and
+//! change keys is for authorization to say.
+
+use crate::columns::{self, cell};
+use crate::rules::{field, immutable_once_set, object_mut, part};
+use crate::types::{Typed, is_false, is_zero};
+use crate::{GROUP, VERSION};
+use schemars::JsonSchema;
+use scope::AccessKeyScope;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema, Scope, Subresource, Verb};
+
+pub mod scope;
+#[cfg(test)]
+mod tests;
+
+/// An OwnedAccessKey as Rust types.
+pub type OwnedAccessKey = Typed<OwnedAccessKeySpec, OwnedAccessKeyStatus>;
+
+/// In which `kubectl apply` keeps what it was given.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Whose key it is, and how long and for what it is good.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-component" = "sh.loft.management.v1.OwnedAccessKeySpec"))]
+pub struct OwnedAccessKeySpec {
+    /// The name that people read.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub display_name: String,
+    /// What the key is for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// The user whom the key acts as. The creator, when neither a user nor a team is named. It never changes.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// The team that the key acts as. It never changes.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub team: String,
+    /// An identity that is neither user nor team. Not served: it must be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    /// Groups of such an identity. Not served: it must be empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// The secret. It is taken in and never shown again: only its hash is kept, in the status.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// Whether the key is refused.
+    #[serde(skip_serializing_if = "is_false")]
+    pub disabled: bool,
+    /// For how many seconds the key is good; 0: for ever.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ttl: i64,
+    /// Whether the seconds count from the last use and not from the creation.
+    #[serde(skip_serializing_if = "is_false")]
+    pub ttl_after_last_activity: bool,
+    /// What the key is good for; for all that its holder may do, when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<AccessKeyScope>,
+    /// What sort of key this is: empty, `Login`, `User`, `Other`, `Reset`, `OIDCRefreshToken`, `NetworkPeer` or `Workspace`.
+    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    pub r#type: String,
+    /// When the identity behind a login was last refreshed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub identity_refresh: Option<String>,
+    /// The key that this one came from. No longer used.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub parent: String,
+}
+
+/// What is known of the key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-component" = "sh.loft.management.v1.OwnedAccessKeyStatus"))]
+pub struct OwnedAccessKeyStatus {
+    /// When the key was last used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub last_activity: Option<String>,
+    /// The SHA-256 of the secret, in lower-case hexadecimal digits. Set by the server.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub key_hash: String,
+}
+
+impl OwnedAccessKeyStatus {
+    /// The digest that [`OwnedAccessKeyStatus::key_hash`] writes; `None` when it is none.
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        let mut digest = [0; 32];
+        if self.key_hash.len() != 64 || !self.key_hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return None;
+        }
+        for (index, byte) in digest.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(self.key_hash.get(2 * index..2 * index + 2)?, 16).ok()?;
+        }
+        Some(digest)
+    }
+}
+
+/// What [`OwnedAccessKeyStatus::key_hash`] says of this secret.
+pub fn key_hash(secret: &str) -> String {
+    Sha256::digest(secret.as_bytes()).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+const COLUMNS: &[Column] = &[
+    columns::NAME,
+    columns::text("Display Name", "The name that people read."),
+    columns::text("User", "The user whom the key acts as."),
+    columns::text("Team", "The team that the key acts as."),
+    columns::text("Type", "What sort of key this is."),
+    columns::text("Disabled", "Whether the key is refused."),
+    columns::AGE,
+    Column { name: "TTL", r#type: "integer", format: "int64", description: "For how many seconds the key is good.", priority: 1 },
+    columns::wide("Last Activity", "When the key was last used."),
+];
+
+static DESCRIPTOR: Descriptor = Descriptor {
+    group: GROUP,
+    version: VERSION,
+    kind: "OwnedAccessKey",
+    list_kind: "OwnedAccessKeyList",
+    plural: "ownedaccesskeys",
+    singular: "ownedaccesskey",
+    short_names: &[],
+    categories: &[],
+    scope: Scope::Cluster,
+    verbs: &Verb::ALL,
+    subresources: &[Subresource::Main, Subresource::Status],
+    columns: COLUMNS,
+    selectable_fields: &[],
+};
+
+/// The resource `ownedaccesskeys`.
+#[derive(Debug)]
+pub struct OwnedAccessKeys {
+    schema: Schema,
+}
+
+impl OwnedAccessKeys {
+    /// The resource. Deriving its schema takes a moment: make one and share it.
+    pub fn new() -> Self {
+        let description = "A bearer token of a user or a team. Its secret is taken in and never shown.";
+        Self { schema: Schema::kind::<OwnedAccessKeySpec, OwnedAccessKeyStatus>("sh.loft.management.v1.OwnedAccessKey", description) }
+    }
+}
+
+impl Default for OwnedAccessKeys {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Resource for OwnedAccessKeys {
+    fn descriptor(&self) -> &'static Descriptor {
+        &DESCRIPTOR
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn prepare_for_create(&self, ctx: &RequestContext, object: &mut Object) {
+        object.0.insert("status".into(), Value::Object(Map::new()));
+        hide_secret(object);
+        let held = ["user", "team"].iter().any(|who| !object.str_at(&["spec", who]).is_empty());
+        if let Some(user) = ctx.caller.user.as_ref().filter(|_| !held) {
+            object_mut(object, "spec").insert("user".into(), user.as_str().into());
+        }
+    }
+
+    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
+        new.0.insert("status".into(), old.0.get("status").cloned().unwrap_or_else(|| json!({})));
+        hide_secret(new);
+    }
+
+    fn validate(&self, object: &Object) -> Vec<FieldError> {
+        let spec: OwnedAccessKeySpec = match part(object, &["spec"]) {
+            Ok(spec) => spec,
+            Err(error) => return vec![error],
+        };
+        let status: OwnedAccessKeyStatus = match part(object, &["status"]) {
+            Ok(status) => status,
+            Err(error) => return vec![error],
+        };
+        let path = FieldPath::new("spec");
+        let mut errors = holder_errors(&spec, &path);
+        if status.key_hash.is_empty() && spec.key.is_empty() {
+            errors.push(FieldError::required(&path.child("key"), "an access key has a secret"));
+        } else if !spec.key.is_empty() {
+            // The value is left out of the text: it is meant to be a secret.
+            errors.push(FieldError::forbidden(&path.child("key"), "may hold letters, digits and -._~+/= only"));
+        } else if status.digest().is_none() {
+            let path = field(&["status", "keyHash"]);
+            errors.push(FieldError::invalid(&path, status.key_hash.as_str(), "must be 64 lower-case hexadecimal digits"));
+        }
+        if spec.ttl < 0 {
+            errors.push(FieldError::invalid(&path.child("ttl"), spec.ttl, "must be greater than or equal to 0"));
+        }
+        errors
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object) -> Vec<FieldError> {
+        ["user", "team"].iter().filter_map(|who| immutable_once_set(new, old, &["spec", who])).collect()
+    }
+
+    fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
+        let at = |name: &str| cell(object.str_at(&["spec", name]));
+        let disabled = object.at(&["spec", "disabled"]) == Some(&Value::Bool(true));
+        vec![
+            json!(object.name()),
+            at("displayName"),
+            at("user"),
+            at("team"),
+            at("type"),
+            json!(disabled.to_string()),
+            columns::age(object, now),
+            object.at(&["spec", "ttl"]).cloned().unwrap_or(Value::Null),
+            cell(object.str_at(&["status", "lastActivity"])),
+        ]
+    }
+}
+
+/// Puts the hash in the place of the secret. A secret that no request could bear stays for validation to refuse.
+fn hide_secret(object: &mut Object) {
+    let annotations = object.metadata_mut().get_mut("annotations").and_then(Value::as_object_mut);
+    let emptied = annotations.is_some_and(|annotations| annotations.remove(LAST_APPLIED).is_some() && annotations.is_empty());
+    if emptied {
+        object.metadata_mut().remove("annotations");
+    }
+    let secret = object.str_at(&["spec", "key"]);
+    if secret.is_empty() || !is_bearer_token(secret) {
+        return;
+    }
+    let hash = key_hash(secret);
+    object_mut(object, "spec").remove("key");
+    object_mut(object, "status").insert("keyHash".into(), hash.into());
+}
+
+/// The characters of a bearer token (RFC 6750, section 2.1).
+fn is_bearer_token(secret: &str) -> bool {
+    secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte))
+}
+
+fn holder_errors(spec: &OwnedAccessKeySpec, path: &FieldPath) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    match (spec.user.as_str(), spec.team.as_str()) {
+        ("", "") => errors.push(FieldError::required(&path.child("user"), "a key acts as a user or a team")),
+        ("", _) | (_, "") => {}
+        _ => errors.push(FieldError::forbidden(&path.child("team"), "may not be set together with spec.user")),
+    }
+    if !spec.subject.is_empty() {
+        errors.push(FieldError::forbidden(&path.child("subject"), "a key acts as a user or a team"));
+    }
+    if !spec.groups.is_empty() {
+        errors.push(FieldError::forbidden(&path.child("groups"), "a key has the groups of its user or team"));
+    }
+    errors
+}

@@ -1,0 +1,135 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::rules::tests::{context, object};
+
+/// SHA-256 of "abc", from FIPS 180-2.
+const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+fn key(spec: Value) -> Object {
+    let mut key = json!({"metadata": {"name": "k"}});
+    key["spec"] = spec;
+    object(key)
+}
+
+fn created(spec: Value) -> Object {
+    let mut object = key(spec);
+    OwnedAccessKeys::new().prepare_for_create(&context("root", None, &[]), &mut object);
+    object
+}
+
+#[test]
+fn the_secret_is_replaced_by_its_hash() {
+    let key = created(json!({"user": "ann", "key": "abc"}));
+    assert_eq!(key.0["spec"], json!({"user": "ann"}));
+    assert_eq!(key.0["status"], json!({"keyHash": ABC}));
+    assert_eq!(OwnedAccessKeys::new().validate(&key), Vec::new());
+
+    let typed = OwnedAccessKey::of(&key).unwrap();
+    assert_eq!(typed.status.digest().unwrap()[..3], [0xba, 0x78, 0x16]);
+}
+
+#[test]
+fn the_hash_is_not_the_clients_to_set() {
+    let mut object = object(json!({"spec": {"user": "ann"}, "status": {"keyHash": ABC, "lastActivity": "2026-01-01T00:00:00Z"}}));
+    let keys = OwnedAccessKeys::new();
+    keys.prepare_for_create(&context("root", None, &[]), &mut object);
+    assert_eq!(object.0["status"], json!({}));
+
+    let old = created(json!({"user": "ann", "key": "abc"}));
+    let mut new = key(json!({"user": "ann", "displayName": "d"}));
+    new.0.insert("status".into(), json!({"keyHash": key_hash("other")}));
+    keys.prepare_for_update(&context("root", None, &[]), &mut new, &old);
+    assert_eq!(new.0["status"], json!({"keyHash": ABC}));
+}
+
+#[test]
+fn an_update_can_change_the_secret() {
+    let mut old = created(json!({"user": "ann", "key": "abc"}));
+    object_mut(&mut old, "status").insert("lastActivity".into(), "2026-01-01T00:00:00Z".into());
+    let mut new = key(json!({"user": "ann", "key": "def"}));
+    OwnedAccessKeys::new().prepare_for_update(&context("root", None, &[]), &mut new, &old);
+    assert_eq!(new.0["spec"], json!({"user": "ann"}));
+    assert_eq!(new.0["status"], json!({"keyHash": key_hash("def"), "lastActivity": "2026-01-01T00:00:00Z"}));
+}
+
+#[test]
+fn what_kubectl_apply_notes_is_not_kept() {
+    for (others, want) in [(json!({}), None), (json!({"a": "b"}), Some(json!({"a": "b"})))] {
+        let mut annotations = others.clone();
+        annotations[LAST_APPLIED] = json!(r#"{"spec":{"key":"abc"}}"#);
+        let mut object = object(json!({"metadata": {"name": "k", "annotations": annotations}, "spec": {"user": "ann", "key": "abc"}}));
+        OwnedAccessKeys::new().prepare_for_create(&context("root", None, &[]), &mut object);
+        assert_eq!(object.metadata().get("annotations"), want.as_ref());
+        assert!(!String::from_utf8(object.to_bytes()).unwrap().contains("\"abc"));
+    }
+}
+
+#[test]
+fn the_creator_holds_a_key_of_nobody() {
+    let table = [
+        (context("ann", Some("ann"), &["t"]), json!({}), json!({"user": "ann"})),
+        (context("ann", Some("ann"), &[]), json!({"user": "bob"}), json!({"user": "bob"})),
+        (context("ann", Some("ann"), &[]), json!({"team": "t"}), json!({"team": "t"})),
+        (context("kubernetes-admin", None, &[]), json!({}), json!({})),
+    ];
+    for (ctx, spec, want) in table {
+        let mut object = key(spec.clone());
+        OwnedAccessKeys::new().prepare_for_create(&ctx, &mut object);
+        assert_eq!(object.0["spec"], want, "{spec} by {:?}", ctx.caller);
+    }
+}
+
+#[test]
+fn bad_keys_are_refused() {
+    let table = [
+        (json!({"user": "ann", "key": "AZaz09-._~+/="}), vec![]),
+        (json!({"team": "t", "key": "abc", "ttl": 60}), vec![]),
+        (json!({"user": "ann"}), vec!["spec.key: Required value: an access key has a secret"]),
+        (json!({"user": "ann", "key": "a b"}), vec!["spec.key: Forbidden: may hold letters, digits and -._~+/= only"]),
+        (json!({"key": "abc"}), vec!["spec.user: Required value: a key acts as a user or a team"]),
+        (json!({"user": "ann", "team": "t", "key": "abc"}), vec!["spec.team: Forbidden: may not be set together with spec.user"]),
+        (json!({"user": "ann", "ttl": -1, "key": "abc"}), vec!["spec.ttl: Invalid value: -1: must be greater than or equal to 0"]),
+        (
+            json!({"user": "ann", "subject": "s", "groups": ["g"], "key": "abc"}),
+            vec![
+                "spec.subject: Forbidden: a key acts as a user or a team",
+                "spec.groups: Forbidden: a key has the groups of its user or team",
+            ],
+        ),
+    ];
+    let keys = OwnedAccessKeys::new();
+    for (spec, want) in table {
+        let errors: Vec<_> = keys.validate(&created(spec.clone())).iter().map(ToString::to_string).collect();
+        assert_eq!(errors, want, "{spec}");
+    }
+    let mut strange = created(json!({"user": "ann", "key": "abc"}));
+    object_mut(&mut strange, "status").insert("keyHash".into(), "BA78".into());
+    let errors: Vec<_> = keys.validate(&strange).iter().map(ToString::to_string).collect();
+    assert_eq!(errors, ["status.keyHash: Invalid value: \"BA78\": must be 64 lower-case hexadecimal digits"]);
+}
+
+#[test]
+fn whose_key_it_is_never_changes() {
+    let keys = OwnedAccessKeys::new();
+    let table = [
+        (json!({"user": "ann"}), json!({"user": "ann"}), vec![]),
+        (json!({"user": "ann"}), json!({"user": "root"}), vec!["spec.user"]),
+        (json!({"user": "ann"}), json!({"team": "t"}), vec!["spec.user"]),
+        (json!({"team": "t"}), json!({"team": "u"}), vec!["spec.team"]),
+        (json!({"team": "t"}), json!({"user": "root"}), vec!["spec.team"]),
+    ];
+    for (old, new, want) in table {
+        let errors = keys.validate_update(&key(new.clone()), &key(old.clone()));
+        let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
+        assert_eq!(paths, want, "{old} -> {new}");
+    }
+}
+
+#[test]
+fn cells_show_whose_it_is() {
+    let key = created(json!({"displayName": "d", "user": "ann", "type": "User", "ttl": 60, "key": "abc"}));
+    let want =
+        [json!("k"), json!("d"), json!("ann"), json!(null), json!("User"), json!("false"), json!("<unknown>"), json!(60), json!(null)];
+    assert_eq!(OwnedAccessKeys::new().cells(&key, 0), want);
+}

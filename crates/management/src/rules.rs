@@ -1,0 +1,127 @@
+//! Rules that several kinds share.
+
+use crate::types::UserOrTeam;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use vci_meta::context::USER_ANONYMOUS;
+use vci_meta::{FieldError, FieldPath, Object, RequestContext};
+
+/// The part of an object at a path of member names, as a Rust type; the default when it is absent.
+///
+/// # Errors
+/// It has another form, which an object in canonical form never has.
+pub(crate) fn part<T: DeserializeOwned + Default>(object: &Object, path: &[&str]) -> Result<T, FieldError> {
+    let Some(value) = object.at(path) else {
+        return Ok(T::default());
+    };
+    T::deserialize(value).map_err(|error| FieldError::invalid(&field(path), Value::Null, error.to_string()))
+}
+
+/// The path of nested fields.
+pub(crate) fn field(path: &[&str]) -> FieldPath {
+    path.iter().fold(FieldPath::default(), |path, name| path.child(name))
+}
+
+/// A top-level field that is an object, made when there is none.
+pub(crate) fn object_mut<'a>(object: &'a mut Object, name: &str) -> &'a mut Map<String, Value> {
+    let slot = object.0.entry(name).or_insert(Value::Null);
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    match slot {
+        Value::Object(map) => map,
+        _ => unreachable!("made an object above"),
+    }
+}
+
+/// The caller, as an owner: the user, the team of a team's key, or the name of somebody who has no User object. Nobody
+/// when the caller is anonymous.
+fn creator(ctx: &RequestContext) -> UserOrTeam {
+    if let Some(user) = &ctx.caller.user {
+        return UserOrTeam { user: user.clone(), team: String::new() };
+    }
+    if let Some(team) = ctx.caller.teams.first() {
+        return UserOrTeam { user: String::new(), team: team.clone() };
+    }
+    let user = Some(&ctx.user.name).filter(|name| *name != USER_ANONYMOUS).cloned().unwrap_or_default();
+    UserOrTeam { user, team: String::new() }
+}
+
+fn is_owned(object: &Object) -> bool {
+    ["user", "team"].iter().any(|who| !object.str_at(&["spec", "owner", who]).is_empty())
+}
+
+/// Makes the caller the owner of an object that names none.
+pub(crate) fn default_owner(ctx: &RequestContext, object: &mut Object) {
+    let creator = creator(ctx);
+    if is_owned(object) || creator.is_empty() {
+        return;
+    }
+    let (who, name) = if creator.user.is_empty() { ("team", creator.team) } else { ("user", creator.user) };
+    object_mut(object, "spec").insert("owner".into(), Value::Object(Map::from_iter([(who.into(), name.into())])));
+}
+
+/// Whoever is named must have a name.
+pub(crate) fn named(names: &[String], path: &FieldPath) -> Vec<FieldError> {
+    let empty = names.iter().enumerate().filter(|(_, name)| name.is_empty());
+    empty.map(|(index, _)| FieldError::required(&path.index(index), "")).collect()
+}
+
+/// A string that may be set once and never changed after that.
+pub(crate) fn immutable_once_set(new: &Object, old: &Object, path: &[&str]) -> Option<FieldError> {
+    let (new, old) = (new.str_at(path), old.str_at(path));
+    (!old.is_empty() && new != old).then(|| FieldError::invalid(&field(path), new, "field is immutable"))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+    use std::sync::Arc;
+    use std::time::Instant;
+    use vci_meta::{Caller, User};
+
+    pub(crate) fn object(value: Value) -> Object {
+        Object::from_value(value).unwrap()
+    }
+
+    /// The context of somebody with these names.
+    pub(crate) fn context(name: &str, user: Option<&str>, teams: &[&str]) -> RequestContext {
+        let caller = Caller { user: user.map(str::to_owned), teams: teams.iter().map(|team| (*team).to_owned()).collect() };
+        let user = User { name: name.into(), ..User::default() };
+        RequestContext::new(Arc::new(user), Arc::new(caller), Instant::now(), "audit".into())
+    }
+
+    #[test]
+    fn the_creator_becomes_the_owner_of_what_nobody_owns() {
+        let nobody = json!({"spec": {"displayName": "d"}});
+        let table = [
+            (context("ann@example.com", Some("ann"), &["t"]), nobody.clone(), json!({"user": "ann"})),
+            (context("loft:team:t", None, &["t"]), nobody.clone(), json!({"team": "t"})),
+            (context("kubernetes-admin", None, &[]), nobody.clone(), json!({"user": "kubernetes-admin"})),
+            (context("system:anonymous", None, &[]), nobody.clone(), json!(null)),
+            (context("ann", Some("ann"), &[]), json!({"spec": {"owner": {}}}), json!({"user": "ann"})),
+            (context("ann", Some("ann"), &[]), json!({"spec": {"owner": {"user": "bob"}}}), json!({"user": "bob"})),
+            (context("ann", Some("ann"), &[]), json!({"spec": {"owner": {"team": "t"}}}), json!({"team": "t"})),
+            (context("ann", Some("ann"), &[]), json!({}), json!({"user": "ann"})),
+        ];
+        for (ctx, before, want) in table {
+            let mut object = object(before.clone());
+            default_owner(&ctx, &mut object);
+            assert_eq!(object.at(&["spec", "owner"]).unwrap_or(&Value::Null), &want, "{before} by {:?}", ctx.caller);
+        }
+    }
+
+    #[test]
+    fn what_is_set_once_stays() {
+        let with = |cluster: &str| object(json!({"spec": {"clusterRef": {"cluster": cluster}}}));
+        for (old, new, changed) in [("", "a", false), ("a", "a", false), ("a", "b", true), ("a", "", true), ("", "", false)] {
+            let error = immutable_once_set(&with(new), &with(old), &["spec", "clusterRef", "cluster"]);
+            assert_eq!(error.is_some(), changed, "{old} -> {new}");
+            if let Some(error) = error {
+                assert_eq!(error.to_string(), format!("spec.clusterRef.cluster: Invalid value: {new:?}: field is immutable"));
+            }
+        }
+    }
+}

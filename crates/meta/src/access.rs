@@ -1,0 +1,121 @@
+//! What an object itself says about who may do what with it, and who is asking.
+//!
+//! The facts are small and kept beside an object's bytes, so that lists and watches can leave out what a
+//! caller may not see without decoding anything. Which roles exist and what they allow is not said here:
+//! that is the authorizers' business.
+
+use std::sync::Arc;
+
+/// Who is asking, in the words of the API's own objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The name of the User object; `None` when a team's key or a foreign identity is asking.
+    pub user: Option<String>,
+    /// The names of the Team objects that the caller belongs to.
+    pub teams: Vec<String>,
+}
+
+/// One rule of `spec.access`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessRule {
+    /// The verbs granted; `*` is all.
+    pub verbs: Vec<String>,
+    /// The subresources granted beside the object itself; `*` is all.
+    pub subresources: Vec<String>,
+    /// To whom, by User name; `*` is every user.
+    pub users: Vec<String>,
+    /// To whom, by Team name; `*` is every team.
+    pub teams: Vec<String>,
+}
+
+/// What an object says about who may do what with it. An object without such rules says nothing and grants nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectAccess {
+    /// `spec.owner.user`; empty: none.
+    pub owner_user: String,
+    /// `spec.owner.team`; empty: none.
+    pub owner_team: String,
+    /// `spec.access`.
+    pub rules: Vec<AccessRule>,
+}
+
+impl ObjectAccess {
+    /// Whether the caller owns the object, alone or through a team.
+    pub fn owned_by(&self, caller: &Caller) -> bool {
+        let user = !self.owner_user.is_empty() && caller.user.as_deref() == Some(self.owner_user.as_str());
+        user || (!self.owner_team.is_empty() && caller.teams.contains(&self.owner_team))
+    }
+
+    /// Whether the object grants the verb (on the subresource, if one is named) to the caller: owners
+    /// everything, others what a rule names.
+    pub fn grants(&self, caller: &Caller, verb: &str, subresource: &str) -> bool {
+        let names = |list: &[String], name: &str| list.iter().any(|n| n == name || n == "*");
+        self.owned_by(caller)
+            || self.rules.iter().any(|rule| {
+                let who = caller.user.as_deref().is_some_and(|user| names(&rule.users, user))
+                    || caller.teams.iter().any(|team| names(&rule.teams, team));
+                who && names(&rule.verbs, verb) && (subresource.is_empty() || names(&rule.subresources, subresource))
+            })
+    }
+}
+
+/// Which objects of a collection a request reaches: the authorizer's answer, carried to where objects are known.
+#[derive(Clone, Debug, Default)]
+pub enum View {
+    /// Every object.
+    #[default]
+    All,
+    /// Those that grant the verb to the caller, in some namespaces; the whole of others.
+    Granted(Arc<Grant>),
+}
+
+/// The condition of [`View::Granted`].
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Who is asking.
+    pub caller: Arc<Caller>,
+    /// The verb to be granted, for example `get`. A list or watch shows what `get` is granted on.
+    pub verb: String,
+    /// The subresource, or empty.
+    pub subresource: String,
+    /// What a 403 says of an object that does not grant it, for example `User "u" cannot get resource "r" in ...`.
+    pub denial: String,
+    /// What holds for a namespace before an object is looked at; asked again for each namespace, so that one
+    /// view serves a list over all of them.
+    pub namespaces: NamespaceReach,
+}
+
+/// A function from a namespace to what the caller reaches in it.
+#[derive(Clone)]
+pub struct NamespaceReach(pub Arc<dyn Fn(&str) -> Reach + Send + Sync>);
+
+impl std::fmt::Debug for NamespaceReach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NamespaceReach")
+    }
+}
+
+/// What a caller reaches in one namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Every object.
+    All,
+    /// The objects that grant the verb.
+    Granted,
+    /// Nothing.
+    Nothing,
+}
+
+impl View {
+    /// Whether the view shows an object in `namespace` that says `access` of itself.
+    pub fn shows(&self, namespace: &str, access: &ObjectAccess) -> bool {
+        match self {
+            Self::All => true,
+            Self::Granted(grant) => match (grant.namespaces.0)(namespace) {
+                Reach::All => true,
+                Reach::Granted => access.grants(&grant.caller, &grant.verb, &grant.subresource),
+                Reach::Nothing => false,
+            },
+        }
+    }
+}

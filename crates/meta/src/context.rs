@@ -1,0 +1,76 @@
+//! Who is calling, and what goes with a request from one end of the server to the other.
+
+use crate::access::Caller;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// An authenticated identity (`user.Info`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// The name that rules and audit speak of.
+    pub name: String,
+    /// An identifier that survives a rename; may be empty.
+    pub uid: String,
+    /// The groups, `system:authenticated` among them for everybody but anonymous.
+    pub groups: Vec<String>,
+    /// More facts, by key.
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+/// Everybody who was authenticated.
+pub const GROUP_AUTHENTICATED: &str = "system:authenticated";
+/// Everybody who offered no credentials.
+pub const GROUP_UNAUTHENTICATED: &str = "system:unauthenticated";
+/// Those who may do everything.
+pub const GROUP_MASTERS: &str = "system:masters";
+/// The name of those who offered no credentials.
+pub const USER_ANONYMOUS: &str = "system:anonymous";
+
+impl User {
+    /// Who is meant when no credentials were offered.
+    pub fn anonymous() -> Self {
+        Self { name: USER_ANONYMOUS.into(), groups: vec![GROUP_UNAUTHENTICATED.into()], ..Self::default() }
+    }
+
+    /// Whether the user is in the group.
+    pub fn in_group(&self, group: &str) -> bool {
+        self.groups.iter().any(|g| g == group)
+    }
+}
+
+/// What goes first into every call: who, until when, under which id.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// Who is calling.
+    pub user: Arc<User>,
+    /// Who is calling, in the words of the API's own objects (user and team names). Used by rules and filters.
+    pub caller: Arc<Caller>,
+    /// When the answer is due.
+    pub deadline: Instant,
+    /// The request's id in logs and audit, sent back as `Audit-Id`.
+    pub audit_id: Arc<str>,
+    /// Texts for `Warning` headers.
+    warnings: Arc<Mutex<Vec<String>>>,
+}
+
+impl RequestContext {
+    /// A context without warnings.
+    pub fn new(user: Arc<User>, caller: Arc<Caller>, deadline: Instant, audit_id: Arc<str>) -> Self {
+        Self { user, caller, deadline, audit_id, warnings: Arc::default() }
+    }
+
+    /// Tells the client something beside the answer; the same text only once.
+    pub fn warn(&self, text: impl Into<String>) {
+        let text = text.into();
+        let mut warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !warnings.contains(&text) {
+            warnings.push(text);
+        }
+    }
+
+    /// The warnings so far, in order.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,85 @@
+//! What a JSON patch may not do: copy without end, or nest deeper than a document can be read back.
+
+use super::{Failure, INVALID};
+use crate::MAX_COPIED_BYTES;
+use json_patch::PatchOperation;
+use json_patch::jsonptr::Pointer;
+use serde_json::Value;
+
+/// Deepest nesting of lists and objects: as deep as serde_json reads, so that what was stored can be read again
+/// and recursion over it never exhausts a stack.
+const MAX_DEPTH: usize = 127;
+
+/// What one patch has used up.
+pub(super) struct Limits {
+    copied: usize,
+    /// The document is nested no deeper than this; it may be less deep.
+    depth: usize,
+}
+
+impl Limits {
+    pub(super) fn new(document: &Value) -> Self {
+        Self { copied: 0, depth: depth(document) }
+    }
+
+    /// Counts what a `copy` is about to copy. A path that leads nowhere is left to the engine to complain of.
+    pub(super) fn copied(&mut self, document: &Value, from: &Pointer) -> Result<(), Failure> {
+        if let Some(source) = document.pointer(from.as_str()) {
+            self.copied = self.copied.saturating_add(encoded_len(source));
+        }
+        if self.copied > MAX_COPIED_BYTES {
+            let why = format!("the bytes copied so far are {}, the limit is {MAX_COPIED_BYTES}", self.copied);
+            return Err(Failure::new(INVALID, why));
+        }
+        Ok(())
+    }
+
+    /// Refuses a document that an operation has made too deep. Moves and copies make it deeper by the difference of
+    /// their paths at most, so that it is walked only when that estimate exceeds the limit.
+    pub(super) fn nested(&mut self, document: &Value, operation: &PatchOperation) -> Result<(), Failure> {
+        let tokens = |path: &Pointer| path.tokens().count();
+        let estimate = match operation {
+            PatchOperation::Add(add) => tokens(&add.path) + depth(&add.value),
+            PatchOperation::Replace(replace) => tokens(&replace.path) + depth(&replace.value),
+            PatchOperation::Move(r#move) => tokens(&r#move.path) + self.depth.saturating_sub(tokens(&r#move.from)),
+            PatchOperation::Copy(copy) => tokens(&copy.path) + self.depth.saturating_sub(tokens(&copy.from)),
+            PatchOperation::Remove(_) | PatchOperation::Test(_) => 0,
+        };
+        self.depth = self.depth.max(estimate);
+        if self.depth > MAX_DEPTH {
+            self.depth = depth(document);
+        }
+        if self.depth > MAX_DEPTH {
+            return Err(Failure::new(INVALID, format!("the object would be nested deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(())
+    }
+}
+
+/// How many lists and objects lie inside each other. Recursion is safe: callers keep documents below twice the limit.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn encoded_len(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, value) {
+        Ok(()) => count.0,
+        // JSON values always serialise; were it otherwise, the limit is the answer on the safe side.
+        Err(_) => usize::MAX,
+    }
+}

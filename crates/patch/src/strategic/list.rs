@@ -1,0 +1,172 @@
+//! Lists that merge: keyed lists of objects, and sets of scalars.
+//!
+//! The order of the result: items that the patch names come in the patch's order (or that of
+//! `$setElementOrder`), the others keep theirs, and where both were there before, the former order decides which
+//! of the two comes first. Items are found by their identity, a text, so that long lists cost no more than
+//! a hash table.
+
+use super::{Directive, merge_object, name_of, unprocessable};
+use crate::PatchError;
+use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
+use vci_meta::{FieldPath, Schema};
+
+/// The list of `$setElementOrder`: whole scalars, or objects of which only the keys count.
+pub(super) struct Order(pub(super) Vec<Value>);
+
+/// What there is to know of a keyed list.
+pub(super) struct Keyed<'a> {
+    pub(super) keys: &'a [String],
+    pub(super) items: &'a Schema,
+    pub(super) path: &'a FieldPath,
+}
+
+/// An item with its identity.
+type Item = (String, Value);
+
+impl Keyed<'_> {
+    fn identity(&self, item: &Map<String, Value>) -> Result<String, PatchError> {
+        let mut identity = String::new();
+        for key in self.keys {
+            let Some(value) = item.get(key) else {
+                let why = format!("map: {} does not contain declared merge key: {key}", Value::Object(item.clone()));
+                return Err(unprocessable(self.path, why));
+            };
+            identity.push_str(&value.to_string());
+            identity.push('\n');
+        }
+        Ok(identity)
+    }
+
+    fn object(&self, item: Value) -> Result<Map<String, Value>, PatchError> {
+        match item {
+            Value::Object(members) => Ok(members),
+            other => Err(unprocessable(self.path, format!("expected a list of objects, but it holds {}", crate::a(&other)))),
+        }
+    }
+
+    fn identified(&self, items: Vec<Value>) -> Result<Vec<Item>, PatchError> {
+        let identified = items.into_iter().map(|item| {
+            let members = self.object(item)?;
+            Ok((self.identity(&members)?, Value::Object(members)))
+        });
+        identified.collect()
+    }
+}
+
+pub(super) fn merge_keyed(
+    original: Vec<Value>,
+    patch: Vec<Value>,
+    order: Option<Order>,
+    list: &Keyed<'_>,
+) -> Result<Vec<Value>, PatchError> {
+    let mut merged = list.identified(original)?;
+    let mut wanted = Vec::new();
+    let mut replace = false;
+    for item in patch {
+        let item = list.object(item)?;
+        match Directive::of(&item, list.path)? {
+            None => wanted.push((list.identity(&item)?, item)),
+            Some(Directive::Delete) => {
+                let gone = list.identity(&item)?;
+                merged.retain(|(identity, _)| *identity != gone);
+            }
+            Some(Directive::Replace) => replace = true,
+            Some(Directive::Merge) => return Err(unprocessable(list.path, "merging lists cannot yet be specified in the patch")),
+        }
+    }
+    if replace {
+        merged.clear();
+    }
+    let former = identities(&merged);
+    let mut order_wanted: Vec<String> = wanted.iter().map(|(identity, _)| identity.clone()).collect();
+    if let Some(Order(order)) = order {
+        let order = identities(&list.identified(order)?);
+        check_order(&order_wanted, &order, list.path)?;
+        order_wanted = order;
+    }
+    let mut places = places(&former);
+    for (identity, item) in wanted {
+        let place = places.get(&identity).copied();
+        match place.and_then(|place| merged.get_mut(place)) {
+            Some((_, there)) => {
+                let before = there.as_object_mut().map(std::mem::take).unwrap_or_default();
+                *there = Value::Object(merge_object(before, item, Some(list.items), list.path)?);
+            }
+            None => {
+                let added = merge_object(Map::new(), item, Some(list.items), list.path)?;
+                places.insert(identity.clone(), merged.len());
+                merged.push((identity, Value::Object(added)));
+            }
+        }
+    }
+    Ok(arrange(merged, &order_wanted, &former))
+}
+
+pub(super) fn merge_set(original: Vec<Value>, patch: Vec<Value>, order: Option<Order>, path: &FieldPath) -> Result<Vec<Value>, PatchError> {
+    if original.iter().chain(&patch).any(Value::is_array) {
+        return Err(unprocessable(path, "lists of lists are not supported"));
+    }
+    let identified = |items: Vec<Value>| -> Vec<Item> { items.into_iter().map(|item| (item.to_string(), item)).collect() };
+    let (mut merged, patch) = (identified(original), identified(patch));
+    let former = identities(&merged);
+    let mut order_wanted = identities(&patch);
+    if let Some(Order(order)) = order {
+        let order = identities(&identified(order));
+        check_order(&order_wanted, &order, path)?;
+        order_wanted = order;
+    }
+    merged.extend(patch);
+    let mut seen = HashSet::new();
+    merged.retain(|(identity, _)| seen.insert(identity.clone()));
+    Ok(arrange(merged, &order_wanted, &former))
+}
+
+/// `$deleteFromPrimitiveList`.
+pub(super) fn remove_values(items: &mut Vec<Value>, unwanted: &[Value]) {
+    let unwanted: HashSet<String> = unwanted.iter().map(Value::to_string).collect();
+    items.retain(|item| !unwanted.contains(&item.to_string()));
+}
+
+fn identities(items: &[Item]) -> Vec<String> {
+    items.iter().map(|(identity, _)| identity.clone()).collect()
+}
+
+/// Where each identity stands; of equal ones the first counts.
+fn places(identities: &[String]) -> HashMap<String, usize> {
+    let mut places = HashMap::new();
+    for (place, identity) in identities.iter().enumerate() {
+        places.entry(identity.clone()).or_insert(place);
+    }
+    places
+}
+
+/// The patch's items must come in the order's order and be among it.
+fn check_order(patch: &[String], order: &[String], path: &FieldPath) -> Result<(), PatchError> {
+    let mut rest = order.iter();
+    if order.is_empty() || patch.iter().all(|identity| rest.any(|other| other == identity)) {
+        return Ok(());
+    }
+    let why = format!("the order in patch list {} doesn't match its {} list", name_of(path), super::SET_ELEMENT_ORDER);
+    Err(PatchError::Malformed(why))
+}
+
+/// Puts merged items into order: see the module's head.
+fn arrange(merged: Vec<Item>, wanted: &[String], former: &[String]) -> Vec<Value> {
+    let (wanted, former) = (places(wanted), places(former));
+    let (mut named, mut others): (Vec<Item>, Vec<Item>) = merged.into_iter().partition(|(identity, _)| wanted.contains_key(identity));
+    named.sort_by_key(|(identity, _)| wanted.get(identity));
+    others.sort_by_key(|(identity, _)| former.get(identity));
+    let mut arranged = Vec::with_capacity(named.len() + others.len());
+    let mut others = others.into_iter().peekable();
+    for (identity, item) in named {
+        if let Some(place) = former.get(&identity) {
+            while let Some((_, other)) = others.next_if(|(other, _)| former.get(other).is_some_and(|other| other < place)) {
+                arranged.push(other);
+            }
+        }
+        arranged.push(item);
+    }
+    arranged.extend(others.map(|(_, item)| item));
+    arranged
+}

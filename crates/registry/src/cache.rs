@@ -1,0 +1,353 @@
+//! Reads: the watch cache.
+//!
+//! One cache per resource, filled by a range and kept current by the store's watch. Readers share snapshots of a
+//! persistent map and copy bytes; nothing here decodes an object twice or re-encodes one. Reads without a
+//! resourceVersion are linearizable: they see at least the store's revision at the time they began. Where that
+//! cannot be had from the cache, the store is read; a stale answer is never given instead.
+//!
+//! The parts: `follow` fills, `state` is where a change becomes visible, `history` keeps the events of the last
+//! minutes, `hub` finds the watchers of an event, `freshness` decides how long a read waits; `list` and `watch` are
+//! the verbs.
+
+use crate::store_error::from_store;
+use crate::{Item, List, storage_key};
+use filter::Filter;
+use follow::{Follower, Source};
+use freshness::{ProgressAsker, RevisionCheck};
+use futures::stream::BoxStream;
+use history::Bounds;
+use snapshot::{Snapshot, path_of};
+use state::State;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use vci_meta::access::{Grant, Reach};
+use vci_meta::options::{GetOptions, ListOptions, ResourceVersion};
+use vci_meta::{ApiError, Descriptor, ObjectKey, RequestContext, Resource, View};
+use vci_store::{ProgressSupport, Revision, Store, StoreError};
+
+mod continue_token;
+mod event;
+mod filter;
+mod follow;
+mod freshness;
+mod history;
+mod hub;
+mod list;
+mod snapshot;
+mod state;
+mod watch;
+
+/// How a cache behaves.
+#[derive(Clone, Debug)]
+pub struct CacheConfig {
+    /// For how long events are kept, so that a watch can resume and a list can go on.
+    pub history: Duration,
+    /// At most so many events are kept.
+    pub history_events: usize,
+    /// At most so many bytes of objects are kept by events.
+    pub history_bytes: usize,
+    /// How often a watch that allows bookmarks gets one.
+    pub bookmark_period: Duration,
+    /// How many events may wait for one watcher before it has to catch up from the history.
+    pub watcher_queue: usize,
+    /// How long a read waits for the cache to reach a revision.
+    pub freshness_timeout: Duration,
+    /// Shortest time of a watch that names none; the longest is twice that.
+    pub min_watch: Duration,
+}
+
+impl CacheConfig {
+    /// What a server uses.
+    pub fn standard() -> Self {
+        Self {
+            history: Duration::from_secs(300),
+            history_events: 100_000,
+            history_bytes: 64 << 20,
+            bookmark_period: Duration::from_secs(60),
+            watcher_queue: 1000,
+            freshness_timeout: Duration::from_secs(3),
+            min_watch: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// A watch: ends when its time is over, when the cache stops, or after a [`crate::Frame::Error`], which it also gets
+/// when it was read so slowly that the history does not know what it missed.
+pub type Watch = BoxStream<'static, crate::Frame>;
+
+/// What a cache can be asked by metrics and health checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Objects held.
+    pub objects: usize,
+    /// The revision that readers see.
+    pub revision: Revision,
+    /// Watches that wait for events.
+    pub watchers: usize,
+    /// How often a watch was too slow for its queue.
+    pub overruns: u64,
+    /// How often an entry was met that cannot be read.
+    pub corrupt: u64,
+}
+
+/// The watch cache of one resource.
+#[derive(Debug)]
+pub struct Cache {
+    config: CacheConfig,
+    follower: Follower,
+    check: RevisionCheck,
+    asker: ProgressAsker,
+    /// Snapshots that lists go on from, and when they were last used.
+    kept: Mutex<VecDeque<(Instant, Arc<Snapshot>)>>,
+}
+
+/// How a consistent read is answered.
+enum Freshness {
+    /// From this snapshot.
+    Cached(Arc<Snapshot>),
+    /// From the store: the cache is behind, or cannot know whether it is.
+    AskStore,
+}
+
+impl Cache {
+    /// Starts the task that fills the cache and keeps it current, until `stop` is cancelled.
+    pub fn start(resource: Arc<dyn Resource>, store: Arc<dyn Store>, config: CacheConfig, stop: CancellationToken) -> Arc<Self> {
+        let bounds = Bounds { age: config.history, events: config.history_events, bytes: config.history_bytes };
+        let follower = Follower {
+            source: Source::new(resource, Arc::clone(&store)),
+            state: Arc::new(State::new(bounds)),
+            following: AtomicBool::new(false),
+            corrupt: AtomicU64::new(0),
+        };
+        let check = RevisionCheck::new(store);
+        let cache = Arc::new(Self { config, follower, check, asker: ProgressAsker::default(), kept: Mutex::default() });
+        let running = Arc::clone(&cache);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = running.follower.run() => {}
+                () = running.asker.run(&*running.source().store) => {}
+                () = running.tidy() => {}
+            }
+            running.follower.following.store(false, Ordering::Relaxed);
+            running.state().stop();
+        });
+        cache
+    }
+
+    /// Whether the first load is done and the cache follows the store.
+    pub fn is_ready(&self) -> bool {
+        self.follower.following.load(Ordering::Relaxed) && self.state().snapshot().is_some()
+    }
+
+    /// Waits for the first load.
+    pub async fn ready(&self) {
+        // The sender lives as long as the cache does.
+        let _ = self.state().subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// One object. `NotFound` when there is none; `Forbidden` with the view's denial when the view does not show it.
+    ///
+    /// # Errors
+    /// Also 429 before the first load, 504 when a revision is not reached in time, and what the store fails with.
+    pub async fn get(&self, ctx: &RequestContext, key: &ObjectKey, options: &GetOptions, view: &View) -> Result<Arc<Item>, ApiError> {
+        let snapshot = match options.resource_version {
+            ResourceVersion::Any => self.loaded()?,
+            ResourceVersion::At(revision) => self.at_least(ctx.deadline, revision).await?,
+            ResourceVersion::Unset => match self.consistent(ctx.deadline, "get").await? {
+                Freshness::Cached(snapshot) => snapshot,
+                Freshness::AskStore => return self.show(key, self.item_of_store(key).await?, view),
+            },
+        };
+        let path = path_of(self.descriptor(), key);
+        if snapshot.corrupt.contains(path.as_str()) {
+            return Err(self.unreadable(&path, "get"));
+        }
+        self.show(key, snapshot.objects.get(path.as_str()).cloned(), view)
+    }
+
+    /// The objects of a namespace, or of all when it is empty, that selectors and view let through.
+    ///
+    /// # Errors
+    /// As [`Cache::get`]; 400 for a bad continue token, 410 for a revision that is forgotten, with a token to go on
+    /// at the newest where the list was going on.
+    pub async fn list(&self, ctx: &RequestContext, namespace: &str, options: &ListOptions, view: &View) -> Result<List, ApiError> {
+        self.list_page(ctx, namespace, options, view).await
+    }
+
+    /// The changes of a namespace, or of all when it is empty, that selectors and view let through.
+    ///
+    /// Answers at once: waiting for a revision, and failing to reach or to know it, happens inside of the stream.
+    ///
+    /// # Errors
+    /// 429 before the first load.
+    #[allow(clippy::unused_async, reason = "a verb like the others")]
+    pub async fn watch(
+        self: &Arc<Self>,
+        _ctx: &RequestContext,
+        namespace: &str,
+        options: &ListOptions,
+        view: &View,
+    ) -> Result<Watch, ApiError> {
+        self.loaded()?;
+        Ok(watch::open(self, Filter::new(self.descriptor(), namespace, options, view), options))
+    }
+
+    /// What the cache has under a key at this moment, perhaps stale: a write's first guess.
+    pub fn guess(&self, key: &ObjectKey) -> Option<Arc<Item>> {
+        self.state().snapshot()?.objects.get(path_of(self.descriptor(), key).as_str()).cloned()
+    }
+
+    /// All objects at hand, perhaps stale, in order; empty before the first load.
+    pub fn items(&self) -> Vec<Arc<Item>> {
+        self.state().snapshot().map(|snapshot| snapshot.objects.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Asks the views of all watches again what their callers reach in each namespace, and tells each watch what
+    /// appears (ADDED) and disappears (DELETED). To be called when something beside the objects decides about that
+    /// and has changed, such as a project's members. Views are also asked at every event, under a lock: the functions
+    /// in them answer from memory and call no cache's watch, stats or this.
+    pub fn reevaluate(&self) {
+        self.state().reevaluate();
+    }
+
+    /// Ends the watches whose view has this condition with 410, so that their clients list again. For a change of what
+    /// a caller is, such as the teams that a user belongs to, which a view cannot notice by itself.
+    pub fn expire_watches(&self, condition: impl Fn(&Grant) -> bool) {
+        self.state().revoke(condition);
+    }
+
+    /// How the cache is doing.
+    pub fn stats(&self) -> CacheStats {
+        let feed = self.state().feed();
+        CacheStats {
+            objects: feed.newest.objects.len(),
+            revision: feed.newest.revision,
+            watchers: feed.hub.len(),
+            overruns: feed.hub.overruns(),
+            corrupt: self.follower.corrupt.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The snapshot at hand.
+    fn loaded(&self) -> Result<Arc<Snapshot>, ApiError> {
+        self.state().snapshot().ok_or_else(|| ApiError::too_many_requests("storage is (re)initializing", 1))
+    }
+
+    /// A snapshot that is not older than the revision.
+    async fn at_least(&self, deadline: std::time::Instant, revision: Revision) -> Result<Arc<Snapshot>, ApiError> {
+        let snapshot = self.loaded()?;
+        if snapshot.revision >= revision {
+            return Ok(snapshot);
+        }
+        match self.wait_for(revision, deadline).await {
+            Some(snapshot) => Ok(snapshot),
+            None => Err(ApiError::resource_version_too_large(revision, self.loaded()?.revision)),
+        }
+    }
+
+    /// A snapshot that is not older than any write acknowledged before this call.
+    async fn consistent(&self, deadline: std::time::Instant, operation: &str) -> Result<Freshness, ApiError> {
+        let snapshot = self.loaded()?;
+        if self.source().store.progress_support() == ProgressSupport::Unreliable {
+            return Ok(Freshness::AskStore);
+        }
+        let revision = tokio::time::timeout_at(deadline.into(), self.check.current())
+            .await
+            .map_err(|_| ApiError::timeout("request did not complete within the allotted timeout"))?
+            .map_err(|error| from_store(error, self.descriptor(), operation))?;
+        if snapshot.revision >= revision {
+            return Ok(Freshness::Cached(snapshot));
+        }
+        Ok(self.wait_for(revision, deadline).await.map_or(Freshness::AskStore, Freshness::Cached))
+    }
+
+    async fn wait_for(&self, revision: Revision, deadline: std::time::Instant) -> Option<Arc<Snapshot>> {
+        let mut published = self.state().subscribe();
+        let reached = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().is_some_and(|s| s.revision >= revision);
+        let _asking = self.asker.ask();
+        let until = Instant::from(deadline).min(Instant::now() + self.config.freshness_timeout);
+        tokio::time::timeout_at(until, published.wait_for(reached)).await.ok()?.ok()?.clone()
+    }
+
+    async fn item_of_store(&self, key: &ObjectKey) -> Result<Option<Arc<Item>>, ApiError> {
+        let source = self.source();
+        let entry = source.store.get(&storage_key(self.descriptor(), key)).await;
+        let item = entry.and_then(|entry| entry.map(|entry| Item::from_entry(&*source.resource, &entry)).transpose());
+        item.map(|item| item.map(Arc::new)).map_err(|error| from_store(error, self.descriptor(), "get"))
+    }
+
+    /// What a view shows of one object.
+    fn show(&self, key: &ObjectKey, item: Option<Arc<Item>>, view: &View) -> Result<Arc<Item>, ApiError> {
+        let what = self.descriptor().group_resource();
+        match (item, view) {
+            (Some(item), view) if view.shows(&key.namespace, &item.access) => Ok(item),
+            (Some(_), View::Granted(grant)) => Err(ApiError::forbidden(what, &key.name, &grant.denial)),
+            // Who reaches nothing there does not learn what is missing.
+            (None, View::Granted(grant)) if (grant.namespaces.0)(&key.namespace) == Reach::Nothing => {
+                Err(ApiError::forbidden(what, &key.name, &grant.denial))
+            }
+            (_, View::All | View::Granted(_)) => Err(ApiError::not_found(what, &key.name)),
+        }
+    }
+
+    /// Fails when the filter's extent holds something that cannot be read.
+    fn refuse_corrupt(&self, snapshot: &Snapshot, filter: &Filter, operation: &str) -> Result<(), ApiError> {
+        match snapshot.corrupt.iter().find(|path| filter.spans(path)) {
+            Some(path) => Err(self.unreadable(path, operation)),
+            None => Ok(()),
+        }
+    }
+
+    fn unreadable(&self, path: &str, operation: &str) -> ApiError {
+        from_store(StoreError::Corrupt(format!("{}{path}", self.source().prefix)), self.descriptor(), operation)
+    }
+
+    /// Forgets what is too old, and keeps the revision that bookmarks tell fresh; never ends.
+    async fn tidy(&self) {
+        let mut tick = tokio::time::interval(self.config.bookmark_period.clamp(Duration::from_millis(10), Duration::from_secs(10)));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.forget_kept();
+            self.state().progress(0);
+            if self.state().feed().hub.len() > 0 {
+                let asked = tokio::time::timeout(self.config.freshness_timeout, self.source().store.request_progress()).await;
+                tracing::trace!(?asked, "asked for progress");
+            }
+        }
+    }
+
+    fn state(&self) -> &State {
+        &self.follower.state
+    }
+
+    fn source(&self) -> &Source {
+        &self.follower.source
+    }
+
+    fn config(&self) -> &CacheConfig {
+        &self.config
+    }
+
+    fn descriptor(&self) -> &'static Descriptor {
+        self.source().resource.descriptor()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<(Instant, Arc<Snapshot>)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A random number from 0 to below 1, so that watches do not end or get their bookmarks all at once.
+fn jitter() -> f64 {
+    // Without random numbers everything works, only less evenly.
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / (f64::from(u32::MAX) + 1.0))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,179 @@
+//! Fills the cache and keeps it current: a paged range, then the store's watch from that revision, for as long as
+//! the cache lives.
+
+use super::snapshot::Path;
+use super::state::{Change, Content, State};
+use crate::{Item, collection_prefix};
+use futures::StreamExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use vci_meta::Resource;
+use vci_store::{Entry, Event, RangeRequest, Revision, Store, StoreError, WatchMessage, WatchStream};
+
+/// How many entries are read at once.
+const PAGE: usize = 500;
+/// After how many changes readers see a part of a long message.
+const BATCH: usize = 128;
+/// The first and the longest pause after a failure.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// Follows one collection of a store.
+#[derive(Debug)]
+pub(super) struct Follower {
+    pub(super) source: Source,
+    pub(super) state: Arc<State>,
+    /// Whether the store's watch is open.
+    pub(super) following: AtomicBool,
+    /// How many entries were met that cannot be read.
+    pub(super) corrupt: AtomicU64,
+}
+
+/// Where objects come from.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) resource: Arc<dyn Resource>,
+    pub(super) store: Arc<dyn Store>,
+    /// What the keys of the collection begin with.
+    pub(super) prefix: String,
+}
+
+impl Source {
+    pub(super) fn new(resource: Arc<dyn Resource>, store: Arc<dyn Store>) -> Self {
+        let prefix = collection_prefix(resource.descriptor(), "");
+        Self { resource, store, prefix }
+    }
+
+    /// The path of a key; `None` when the key is none of the collection's.
+    pub(super) fn path<'a>(&self, entry: &'a Entry) -> Option<&'a str> {
+        entry.key.as_str().strip_prefix(&self.prefix)
+    }
+}
+
+impl Follower {
+    /// Never ends.
+    pub(super) async fn run(&self) {
+        let mut pause = PAUSE.0;
+        loop {
+            let error = match self.load().await {
+                Ok(revision) => {
+                    pause = PAUSE.0;
+                    self.follow_from(revision).await
+                }
+                Err(error) => {
+                    pause = (pause * 2).min(PAUSE.1);
+                    error
+                }
+            };
+            tracing::warn!(collection = self.source.prefix, %error, "the cache lost the store, it loads again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Follows the store for as long as its history is whole.
+    async fn follow_from(&self, mut revision: Revision) -> StoreError {
+        let mut pause = PAUSE.0;
+        loop {
+            let error = match self.open(revision).await {
+                Ok(stream) => self.follow(stream).await,
+                Err(error) => error,
+            };
+            self.following.store(false, Ordering::Relaxed);
+            match error {
+                // The store may come back with its history whole.
+                StoreError::Unavailable(_) | StoreError::Unknown(_) => {}
+                StoreError::Compacted { .. } | StoreError::Future { .. } | StoreError::TooLarge { .. } | StoreError::Corrupt(_) => {
+                    return error;
+                }
+            }
+            tracing::warn!(collection = self.source.prefix, %error, "the store's watch broke, it is opened again");
+            let known = self.state.snapshot().map_or(revision, |snapshot| snapshot.revision);
+            pause = if known > revision { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
+            revision = known;
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Opens the store's watch behind a revision.
+    async fn open(&self, revision: Revision) -> Result<WatchStream, StoreError> {
+        // A store that was put back to an older state has none of what is cached, and its watch would be silent.
+        let current = self.source.store.revision().await?;
+        if current < revision {
+            return Err(StoreError::Future { requested: revision, current });
+        }
+        self.source.store.watch(&self.source.prefix, revision).await
+    }
+
+    /// Reads the whole collection at one revision, page by page.
+    async fn load(&self) -> Result<Revision, StoreError> {
+        let mut request = RangeRequest { prefix: self.source.prefix.clone(), limit: PAGE, ..RangeRequest::default() };
+        let mut found = Vec::new();
+        loop {
+            let page = self.source.store.range(&request).await?;
+            request.at = Some(page.revision);
+            let Some(last) = page.entries.last().map(|entry| entry.key.as_str()) else { break };
+            request.start = format!("{last}\0");
+            found.extend(page.entries.iter().filter_map(|entry| self.read(entry)));
+            if !page.more {
+                break;
+            }
+        }
+        let revision = request.at.unwrap_or_default();
+        let count = found.len();
+        let changed = self.state.load(found, revision);
+        tracing::info!(collection = self.source.prefix, revision, count, changed, "the cache is loaded");
+        Ok(revision)
+    }
+
+    /// Applies what the store tells until it tells an error.
+    async fn follow(&self, mut stream: WatchStream) -> StoreError {
+        self.following.store(true, Ordering::Relaxed);
+        while let Some(message) = stream.next().await {
+            match message {
+                Ok(WatchMessage::Events(events)) => self.apply(events).await,
+                Ok(WatchMessage::Progress(revision)) => self.state.progress(revision),
+                Err(error) => return error,
+            }
+        }
+        StoreError::Unavailable("the watch ended".into())
+    }
+
+    /// Decodes and applies a message, a long one in parts; a revision is never cut in two.
+    async fn apply(&self, events: Vec<Event>) {
+        let mut batch = Vec::with_capacity(events.len().min(BATCH + 1));
+        let mut last = 0;
+        for event in events {
+            if batch.len() >= BATCH && event.revision != last {
+                self.state.apply(std::mem::take(&mut batch));
+                tokio::task::yield_now().await;
+            }
+            last = event.revision;
+            batch.extend(self.change(event));
+        }
+        self.state.apply(batch);
+    }
+
+    fn change(&self, event: Event) -> Option<Change> {
+        let revision = event.revision;
+        let Some(value) = event.value else {
+            let path = Path::from(event.key.as_str().strip_prefix(&self.source.prefix)?);
+            return Some(Change { revision, path, content: Content::Nothing });
+        };
+        let (path, revision, content) = self.read(&Entry { key: event.key, value, revision })?;
+        Some(Change { revision, path, content })
+    }
+
+    /// What an entry is to readers; `None` when it is none of the collection's.
+    fn read(&self, entry: &Entry) -> Option<(Path, Revision, Content)> {
+        let path = Path::from(self.source.path(entry)?);
+        let content = match Item::from_entry(&*self.source.resource, entry) {
+            Ok(item) => Content::Object(Arc::new(item)),
+            Err(error) => {
+                self.corrupt.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(key = %entry.key, revision = entry.revision, %error, "a stored object cannot be read");
+                Content::Corrupt
+            }
+        };
+        Some((path, entry.revision, content))
+    }
+}

@@ -1,0 +1,107 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::Item;
+use std::time::Duration;
+use vci_meta::ObjectKey;
+
+const BOUNDS: Bounds = Bounds { age: Duration::from_secs(300), events: 4, bytes: 1000 };
+
+fn event(revision: Revision, name: &str, weight: usize) -> Event {
+    let item = Item {
+        key: ObjectKey::new("ns", name),
+        revision,
+        bytes: vec![b' '; weight].into(),
+        labels: Box::default(),
+        fields: Box::default(),
+        owners: Box::default(),
+        access: vci_meta::ObjectAccess::default(),
+    };
+    Event { revision, path: format!("ns/{name}").into(), previous: None, current: Some(Arc::new(item)) }
+}
+
+fn revisions(history: &History, position: Position) -> Option<Vec<Revision>> {
+    history.from(position).map(|events| events.map(|event| event.revision).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_the_number_is_forgotten() {
+    let mut history = History::new(BOUNDS, 0);
+    for revision in 11..=16 {
+        history.push(event(revision, "a", 1));
+    }
+    assert_eq!(history.floor(), 12);
+    let table = [(11, false), (12, true), (14, true), (16, true), (99, true)];
+    for (revision, covered) in table {
+        assert_eq!(history.covers(revision), covered, "{revision}");
+    }
+    assert_eq!(revisions(&history, history.behind(13)), Some(vec![14, 15, 16]));
+    assert_eq!(revisions(&history, history.behind(16)), Some(vec![]));
+    assert_eq!(revisions(&history, 1), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_the_bytes_is_forgotten() {
+    let mut history = History::new(BOUNDS, 0);
+    for revision in 1..=3 {
+        history.push(event(revision, "a", 400));
+    }
+    assert_eq!(history.floor(), 1);
+    history.push(event(4, "a", 5000));
+    assert_eq!((history.floor(), history.end()), (4, 4));
+    assert_eq!(history.bytes, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_is_forgotten() {
+    let mut history = History::new(BOUNDS, 5);
+    history.push(event(6, "a", 1));
+    tokio::time::advance(Duration::from_secs(200)).await;
+    history.push(event(7, "a", 1));
+    tokio::time::advance(Duration::from_secs(101)).await;
+    history.trim();
+    assert_eq!(history.floor(), 6);
+    tokio::time::advance(Duration::from_secs(300)).await;
+    history.trim();
+    assert_eq!((history.floor(), history.covers(7)), (7, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_resumes_from_inside_a_gap() {
+    let mut history = History::new(BOUNDS, 5);
+    history.push(event(6, "a", 1));
+    history.note_gap(6, 20);
+    history.push(event(11, "a", 1));
+    let table = [(4, false), (5, true), (6, true), (7, false), (19, false), (20, true), (21, true)];
+    for (revision, covered) in table {
+        assert_eq!(history.covers(revision), covered, "{revision}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_no_old_position_is_known() {
+    let mut history = History::new(BOUNDS, 0);
+    history.push(event(1, "a", 1));
+    let end = history.end();
+    history.restart(30);
+    assert_eq!(revisions(&history, end), None);
+    assert_eq!(revisions(&history, history.behind(30)), Some(vec![]));
+}
+
+#[test]
+fn undo_gives_the_state_before() {
+    let (old, new) = (event(3, "a", 1).current.unwrap(), event(7, "a", 2).current.unwrap());
+    let mut objects = Objects::new();
+    objects.insert("ns/a".into(), Arc::clone(&old));
+    let before = objects.clone();
+    objects.insert("ns/a".into(), Arc::clone(&new));
+    objects.insert("ns/b".into(), Arc::clone(&new));
+    let events = vec![
+        Event { revision: 8, path: "ns/c".into(), previous: Some(Arc::clone(&old)), current: None },
+        Event { revision: 7, path: "ns/b".into(), previous: None, current: Some(Arc::clone(&new)) },
+        Event { revision: 7, path: "ns/a".into(), previous: Some(old), current: Some(new) },
+    ];
+    let undone = undo(objects, events);
+    assert_eq!(undone.get("ns/a"), before.get("ns/a"));
+    assert!(!undone.contains_key("ns/b") && undone.contains_key("ns/c"));
+}

@@ -1,0 +1,257 @@
+//! Lists: which revision a list shows, and its pages, from a snapshot of the cache or from the store.
+
+use super::continue_token::Continue;
+use super::filter::{Extent, Filter};
+use super::history::undo;
+use super::snapshot::{Path, Snapshot, path_of, range};
+use super::{Cache, Freshness};
+use crate::store_error::from_store;
+use crate::{Item, List};
+use std::sync::Arc;
+use tokio::time::Instant;
+use vci_meta::options::{ListOptions, ResourceVersion, VersionMatch};
+use vci_meta::{ApiError, RequestContext, View};
+use vci_store::{RangeRequest, Revision, StoreError};
+
+/// The largest number of entries asked of the store at once.
+const STORE_PAGE: usize = 10_000;
+/// How many snapshots are kept for lists that go on.
+const KEPT: usize = 32;
+
+/// Which state a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Latest,
+    Any,
+    NotOlderThan(Revision),
+    Exactly(Revision),
+}
+
+/// One page to be made.
+#[derive(Debug)]
+struct Page {
+    shown: Shown,
+    filter: Arc<Filter>,
+    /// The first path.
+    start: String,
+    /// 0 is no limit.
+    limit: usize,
+    /// How many objects there are from `start` on, where that is known beforehand.
+    left: Option<u64>,
+    /// Whether it goes on from another page.
+    goes_on: bool,
+}
+
+impl Page {
+    fn new(cache: &Cache, namespace: &str, options: &ListOptions, view: &View) -> Result<Self, ApiError> {
+        let filter = Arc::new(Filter::new(cache.descriptor(), namespace, options, view));
+        let limit = options.limit;
+        if options.continue_token.is_empty() {
+            let shown = shown(options);
+            return Ok(Self { shown, start: filter.prefix(), filter, limit, left: None, goes_on: false });
+        }
+        if matches!(options.resource_version, ResourceVersion::At(_)) {
+            return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
+        }
+        let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
+        let token = Continue::decode(&options.continue_token, &prefix)?;
+        let shown = token.revision.map_or(Shown::Latest, Shown::Exactly);
+        Ok(Self { shown, start: token.start, filter, limit, left: token.left, goes_on: true })
+    }
+
+    /// The page of a snapshot.
+    fn of(&self, snapshot: &Snapshot) -> List {
+        let prefix = self.filter.prefix();
+        let mut items = Vec::new();
+        let mut next = None;
+        for (path, item) in range(&snapshot.objects, &prefix, &self.start) {
+            // An object's path may be the beginning of other ones, which stand behind it.
+            if !self.filter.spans(path) {
+                break;
+            }
+            if !self.filter.shows(item) {
+                continue;
+            }
+            if self.limit > 0 && items.len() == self.limit {
+                next = Some(path);
+                break;
+            }
+            items.push(Arc::clone(item));
+        }
+        let remaining = next.and_then(|next| self.remaining(snapshot, next, items.len()));
+        let continue_token = next.map(|next| token(next, Some(snapshot.revision), remaining));
+        List { items, revision: snapshot.revision, continue_token, remaining }
+    }
+
+    /// How many objects follow from `next` on; told only where everything is shown.
+    fn remaining(&self, snapshot: &Snapshot, next: &str, taken: usize) -> Option<u64> {
+        if !self.filter.is_plain() {
+            return None;
+        }
+        let known = match (self.left, &self.filter.extent, self.goes_on) {
+            (Some(left), _, true) => left.checked_sub(taken as u64),
+            (None, Extent::All, false) => (snapshot.objects.len() as u64).checked_sub(taken as u64),
+            _ => None,
+        };
+        // A page goes on, so at least one object follows.
+        known.filter(|count| *count > 0).or_else(|| Some(range(&snapshot.objects, &self.filter.prefix(), next).count() as u64))
+    }
+}
+
+/// The token for the page that begins with `next`.
+fn token(next: &str, revision: Option<Revision>, left: Option<u64>) -> String {
+    Continue { revision, start: next.to_owned(), left }.encode()
+}
+
+/// The table of resourceVersion, match and limit (Kubernetes API concepts, "Resource versions").
+fn shown(options: &ListOptions) -> Shown {
+    match (options.resource_version, options.version_match) {
+        (ResourceVersion::Unset, _) => Shown::Latest,
+        (ResourceVersion::Any, _) => Shown::Any,
+        (ResourceVersion::At(revision), Some(VersionMatch::Exact)) => Shown::Exactly(revision),
+        (ResourceVersion::At(revision), Some(VersionMatch::NotOlderThan)) => Shown::NotOlderThan(revision),
+        // What limits meant before there was a match.
+        (ResourceVersion::At(revision), None) if options.limit > 0 => Shown::Exactly(revision),
+        (ResourceVersion::At(revision), None) => Shown::NotOlderThan(revision),
+    }
+}
+
+impl Cache {
+    pub(super) async fn list_page(
+        &self,
+        ctx: &RequestContext,
+        namespace: &str,
+        options: &ListOptions,
+        view: &View,
+    ) -> Result<List, ApiError> {
+        let page = Page::new(self, namespace, options, view)?;
+        let snapshot = match page.shown {
+            Shown::Any => Some(self.loaded()?),
+            Shown::NotOlderThan(revision) => Some(self.at_least(ctx.deadline, revision).await?),
+            Shown::Exactly(revision) => self.exactly(ctx, revision).await?,
+            Shown::Latest => match self.consistent(ctx.deadline, "list").await? {
+                Freshness::Cached(snapshot) => Some(snapshot),
+                Freshness::AskStore => None,
+            },
+        };
+        let Some(snapshot) = snapshot else {
+            return self.page_of_store(&page).await;
+        };
+        self.refuse_corrupt(&snapshot, &page.filter, "list")?;
+        let list = page.of(&snapshot);
+        if list.continue_token.is_some() {
+            self.keep(&snapshot);
+        }
+        Ok(list)
+    }
+
+    /// The collection at exactly this revision; `None` when only the store may still know it.
+    async fn exactly(&self, ctx: &RequestContext, revision: Revision) -> Result<Option<Arc<Snapshot>>, ApiError> {
+        let newest = self.at_least(ctx.deadline, revision).await?;
+        if newest.revision == revision {
+            return Ok(Some(newest));
+        }
+        let kept = self.kept().iter().find(|(_, kept)| kept.revision == revision).map(|(_, kept)| Arc::clone(kept));
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let (objects, events) = {
+            let feed = self.state().feed();
+            if !feed.history.covers(revision) {
+                return Ok(None);
+            }
+            (feed.newest.objects.clone(), feed.history.undo(revision))
+        };
+        let past = Snapshot { revision, objects: undo(objects, events), corrupt: newest.corrupt.clone() };
+        Ok(Some(Arc::new(past)))
+    }
+
+    /// Keeps a snapshot for the pages that follow. One that is forgotten is made again from the history, or read from
+    /// the store.
+    fn keep(&self, snapshot: &Arc<Snapshot>) {
+        let mut kept = self.kept();
+        kept.retain(|(_, kept)| kept.revision != snapshot.revision);
+        if kept.len() >= KEPT {
+            kept.pop_front();
+        }
+        kept.push_back((Instant::now(), Arc::clone(snapshot)));
+    }
+
+    /// Forgets snapshots that no list has gone on from for as long as history is kept.
+    pub(super) fn forget_kept(&self) {
+        self.kept().retain(|(at, _)| at.elapsed() <= self.config().history);
+    }
+
+    /// The collection as the store has it now, as far as a filter shows it.
+    pub(super) async fn snapshot_of_store(&self, filter: &Arc<Filter>) -> Result<Snapshot, ApiError> {
+        let filter = Arc::clone(filter);
+        let page = Page { shown: Shown::Latest, start: filter.prefix(), filter, limit: 0, left: None, goes_on: false };
+        let list = self.page_of_store(&page).await?;
+        let objects = list.items.into_iter().map(|item| (Path::from(path_of(self.descriptor(), &item.key)), item)).collect();
+        Ok(Snapshot { revision: list.revision, objects, ..Snapshot::default() })
+    }
+
+    /// The page read from the store: for what the cache does not know, or cannot be trusted to know.
+    async fn page_of_store(&self, page: &Page) -> Result<List, ApiError> {
+        let source = self.source();
+        let at = match page.shown {
+            Shown::Exactly(revision) => Some(revision),
+            Shown::Latest | Shown::Any | Shown::NotOlderThan(_) => None,
+        };
+        let prefix = page.filter.prefix();
+        let start = page.start.as_str().max(&prefix);
+        let folder = prefix.rfind('/').map_or("", |end| &prefix[..=end]);
+        let is_one = matches!(page.filter.extent, Extent::Object(_));
+        let mut request = RangeRequest {
+            prefix: format!("{}{folder}", source.prefix),
+            start: format!("{}{start}", source.prefix),
+            at,
+            limit: match page.limit {
+                _ if is_one => 1,
+                0 => STORE_PAGE,
+                // One more than the page holds tells whether there is a next one.
+                limit => limit.saturating_add(1).min(STORE_PAGE),
+            },
+        };
+        let mut items: Vec<Arc<Item>> = Vec::new();
+        let mut next = None;
+        'store: loop {
+            let found = source.store.range(&request).await.map_err(|error| self.expired(error, page))?;
+            request.at = Some(found.revision);
+            for entry in &found.entries {
+                let item = Item::from_entry(&*source.resource, entry).map_err(|error| from_store(error, self.descriptor(), "list"))?;
+                let path = source.path(entry).unwrap_or_default();
+                if !page.filter.spans(path) || !page.filter.shows(&item) {
+                    continue;
+                }
+                if page.limit > 0 && items.len() == page.limit {
+                    next = Some(path.to_owned());
+                    break 'store;
+                }
+                items.push(Arc::new(item));
+            }
+            let Some(last) = found.entries.last().filter(|_| found.more && !is_one) else { break };
+            request.start = format!("{}\0", last.key);
+            request.limit = (request.limit * 2).min(STORE_PAGE);
+        }
+        let revision = request.at.unwrap_or_default();
+        let continue_token = next.map(|next| token(&next, Some(revision), None));
+        Ok(List { items, revision, continue_token, remaining: None })
+    }
+
+    /// A failure of the store, for a page; when the page's revision is forgotten, with a token to go on at the newest.
+    fn expired(&self, error: StoreError, page: &Page) -> ApiError {
+        if !page.goes_on || !matches!(error, StoreError::Compacted { .. }) {
+            return from_store(error, self.descriptor(), "list");
+        }
+        let mut expired = ApiError::expired(
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list without the \
+             continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with \
+             the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time \
+             the first chunk was returned and now may show up in the list.",
+        )
+        .with_source(error);
+        expired.continue_token = Some(token(&page.start, None, None));
+        expired
+    }
+}

@@ -1,0 +1,233 @@
+//! What the cache knows, and the one place where a change of it becomes visible: to readers, to the history and
+//! to watchers, in this order of certainty: queues first, then the snapshot that readers and bookmarks go by.
+
+use super::event::Event;
+use super::history::{Bounds, History};
+use super::hub::Hub;
+use super::snapshot::{Objects, Path, Snapshot};
+use crate::Item;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use vci_meta::ApiError;
+use vci_meta::access::Grant;
+use vci_store::Revision;
+
+/// One entry as the store tells it.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) revision: Revision,
+    pub(super) path: Path,
+    pub(super) content: Content,
+}
+
+/// What lies under a path.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// An object.
+    Object(Arc<Item>),
+    /// Something that cannot be read.
+    Corrupt,
+    /// Nothing.
+    Nothing,
+}
+
+/// What changes together; guarded by one short lock.
+#[derive(Debug)]
+pub(super) struct Feed {
+    /// The newest state; what readers see is a copy of it.
+    pub(super) newest: Snapshot,
+    pub(super) history: History,
+    pub(super) hub: Hub,
+    /// Nothing changes any more: watches end.
+    pub(super) stopped: bool,
+}
+
+/// The state of a cache.
+#[derive(Debug)]
+pub(super) struct State {
+    feed: Mutex<Feed>,
+    /// `None` until the first load is done.
+    published: watch::Sender<Option<Arc<Snapshot>>>,
+}
+
+impl State {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        let feed = Feed { newest: Snapshot::default(), history: History::new(bounds, 0), hub: Hub::default(), stopped: false };
+        Self { feed: Mutex::new(feed), published: watch::Sender::new(None) }
+    }
+
+    /// What readers see; `None` until the first load is done. Its revision is never ahead of what watchers were told.
+    pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.published.borrow().clone()
+    }
+
+    /// Follows what readers see.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.published.subscribe()
+    }
+
+    /// The lock is short: nothing under it waits, decodes or encodes an object.
+    pub(super) fn feed(&self) -> MutexGuard<'_, Feed> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first load, or another one after the store lost what happened since: watchers hear what differs.
+    /// Answers how many entries that is.
+    pub(super) fn load(&self, entries: Vec<(Path, Revision, Content)>, revision: Revision) -> usize {
+        let mut feed = self.feed();
+        let is_first = self.published.borrow().is_none();
+        if is_first || revision < feed.newest.revision {
+            if !is_first {
+                tracing::error!(cached = feed.newest.revision, store = revision, "the store went back in time, all watches end");
+            }
+            feed.replace(entries, revision);
+            self.publish(&feed);
+            return 0;
+        }
+        let changes = difference(&feed.newest, entries, revision);
+        let (count, known) = (changes.len(), feed.newest.revision);
+        feed.history.note_gap(known, revision);
+        for change in changes {
+            feed.apply(change);
+        }
+        feed.newest.revision = revision;
+        self.publish(&feed);
+        count
+    }
+
+    /// Changes that the store tells, in order, each revision whole. One that is not newer than what is known is
+    /// dropped: the store should not tell it.
+    pub(super) fn apply(&self, changes: Vec<Change>) {
+        let mut feed = self.feed();
+        let known = feed.newest.revision;
+        let mut last = known;
+        for change in changes {
+            if change.revision <= known || change.revision < last {
+                tracing::error!(revision = change.revision, known = last, path = &*change.path, "the store told an old change, dropped");
+                continue;
+            }
+            last = change.revision;
+            feed.apply(change);
+        }
+        feed.newest.revision = last;
+        self.publish(&feed);
+    }
+
+    /// Nothing at or below the revision is missing.
+    pub(super) fn progress(&self, revision: Revision) {
+        let mut feed = self.feed();
+        feed.history.trim();
+        if revision > feed.newest.revision {
+            feed.newest.revision = revision;
+            self.publish(&feed);
+        }
+    }
+
+    /// Asks every view again; see [`Hub::reevaluate`].
+    pub(super) fn reevaluate(&self) {
+        let mut feed = self.feed();
+        let Feed { newest, hub, .. } = &mut *feed;
+        hub.reevaluate(&newest.objects, newest.revision);
+    }
+
+    /// Ends the watches whose view has this condition, so that their clients list again.
+    pub(super) fn revoke(&self, condition: impl Fn(&Grant) -> bool) {
+        self.feed().hub.revoke(condition, &Arc::new(revoked().status()));
+    }
+
+    /// Ends every watch. What was read stays readable.
+    pub(super) fn stop(&self) {
+        let mut feed = self.feed();
+        feed.stopped = true;
+        feed.hub.clear();
+    }
+
+    fn publish(&self, feed: &Feed) {
+        self.published.send_replace(Some(Arc::new(feed.newest.clone())));
+    }
+}
+
+impl Feed {
+    /// Everything anew, and no watch goes on.
+    fn replace(&mut self, entries: Vec<(Path, Revision, Content)>, revision: Revision) {
+        let mut newest = Snapshot { revision, ..Snapshot::default() };
+        for (path, _, content) in entries {
+            match content {
+                Content::Object(item) => drop(newest.objects.insert(path, item)),
+                Content::Corrupt => drop(newest.corrupt.insert(path)),
+                Content::Nothing => {}
+            }
+        }
+        self.newest = newest;
+        self.history.restart(revision);
+        let status = ApiError::expired("too old resource version: the store has no history of it").status();
+        self.hub.fail(&Arc::new(status), |_| true);
+    }
+
+    fn apply(&mut self, change: Change) {
+        let Change { revision, path, content } = change;
+        let was_corrupt = self.newest.corrupt.remove(&*path).is_some();
+        let current = match content {
+            Content::Object(item) => Some(item),
+            Content::Nothing => None,
+            Content::Corrupt => return self.corrupt(path, revision),
+        };
+        let previous = match &current {
+            Some(item) => self.newest.objects.insert(Arc::clone(&path), Arc::clone(item)),
+            None => self.newest.objects.remove(&*path),
+        };
+        if was_corrupt {
+            // What was there before is not known, so nothing can be resumed from before it.
+            self.history.restart(revision.saturating_sub(1));
+        }
+        if previous.is_none() && current.is_none() {
+            return;
+        }
+        let event = Event { revision, path, previous, current };
+        self.hub.tell(&event, self.history.end(), &self.newest.objects);
+        self.history.push(event);
+    }
+
+    /// An entry that cannot be read: watches that would have to tell it cannot go on, and nobody resumes from before.
+    fn corrupt(&mut self, path: Path, revision: Revision) {
+        self.newest.objects.remove(&*path);
+        let status = Arc::new(ApiError::internal("stored data cannot be read").status());
+        self.hub.fail(&status, |filter| filter.spans(&path));
+        self.newest.corrupt.insert(path);
+        self.history.restart(revision);
+    }
+}
+
+/// What a watch ends with whose caller is no longer who it was.
+pub(super) fn revoked() -> ApiError {
+    ApiError::expired("access has changed, list again")
+}
+
+/// What happened between a state and a later one, as far as it can be told: each object's last change with its own
+/// revision. When an object went is not known; it is told with a revision from which nobody can resume, for others
+/// may share it.
+fn difference(known: &Snapshot, entries: Vec<(Path, Revision, Content)>, revision: Revision) -> Vec<Change> {
+    let mut gone: Objects = known.objects.clone();
+    let mut corrupt = known.corrupt.clone();
+    let mut changes = Vec::new();
+    for (path, written, content) in entries {
+        let was_corrupt = corrupt.remove(&*path).is_some();
+        let old = gone.remove(&*path);
+        if old.as_ref().is_some_and(|item| item.revision == written) || (was_corrupt && matches!(content, Content::Corrupt)) {
+            continue;
+        }
+        if let (Some(old), Content::Object(new)) = (&old, &content)
+            && old.uid() != new.uid()
+        {
+            // Deleted at some time before it was made anew.
+            changes.push(Change { revision: written - 1, path: Arc::clone(&path), content: Content::Nothing });
+        }
+        changes.push(Change { revision: written, path, content });
+    }
+    // Inside of the gap, unless there was one change in all.
+    let revision = (revision - 1).max(known.revision + 1);
+    let gone = gone.iter().map(|(path, _)| path).chain(corrupt.iter());
+    changes.extend(gone.map(|path| Change { revision, path: Arc::clone(path), content: Content::Nothing }));
+    changes.sort_by_key(|change| change.revision);
+    changes
+}

@@ -1,0 +1,419 @@
+//! One watch: the state, then what happened since, then what happens, without a gap or a double.
+//!
+//! A watch begins by itself: it reads a snapshot, goes on through the history, and only then joins the hub, in the same
+//! moment in which it has read the newest event. A watcher that is too slow for its queue leaves the hub and goes
+//! through the history again; so a slow one holds nobody up and costs no memory of its own, and only one that falls
+//! behind the whole history cannot go on.
+
+use super::event::{Broadcast, frame};
+use super::filter::{Filter, Shift};
+use super::history::Position;
+use super::hub::{Delivery, WatcherId};
+use super::snapshot::{Objects, Path, Snapshot, range};
+use super::state::revoked;
+use super::{Cache, Freshness, jitter};
+use crate::{EventKind, Frame};
+use futures::StreamExt;
+use futures::stream;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
+use vci_meta::ApiError;
+use vci_meta::options::{ListOptions, ResourceVersion};
+use vci_store::Revision;
+
+/// How many objects or events are looked at before the watch lets others run.
+const STRIDE: usize = 256;
+/// How long before its end a watch gets its last bookmark.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
+/// When a bookmark is tried again that found events in its way.
+const BOOKMARK_RETRY: Duration = Duration::from_millis(50);
+
+/// Where a watch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// With the state, at this freshness, as events.
+    State(ResourceVersion),
+    /// Behind the state, at this freshness, without telling it.
+    Now(ResourceVersion),
+    /// Behind a revision.
+    After(Revision),
+}
+
+/// What a watch does next.
+#[derive(Debug)]
+enum Phase {
+    Begin(Start),
+    /// Tells the objects of a snapshot from this path on.
+    Rows {
+        snapshot: Arc<Snapshot>,
+        next: Path,
+    },
+    /// Tells the history from here on.
+    Past(Position),
+    /// Waits for what happens.
+    Live(Box<Membership>),
+    Ended,
+}
+
+/// A place in the hub, until it is dropped.
+#[derive(Debug)]
+struct Membership {
+    cache: Arc<Cache>,
+    filter: Arc<Filter>,
+    id: WatcherId,
+    queue: mpsc::Receiver<Delivery>,
+    /// Behind the last event taken from the queue.
+    position: Position,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.cache.state().feed().hub.remove(self.id, &self.filter.extent);
+    }
+}
+
+/// A change of what the view shows of a namespace, on its way to the client.
+#[derive(Debug)]
+struct Shifting {
+    shift: Shift,
+    objects: Objects,
+    revision: Revision,
+    /// What the paths of the namespace begin with.
+    prefix: String,
+    /// The path to go on from.
+    next: String,
+}
+
+impl Shifting {
+    fn new(shift: Shift, objects: Objects, revision: Revision) -> Self {
+        let prefix = if shift.namespace.is_empty() { String::new() } else { format!("{}/", shift.namespace) };
+        Self { shift, objects, revision, next: prefix.clone(), prefix }
+    }
+}
+
+/// One watch.
+struct Watcher {
+    cache: Arc<Cache>,
+    filter: Arc<Filter>,
+    phase: Phase,
+    /// What was made and not yet asked for.
+    pending: VecDeque<Frame>,
+    /// What is to be told before anything else happens.
+    shifts: VecDeque<Shifting>,
+    /// The revision up to which everything was told, and the greatest that was.
+    since: Revision,
+    told: Revision,
+    /// Whether the initial events end with a bookmark.
+    marks_initial_end: bool,
+    /// When the next bookmark is due; `None` without bookmarks.
+    bookmark_at: Option<Instant>,
+    deadline: Instant,
+}
+
+/// Makes the stream of a watch. Nothing is read before it is polled, so a response can begin at once.
+pub(super) fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) -> super::Watch {
+    let now = Instant::now();
+    let config = cache.config();
+    let lasts = options
+        .timeout_seconds
+        .filter(|seconds| *seconds > 0)
+        .map_or_else(|| config.min_watch.mul_f64(1.0 + jitter()), Duration::from_secs);
+    let deadline = now.checked_add(lasts).unwrap_or_else(|| now + config.min_watch);
+    let start = start(options);
+    let filter = Arc::new(filter);
+    cache.state().feed().hub.note(&filter);
+    let mut watcher = Watcher {
+        cache: Arc::clone(cache),
+        filter,
+        phase: Phase::Begin(start),
+        pending: VecDeque::new(),
+        shifts: VecDeque::new(),
+        since: 0,
+        told: 0,
+        marks_initial_end: options.bookmarks && matches!(start, Start::State(_)),
+        bookmark_at: options.bookmarks.then_some(now),
+        deadline,
+    };
+    watcher.schedule_bookmark();
+    stream::unfold(Box::new(watcher), |mut watcher| async move { watcher.next().await.map(|frame| (frame, watcher)) }).boxed()
+}
+
+/// A version that is unset or `0` begins with the state, unless the watch says that it wants none.
+fn start(options: &ListOptions) -> Start {
+    let version = options.resource_version;
+    match (version, options.initial_events) {
+        (_, Some(true)) | (ResourceVersion::Unset | ResourceVersion::Any, None) => Start::State(version),
+        (ResourceVersion::Unset | ResourceVersion::Any, Some(false)) => Start::Now(version),
+        (ResourceVersion::At(revision), None | Some(false)) => Start::After(revision),
+    }
+}
+
+impl Watcher {
+    async fn next(&mut self) -> Option<Frame> {
+        loop {
+            if self.filter.is_revoked() && !matches!(self.phase, Phase::Ended) {
+                self.pending.clear();
+                self.fail(revoked().status());
+            }
+            if let Some(frame) = self.pending.pop_front() {
+                return Some(frame);
+            }
+            if matches!(self.phase, Phase::Ended) || Instant::now() >= self.deadline {
+                self.phase = Phase::Ended;
+                return None;
+            }
+            if let Some(shifting) = self.shifts.pop_front() {
+                self.shift(shifting);
+                continue;
+            }
+            if let Err(error) = self.step().await {
+                self.fail(error.status());
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), ApiError> {
+        match &mut self.phase {
+            Phase::Begin(start) => {
+                let start = *start;
+                self.begin(start).await
+            }
+            Phase::Rows { snapshot, next } => {
+                let (snapshot, next) = (Arc::clone(snapshot), Arc::clone(next));
+                self.rows(&snapshot, &next);
+                tokio::task::yield_now().await;
+                Ok(())
+            }
+            Phase::Past(position) => {
+                let position = *position;
+                tokio::task::yield_now().await;
+                self.past(position)
+            }
+            Phase::Live(_) => {
+                self.live().await;
+                Ok(())
+            }
+            Phase::Ended => Ok(()),
+        }
+    }
+
+    async fn begin(&mut self, start: Start) -> Result<(), ApiError> {
+        let snapshot = match start {
+            Start::State(version) | Start::Now(version) => self.state(version).await?,
+            Start::After(revision) => {
+                let snapshot = self.cache.at_least(self.deadline.into(), revision).await?;
+                self.filter.meet(&snapshot.objects);
+                self.resume(revision)?;
+                return Ok(());
+            }
+        };
+        self.filter.meet(&snapshot.objects);
+        self.since = snapshot.revision;
+        self.told = snapshot.revision;
+        match start {
+            Start::State(_) => {
+                self.cache.refuse_corrupt(&snapshot, &self.filter, "watch")?;
+                let next = Path::from(self.filter.prefix());
+                self.phase = Phase::Rows { snapshot, next };
+            }
+            Start::Now(_) | Start::After(_) => self.resume(snapshot.revision)?,
+        }
+        Ok(())
+    }
+
+    /// The state that the watch begins with.
+    async fn state(&self, version: ResourceVersion) -> Result<Arc<Snapshot>, ApiError> {
+        match version {
+            ResourceVersion::Any => self.cache.loaded(),
+            ResourceVersion::At(revision) => self.cache.at_least(self.deadline.into(), revision).await,
+            ResourceVersion::Unset => match self.cache.consistent(self.deadline.into(), "watch").await? {
+                Freshness::Cached(snapshot) => Ok(snapshot),
+                Freshness::AskStore => self.cache.snapshot_of_store(&self.filter).await.map(Arc::new),
+            },
+        }
+    }
+
+    /// Goes on behind a revision.
+    fn resume(&mut self, revision: Revision) -> Result<(), ApiError> {
+        let feed = self.cache.state().feed();
+        if !feed.history.covers(revision) {
+            return Err(too_old(revision, feed.history.floor()));
+        }
+        self.phase = Phase::Past(feed.history.behind(revision));
+        drop(feed);
+        self.since = revision;
+        self.told = self.told.max(revision);
+        Ok(())
+    }
+
+    /// Tells some objects of the snapshot, and behind the last one that this was the state.
+    fn rows(&mut self, snapshot: &Arc<Snapshot>, next: &str) {
+        let prefix = self.filter.prefix();
+        let mut rows = range(&snapshot.objects, &prefix, next);
+        for (path, item) in rows.by_ref().take(STRIDE) {
+            if self.filter.spans(path) && self.filter.shows(item) {
+                self.pending.push_back(frame(EventKind::Added, item));
+            }
+        }
+        if let Some((path, _)) = rows.next() {
+            self.phase = Phase::Rows { snapshot: Arc::clone(snapshot), next: Arc::clone(path) };
+            return;
+        }
+        if self.marks_initial_end {
+            self.pending.push_back(Frame::Bookmark { revision: snapshot.revision, initial_events_end: true });
+        }
+        if let Err(error) = self.resume(snapshot.revision) {
+            self.fail(error.status());
+        }
+    }
+
+    /// Tells some of the history; at its end joins the hub before anything else can happen.
+    fn past(&mut self, position: Position) -> Result<(), ApiError> {
+        let cache = Arc::clone(&self.cache);
+        let mut feed = cache.state().feed();
+        if feed.stopped {
+            self.phase = Phase::Ended;
+            return Ok(());
+        }
+        let Some(events) = feed.history.from(position) else {
+            return Err(too_old(self.told, feed.history.floor()));
+        };
+        let (mut looked_at, mut found) = (0, Vec::new());
+        for event in events.take(STRIDE) {
+            looked_at += 1;
+            if event.revision > self.since && self.filter.spans(&event.path) {
+                found.push(event.clone());
+            }
+        }
+        if looked_at > 0 {
+            drop(feed);
+            for event in found {
+                if let Some(kind) = self.filter.judge(&event) {
+                    self.tell(&Broadcast::new(event), kind);
+                }
+            }
+            self.phase = Phase::Past(position + looked_at);
+            return Ok(());
+        }
+        let (id, queue) = feed.hub.add(Arc::clone(&self.filter), self.cache.config().watcher_queue);
+        // What the view showed may have changed since the state was told.
+        let shifts = self.filter.refresh_all();
+        let (objects, revision) = (feed.newest.objects.clone(), feed.newest.revision);
+        drop(feed);
+        let timer = Box::pin(tokio::time::sleep_until(self.wakes_at()));
+        let filter = Arc::clone(&self.filter);
+        self.phase = Phase::Live(Box::new(Membership { cache, filter, id, queue, position, timer }));
+        self.shifts.extend(shifts.into_iter().map(|shift| Shifting::new(shift, objects.clone(), revision)));
+        Ok(())
+    }
+
+    async fn live(&mut self) {
+        let Phase::Live(membership) = &mut self.phase else { return };
+        let delivery = tokio::select! {
+            biased;
+            delivery = membership.queue.recv() => Some(delivery),
+            () = membership.timer.as_mut() => None,
+        };
+        match delivery {
+            Some(Some(Delivery::Event { broadcast, kind, position })) => {
+                membership.position = position + 1;
+                self.tell(&broadcast, kind);
+            }
+            Some(Some(Delivery::Shift { shift, objects, revision })) => self.shifts.push_back(Shifting::new(shift, objects, revision)),
+            Some(Some(Delivery::Failed(status))) => self.fail(vci_meta::Status::clone(&status)),
+            // Overrun, or the cache has stopped: the history knows.
+            Some(None) => self.phase = Phase::Past(membership.position),
+            None => self.bookmark(),
+        }
+    }
+
+    fn tell(&mut self, broadcast: &Broadcast, kind: EventKind) {
+        let revision = broadcast.revision();
+        if revision <= self.since {
+            return;
+        }
+        self.told = self.told.max(revision);
+        self.pending.extend(broadcast.frame(kind));
+    }
+
+    /// Tells some of what is seen of a namespace from now on, or no longer. What appears has its own revision, which a
+    /// client may write against; a bookmark brings the client back to where it was.
+    fn shift(&mut self, mut shifting: Shifting) {
+        let Shifting { shift, objects, revision, prefix, next } = &shifting;
+        let mut rows = range(objects, prefix, next);
+        for (_, item) in rows.by_ref().take(STRIDE).filter(|(path, _)| self.filter.spans(path)) {
+            match self.filter.shifts(shift, item) {
+                Some(EventKind::Deleted) => {
+                    let gone = Arc::new(item.at_revision(self.told.max(*revision)));
+                    self.pending.push_back(frame(EventKind::Deleted, &gone));
+                }
+                Some(kind @ (EventKind::Added | EventKind::Modified)) => self.pending.push_back(frame(kind, item)),
+                None => {}
+            }
+        }
+        let next = rows.next().map(|(path, _)| path.to_string());
+        drop(rows);
+        if let Some(next) = next {
+            shifting.next = next;
+            self.shifts.push_front(shifting);
+        } else if self.bookmark_at.is_some() {
+            self.bookmark_at = Some(Instant::now());
+            self.reset_timer();
+        }
+    }
+
+    /// Tells how far the watch has come, unless something is still on its way.
+    fn bookmark(&mut self) {
+        let (Some(at), Phase::Live(membership)) = (self.bookmark_at, &self.phase) else { return };
+        if Instant::now() < at {
+            return;
+        }
+        // Read before the queue is looked at: everything at or below it was put there before.
+        let published = self.cache.state().snapshot().map_or(0, |snapshot| snapshot.revision);
+        if membership.queue.is_empty() && published >= self.told {
+            self.told = published;
+            self.pending.push_back(Frame::Bookmark { revision: published, initial_events_end: false });
+            self.schedule_bookmark();
+        } else {
+            self.bookmark_at = Some(Instant::now() + BOOKMARK_RETRY);
+        }
+        self.reset_timer();
+    }
+
+    /// The next bookmark comes after about a period, and a little before the end.
+    fn schedule_bookmark(&mut self) {
+        if self.bookmark_at.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        let regular = now + self.cache.config().bookmark_period.mul_f64(1.0 + jitter() / 4.0);
+        let last = self.deadline.checked_sub(LAST_BOOKMARK).filter(|last| *last > now);
+        self.bookmark_at = Some(last.map_or(regular, |last| last.min(regular)));
+    }
+
+    fn wakes_at(&self) -> Instant {
+        self.bookmark_at.map_or(self.deadline, |at| at.min(self.deadline))
+    }
+
+    fn reset_timer(&mut self) {
+        let at = self.wakes_at();
+        if let Phase::Live(membership) = &mut self.phase {
+            membership.timer.as_mut().reset(at);
+        }
+    }
+
+    fn fail(&mut self, status: vci_meta::Status) {
+        self.phase = Phase::Ended;
+        self.pending.push_back(Frame::Error(Arc::new(status)));
+    }
+}
+
+/// 410 with the words that clients' reflectors know.
+fn too_old(revision: Revision, oldest: Revision) -> ApiError {
+    ApiError::expired(format!("too old resource version: {revision} ({oldest})"))
+}

@@ -1,0 +1,88 @@
+//! The REST verbs over a [`vci_store::Store`], the watch cache they read from, and admission.
+//!
+//! [`Registry`] is what a resource is to the rest of the server: Kubernetes' verbs on objects of one kind.
+//! Reads ([`cache`]) copy stored bytes; writes ([`mod@write`]) decode, apply the rules that hold for every kind
+//! and the kind's own, and compare-and-swap. Refused: HTTP, media types, who is calling beyond what rules and
+//! views need.
+#![warn(missing_docs)]
+
+use bytes::Bytes;
+use std::sync::Arc;
+use vci_meta::{ObjectAccess, ObjectKey};
+use vci_store::Revision;
+
+pub mod cache;
+pub mod collector;
+pub mod write;
+
+/// A stored object as readers get it: its bytes, and beside them the little that selectors and filters need.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// The revision that wrote it; for the object of a DELETED event, the revision of the deletion.
+    pub revision: Revision,
+    /// The JSON that a client gets: resourceVersion spliced in, no trailing newline.
+    pub bytes: Bytes,
+    /// Its labels, sorted by key.
+    pub labels: Box<[(String, String)]>,
+    /// The values of the descriptor's selectable fields, in its order.
+    pub fields: Box<[String]>,
+    /// The UIDs that its owner references name; nearly always none.
+    pub owners: Box<[String]>,
+    /// What it says about who may do what with it.
+    pub access: ObjectAccess,
+}
+
+/// The answer to a list.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// The objects, in the order of namespace and name.
+    pub items: Vec<Arc<Item>>,
+    /// The revision that was read; the same on every page.
+    pub revision: Revision,
+    /// Where the next page begins; `None` on the last.
+    pub continue_token: Option<String>,
+    /// How many objects follow this page, where that is known (no selectors, nothing filtered out).
+    pub remaining: Option<u64>,
+}
+
+/// What happened to an object, as a watch tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are the API's own and say what they mean")]
+pub enum EventKind {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// One thing that a watch tells.
+#[derive(Clone, Debug)]
+pub enum Frame {
+    /// A change.
+    Event {
+        /// What happened, as seen through the watch's selectors and view.
+        kind: EventKind,
+        /// The object after it (before it, with the revision of the event, for [`EventKind::Deleted`]).
+        item: Arc<Item>,
+        /// The JSON line `{"type":...,"object":...}` with its newline, encoded once for all watchers.
+        line: Bytes,
+    },
+    /// Nothing at or below `revision` is missing.
+    Bookmark {
+        /// Up to where.
+        revision: Revision,
+        /// Whether it ends the initial events of a streaming list.
+        initial_events_end: bool,
+    },
+    /// The watch cannot go on; nothing follows.
+    Error(Arc<vci_meta::Status>),
+}
+
+mod item;
+mod keys;
+mod store_error;
+
+pub use cache::{Cache, CacheConfig, CacheStats, Watch};
+pub use keys::{collection_prefix, storage_key};
+pub use write::{Admission, AdmissionRequest, Deleted, Patch, PatchKind, Registry, Written};

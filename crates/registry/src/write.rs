@@ -1,0 +1,196 @@
+//! Writes: what holds for every kind when an object is created, changed or deleted.
+//!
+//! Every change runs through one read-modify-write loop ([`commit`]); the verbs only say what the next state
+//! is. A write, once begun, runs to its end on a task of its own: a client that goes away or a deadline that
+//! passes ends the waiting, never the write. Refused: locks across objects, blind overwrites, time from anywhere but [`system`].
+
+use crate::cache::{Cache, CacheConfig, Watch};
+use crate::{Item, List};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vci_meta::options::{GetOptions, ListOptions};
+use vci_meta::{ApiError, Descriptor, Object, ObjectKey, RequestContext, Resource, Schema, Subresource, Verb, View};
+use vci_store::Store;
+
+mod checks;
+mod collection;
+mod commit;
+mod create;
+mod delete;
+mod patch;
+mod system;
+mod update;
+
+pub use delete::{FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
+
+/// One kind, served: Kubernetes' verbs over a store.
+#[derive(Debug)]
+pub struct Registry {
+    resource: Arc<dyn Resource>,
+    store: Arc<dyn Store>,
+    cache: Arc<Cache>,
+    admission: Vec<Arc<dyn Admission>>,
+    writes: TaskTracker,
+}
+
+impl Registry {
+    /// Starts serving a kind: its cache begins to fill. `stop` ends the cache.
+    pub fn start(
+        resource: Arc<dyn Resource>,
+        store: Arc<dyn Store>,
+        admission: Vec<Arc<dyn Admission>>,
+        config: CacheConfig,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let cache = Cache::start(Arc::clone(&resource), Arc::clone(&store), config, stop);
+        Arc::new(Self { resource, store, cache, admission, writes: TaskTracker::new() })
+    }
+
+    /// The kind's descriptor.
+    pub fn descriptor(&self) -> &'static Descriptor {
+        self.resource.descriptor()
+    }
+
+    /// The kind's schema.
+    pub fn schema(&self) -> &Schema {
+        self.resource.schema()
+    }
+
+    /// The kind.
+    pub fn resource(&self) -> &Arc<dyn Resource> {
+        &self.resource
+    }
+
+    /// The cache that reads come from.
+    pub fn cache(&self) -> &Arc<Cache> {
+        &self.cache
+    }
+
+    /// Waits for the writes under way; called when no new ones come any more.
+    pub async fn drain(&self) {
+        self.writes.close();
+        self.writes.wait().await;
+    }
+
+    /// One object.
+    ///
+    /// # Errors
+    /// `NotFound`; `Forbidden` when the view does not show it.
+    pub async fn get(&self, ctx: &RequestContext, key: &ObjectKey, options: &GetOptions, view: &View) -> Result<Arc<Item>, ApiError> {
+        self.cache.get(ctx, key, options, view).await
+    }
+
+    /// The objects of a namespace, or of all when it is empty.
+    ///
+    /// # Errors
+    /// `Expired` when the wanted revision or page is older than history.
+    pub async fn list(&self, ctx: &RequestContext, namespace: &str, options: &ListOptions, view: &View) -> Result<List, ApiError> {
+        self.cache.list(ctx, namespace, options, view).await
+    }
+
+    /// The changes of a namespace, or of all when it is empty.
+    ///
+    /// # Errors
+    /// Only what is known before the first frame; later ones are frames.
+    pub async fn watch(&self, ctx: &RequestContext, namespace: &str, options: &ListOptions, view: &View) -> Result<Watch, ApiError> {
+        self.cache.watch(ctx, namespace, options, view).await
+    }
+
+    /// Runs a write on a task of its own and waits for it until the deadline.
+    async fn detached<T: Send + 'static>(
+        &self,
+        ctx: &RequestContext,
+        write: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let task = self.writes.spawn(write);
+        match tokio::time::timeout_at(ctx.deadline.into(), task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(ApiError::internal("the write ended unexpectedly").with_source(panic)),
+            Err(_) => Err(ApiError::timeout("request did not complete within the allotted timeout")),
+        }
+    }
+}
+
+/// What a client sent as a patch.
+#[derive(Clone, Debug)]
+pub struct Patch {
+    /// How to read it.
+    pub kind: PatchKind,
+    /// Its bytes: JSON, or for [`PatchKind::Apply`] YAML (of which JSON is a part).
+    pub body: Bytes,
+    /// Why the caller may not create objects, when that is so: an apply of a missing object creates it.
+    pub create_denial: Option<String>,
+}
+
+/// The kinds of patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchKind {
+    /// `application/apply-patch+yaml`.
+    Apply,
+    /// `application/json-patch+json`.
+    Json,
+    /// `application/merge-patch+json`.
+    Merge,
+    /// `application/strategic-merge-patch+json`.
+    Strategic,
+}
+
+/// A write's answer.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The object as it is now stored (or would be, for a dry run), as a client gets it.
+    pub bytes: Bytes,
+    /// Whether it was created by this write: 201 instead of 200.
+    pub created: bool,
+}
+
+/// A delete's answer.
+#[derive(Clone, Debug)]
+pub enum Deleted {
+    /// It is gone. Its last state.
+    Gone {
+        /// The object as it was.
+        bytes: Bytes,
+        /// Its UID.
+        uid: String,
+    },
+    /// It waits for its finalizers. Its state now, with deletionTimestamp.
+    Pending {
+        /// The object.
+        bytes: Bytes,
+    },
+}
+
+/// What admission sees of a write.
+#[derive(Clone, Copy, Debug)]
+pub struct AdmissionRequest<'a> {
+    /// The kind.
+    pub descriptor: &'a Descriptor,
+    /// Create, update or delete (a patch is one of these).
+    pub verb: Verb,
+    /// What is written.
+    pub subresource: Subresource,
+    /// Namespace and name; the name is empty when it is to be generated.
+    pub key: &'a ObjectKey,
+    /// What is there now.
+    pub old: Option<&'a Object>,
+}
+
+/// Rules that need I/O or knowledge beyond one object: asked on every write, in order.
+#[async_trait]
+pub trait Admission: fmt::Debug + Send + Sync + 'static {
+    /// May change the object, before validation. Not called for deletes.
+    async fn mutate(&self, _ctx: &RequestContext, _request: AdmissionRequest<'_>, _object: &mut Object) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    /// May refuse the write, after validation. `object` is `None` for deletes.
+    async fn validate(&self, _ctx: &RequestContext, _request: AdmissionRequest<'_>, _object: Option<&Object>) -> Result<(), ApiError> {
+        Ok(())
+    }
+}

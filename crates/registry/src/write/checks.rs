@@ -1,0 +1,85 @@
+//! The steps that creates and updates share between the client's object and the store: owner references
+//! without doubles, validation, admission, warnings.
+
+use super::{AdmissionRequest, Registry};
+use serde_json::Value;
+use vci_meta::validation::{validate_object_meta, validate_object_meta_update};
+use vci_meta::{ApiError, FieldError, Object, RequestContext};
+
+impl Registry {
+    /// 422 for an object of this kind.
+    pub(super) fn invalid(&self, name: &str, errors: &[FieldError]) -> ApiError {
+        let descriptor = self.descriptor();
+        ApiError::invalid(descriptor.group, descriptor.kind, name, errors)
+    }
+
+    pub(super) async fn admit_mutation(
+        &self,
+        ctx: &RequestContext,
+        request: AdmissionRequest<'_>,
+        object: &mut Object,
+    ) -> Result<(), ApiError> {
+        dedup_owner_references(ctx, object);
+        for admission in &self.admission {
+            admission.mutate(ctx, request, object).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn admit(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, object: Option<&Object>) -> Result<(), ApiError> {
+        for admission in &self.admission {
+            admission.validate(ctx, request, object).await?;
+        }
+        Ok(())
+    }
+
+    /// Every rule about the object, and about the step from what it was.
+    pub(super) fn validate(&self, ctx: &RequestContext, new: &Object, old: Option<&Object>) -> Result<(), ApiError> {
+        let mut errors = validate_object_meta(new, self.descriptor().scope);
+        if let Some(old) = old {
+            errors.extend(validate_object_meta_update(new, old));
+            errors.extend(self.resource.validate_update(new, old));
+        }
+        errors.extend(self.resource.validate(new));
+        if !errors.is_empty() {
+            return Err(self.invalid(new.name(), &errors));
+        }
+        for text in finalizer_warnings(new, old).into_iter().chain(self.resource.warnings(new)) {
+            ctx.warn(text);
+        }
+        Ok(())
+    }
+}
+
+/// Of references that are equal in every field the first stays; the client is told which.
+fn dedup_owner_references(ctx: &RequestContext, object: &mut Object) {
+    let Some(Value::Array(references)) = object.0.get_mut("metadata").and_then(|m| m.get_mut("ownerReferences")) else { return };
+    let mut kept: Vec<Value> = Vec::with_capacity(references.len());
+    let mut doubles: Vec<String> = Vec::new();
+    for reference in references.drain(..) {
+        if kept.contains(&reference) {
+            doubles.push(reference.get("uid").and_then(Value::as_str).unwrap_or("").to_owned());
+        } else {
+            kept.push(reference);
+        }
+    }
+    *references = kept;
+    if !doubles.is_empty() {
+        ctx.warn(format!(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            doubles.join(", ")
+        ));
+    }
+}
+
+/// Names of finalizers that were not there before and belong to nobody's domain.
+fn finalizer_warnings(new: &Object, old: Option<&Object>) -> Vec<String> {
+    let known = old.map(Object::finalizers).unwrap_or_default();
+    new.finalizers()
+        .into_iter()
+        .filter(|name| !name.contains('/') && !["orphan", "foregroundDeletion", "kubernetes"].contains(name) && !known.contains(name))
+        .map(|name| {
+            format!("metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers")
+        })
+        .collect()
+}

@@ -1,0 +1,45 @@
+//! `deletecollection`: what a list shows, deleted one by one. Not atomic, as upstream.
+
+use super::Registry;
+use crate::List;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::sync::Arc;
+use vci_meta::options::{DeleteOptions, ListOptions};
+use vci_meta::{ApiError, Reason, RequestContext, View};
+
+/// How many deletions of one request run at a time.
+const CONCURRENT_DELETES: usize = 8;
+
+impl Registry {
+    /// Deletes what a list with these options shows; answers with that list. Objects that vanish meanwhile are no error.
+    ///
+    /// # Errors
+    /// The first deletion that fails; others may have been carried out.
+    pub async fn delete_collection(
+        self: &Arc<Self>,
+        ctx: &RequestContext,
+        namespace: &str,
+        selection: &ListOptions,
+        options: &DeleteOptions,
+        view: &View,
+    ) -> Result<List, ApiError> {
+        let list = self.cache.list(ctx, namespace, selection, view).await?;
+        let (registry, ctx2, options, view, doomed) = (Arc::clone(self), ctx.clone(), options.clone(), view.clone(), list.items.clone());
+        self.detached(ctx, async move {
+            stream::iter(doomed)
+                .map(Ok)
+                .try_for_each_concurrent(CONCURRENT_DELETES, |item| {
+                    let (registry, ctx, options, view) = (&registry, &ctx2, &options, &view);
+                    async move {
+                        match registry.delete_now(ctx, &item.key, options, view).await {
+                            Err(error) if error.reason != Reason::NotFound => Err(error),
+                            _ => Ok(()),
+                        }
+                    }
+                })
+                .await
+        })
+        .await?;
+        Ok(list)
+    }
+}

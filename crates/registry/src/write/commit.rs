@@ -1,0 +1,220 @@
+//! The one read-modify-write loop: guess, compute the next state, compare and swap, begin again with what
+//! is really there.
+//!
+//! The first guess comes from the cache and may be stale. So what a guess leads to is only believed when the
+//! store has confirmed it: a write by its compare, an error or a write that changes nothing by a read of the
+//! live object.
+
+use super::Registry;
+use crate::item::splice;
+use crate::keys::storage_key;
+use crate::store_error::from_store;
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::time::Instant;
+use vci_meta::options::DryRun;
+use vci_meta::{ApiError, Object, ObjectKey, RequestContext, View};
+use vci_store::{Entry, Expect, Revision, StoreError, WriteError};
+
+/// The object that a change starts from.
+pub(super) struct Current {
+    /// As stored, with the resourceVersion that a client would see.
+    pub(super) object: Object,
+    /// The revision that wrote it.
+    pub(super) revision: Revision,
+    stored: Bytes,
+    origin: Origin,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Guess,
+    Live,
+}
+
+/// What shall be.
+pub(super) enum Next {
+    /// This object. Its resourceVersion is ignored.
+    Put(Object),
+    /// Nothing; the object is what the client is shown.
+    Delete(Object),
+}
+
+/// What has come to be.
+pub(super) enum Outcome {
+    /// The object is stored like this.
+    Stored(Bytes),
+    /// The object is gone; this is what was shown last.
+    Deleted(Bytes),
+}
+
+impl Outcome {
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Stored(bytes) | Self::Deleted(bytes) => bytes,
+        }
+    }
+}
+
+/// A change of one object, computed anew for each state that it meets.
+#[async_trait]
+pub(super) trait Change: Send + Sync {
+    /// The word in errors: `update`, `delete`.
+    fn operation(&self) -> &'static str;
+    /// The next state.
+    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, ApiError>;
+}
+
+impl Registry {
+    /// Carries a change out. `NotFound` when there is no object; `Forbidden` when the view does not show it.
+    pub(super) async fn commit(
+        &self,
+        ctx: &RequestContext,
+        key: &ObjectKey,
+        view: &View,
+        dry_run: DryRun,
+        change: &dyn Change,
+    ) -> Result<Outcome, ApiError> {
+        let mut current = match self.guess(key) {
+            Some(guess) => guess,
+            None => self.live(key, change.operation()).await?,
+        };
+        loop {
+            let next = match self.permitted(key, view, &current) {
+                Ok(()) => change.next(ctx, &current).await,
+                Err(denied) => Err(denied),
+            };
+            current = match self.settle(key, &current, next, dry_run, change.operation()).await? {
+                Settled::Done(outcome) => return Ok(outcome),
+                Settled::Again(live) => live,
+            };
+            if Instant::now() >= ctx.deadline {
+                return Err(ApiError::timeout("request did not complete within the allotted timeout"));
+            }
+        }
+    }
+
+    async fn settle(
+        &self,
+        key: &ObjectKey,
+        current: &Current,
+        next: Result<Next, ApiError>,
+        dry_run: DryRun,
+        operation: &'static str,
+    ) -> Result<Settled, ApiError> {
+        let storage_key = storage_key(self.descriptor(), key);
+        let written = match next {
+            Err(error) => return self.believe(key, current, Err(error), operation).await,
+            Ok(Next::Put(object)) => {
+                let bytes = stored_bytes(object);
+                if bytes == current.stored {
+                    let shown = self.shown(&bytes, current.revision)?;
+                    return self.believe(key, current, Ok(Outcome::Stored(shown)), operation).await;
+                }
+                if dry_run == DryRun::All {
+                    let shown = self.shown(&bytes, current.revision)?;
+                    return self.believe(key, current, Ok(Outcome::Stored(shown)), operation).await;
+                }
+                self.put_shrinking(&storage_key, bytes, Expect::Revision(current.revision))
+                    .await
+                    .map(|(bytes, revision)| self.shown(&bytes, revision).map(Outcome::Stored))
+            }
+            Ok(Next::Delete(object)) => {
+                let bytes = stored_bytes(object);
+                if dry_run == DryRun::All {
+                    let shown = self.shown(&bytes, current.revision)?;
+                    return self.believe(key, current, Ok(Outcome::Deleted(shown)), operation).await;
+                }
+                self.store.delete(&storage_key, current.revision).await.map(|revision| self.shown(&bytes, revision).map(Outcome::Deleted))
+            }
+        };
+        match written {
+            Ok(outcome) => Ok(Settled::Done(outcome?)),
+            Err(WriteError::Conflict(Some(entry))) => Ok(Settled::Again(self.current(&entry, Origin::Live)?)),
+            Err(WriteError::Conflict(None)) => Err(ApiError::not_found(self.descriptor().group_resource(), &key.name)),
+            Err(WriteError::Store(error)) => Err(from_store(error, self.descriptor(), operation)),
+        }
+    }
+
+    /// A result that no write confirms: true of live data, to be looked at again when it came of a guess.
+    async fn believe(
+        &self,
+        key: &ObjectKey,
+        current: &Current,
+        result: Result<Outcome, ApiError>,
+        operation: &'static str,
+    ) -> Result<Settled, ApiError> {
+        if current.origin == Origin::Live {
+            return result.map(Settled::Done);
+        }
+        let live = self.live(key, operation).await?;
+        if live.revision == current.revision { result.map(Settled::Done) } else { Ok(Settled::Again(live)) }
+    }
+
+    /// Writes; a value that the store finds too large is tried once more without managed fields, which help but
+    /// can be done without.
+    pub(super) async fn put_shrinking(&self, key: &vci_store::Key, bytes: Bytes, expect: Expect) -> Result<(Bytes, Revision), WriteError> {
+        let too_large = match self.store.put(key, bytes.clone(), expect).await {
+            Err(WriteError::Store(error @ StoreError::TooLarge { .. })) => error,
+            result => return result.map(|revision| (bytes, revision)),
+        };
+        let Ok(mut object) = parse(&bytes) else { return Err(too_large.into()) };
+        if object.metadata_mut().remove("managedFields").is_none() {
+            return Err(too_large.into());
+        }
+        let smaller = stored_bytes(object);
+        self.store.put(key, smaller.clone(), expect).await.map(|revision| (smaller, revision))
+    }
+
+    /// What a client is shown of stored bytes.
+    pub(super) fn shown(&self, stored: &[u8], revision: Revision) -> Result<Bytes, ApiError> {
+        splice(stored, revision).map_err(|error| from_store(error, self.descriptor(), "read"))
+    }
+
+    fn permitted(&self, key: &ObjectKey, view: &View, current: &Current) -> Result<(), ApiError> {
+        match view {
+            View::All => Ok(()),
+            View::Granted(_) if view.shows(&key.namespace, &self.resource.access(&current.object)) => Ok(()),
+            View::Granted(grant) => Err(ApiError::forbidden(self.descriptor().group_resource(), &key.name, &grant.denial)),
+        }
+    }
+
+    fn guess(&self, key: &ObjectKey) -> Option<Current> {
+        let item = self.cache.guess(key)?;
+        let mut object = parse(&item.bytes).ok()?;
+        object.metadata_mut().remove("resourceVersion");
+        let stored = Bytes::from(object.to_bytes());
+        object.set_meta_str("resourceVersion", &item.revision.to_string());
+        Some(Current { object, revision: item.revision, stored, origin: Origin::Guess })
+    }
+
+    async fn live(&self, key: &ObjectKey, operation: &'static str) -> Result<Current, ApiError> {
+        let entry = self.store.get(&storage_key(self.descriptor(), key)).await;
+        match entry.map_err(|error| from_store(error, self.descriptor(), operation))? {
+            Some(entry) => self.current(&entry, Origin::Live),
+            None => Err(ApiError::not_found(self.descriptor().group_resource(), &key.name)),
+        }
+    }
+
+    fn current(&self, entry: &Entry, origin: Origin) -> Result<Current, ApiError> {
+        let mut object = parse(&entry.value)
+            .map_err(|error| from_store(StoreError::Corrupt(format!("{}: {error}", entry.key)), self.descriptor(), "read"))?;
+        object.set_meta_str("resourceVersion", &entry.revision.to_string());
+        Ok(Current { object, revision: entry.revision, stored: entry.value.clone(), origin })
+    }
+}
+
+enum Settled {
+    Done(Outcome),
+    Again(Current),
+}
+
+/// The canonical bytes of an object as the store keeps it: without its resourceVersion, which is the store's to say.
+pub(super) fn stored_bytes(mut object: Object) -> Bytes {
+    object.metadata_mut().remove("resourceVersion");
+    Bytes::from(object.to_bytes())
+}
+
+fn parse(bytes: &[u8]) -> Result<Object, serde_json::Error> {
+    serde_json::from_slice(bytes).map(Object)
+}

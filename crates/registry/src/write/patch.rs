@@ -1,0 +1,277 @@
+//! `patch`: JSON patch, merge patch, strategic merge patch, and server-side apply.
+
+use super::commit::{Change, Current, Next, Outcome};
+use super::create::wipe;
+use super::update::Tracking;
+use super::{Patch, PatchKind, Registry, Written, system};
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use vci_fieldmanager::{ApplyError, Conflict, Manager, ResetField};
+use vci_meta::decode::{self, Parsed};
+use vci_meta::options::{FieldValidation, PatchOptions};
+use vci_meta::{ApiError, Cause, FieldError, FieldPath, Object, ObjectKey, Reason, RequestContext, Subresource, View};
+use vci_patch::PatchError;
+
+impl Registry {
+    /// Patches an object, or its status. An apply of a missing object creates it.
+    ///
+    /// # Errors
+    /// `BadRequest` for a malformed patch, `Invalid` for one that does not fit, `Conflict` for a stale resourceVersion
+    /// in the patch and for fields that other managers own.
+    pub async fn patch(
+        self: &Arc<Self>,
+        ctx: &RequestContext,
+        key: &ObjectKey,
+        subresource: Subresource,
+        patch: Patch,
+        options: &PatchOptions,
+        view: &View,
+    ) -> Result<Written, ApiError> {
+        let (registry, ctx2, key, options, view) = (Arc::clone(self), ctx.clone(), key.clone(), options.clone(), view.clone());
+        self.detached(ctx, async move {
+            if patch.kind == PatchKind::Apply {
+                return registry.apply(&ctx2, &key, subresource, &patch, &options, &view).await;
+            }
+            let change = Patched { registry: &registry, key: &key, subresource, patch: &patch, options: &options };
+            let outcome = registry.commit(&ctx2, &key, &view, options.write.dry_run, &change).await?;
+            Ok(Written { bytes: outcome.into_bytes(), created: false })
+        })
+        .await
+    }
+
+    async fn apply(
+        &self,
+        ctx: &RequestContext,
+        key: &ObjectKey,
+        subresource: Subresource,
+        patch: &Patch,
+        options: &PatchOptions,
+        view: &View,
+    ) -> Result<Written, ApiError> {
+        let applied = self.applied_object(ctx, key, patch, options)?;
+        let change = Applied { registry: self, key, subresource, applied: &applied, options };
+        let missing = match self.commit(ctx, key, view, options.write.dry_run, &change).await {
+            Ok(Outcome::Stored(bytes) | Outcome::Deleted(bytes)) => return Ok(Written { bytes, created: false }),
+            Err(error) if error.reason == Reason::NotFound && subresource == Subresource::Main => error,
+            Err(error) => return Err(error),
+        };
+        if let Some(denial) = &patch.create_denial {
+            return Err(ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial));
+        }
+        if !applied.uid().is_empty() {
+            let why = format!("uid mismatch: the provided object specified uid {}, and no existing object was found", applied.uid());
+            return Err(ApiError::conflict(self.descriptor().group_resource(), &key.name, why).with_source(missing));
+        }
+        let mut object = self.merge_applied(None, &applied, subresource, options)?;
+        wipe(&mut object, &key.namespace);
+        if self.descriptor().has_status() {
+            object.0.insert("status".into(), Value::Object(Map::new()));
+        }
+        self.create_owned(ctx, object, options.write.dry_run).await
+    }
+
+    /// The object that an apply names, checked as far as that goes without the live one. Not in canonical form: what
+    /// is not named is not applied, and a zero that is named is.
+    fn applied_object(&self, ctx: &RequestContext, key: &ObjectKey, patch: &Patch, options: &PatchOptions) -> Result<Object, ApiError> {
+        let parsed = decode::parse_yaml(&patch.body).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
+        if !parsed.duplicates.is_empty() && options.write.field_validation == FieldValidation::Strict {
+            let text = decode::strict_error(&[], &parsed.duplicates).unwrap_or_default();
+            return Err(ApiError::bad_request(format!("error strict decoding YAML: {text}")));
+        }
+        let mut value = parsed.value.clone();
+        let want = self.descriptor().api_version();
+        let given = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or("");
+        if given("apiVersion") != want {
+            return Err(ApiError::bad_request(format!(
+                "Incorrect version specified in apply patch. Specified patch version: {}, expected: {want}",
+                given("apiVersion")
+            )));
+        }
+        if given("kind") != self.descriptor().kind {
+            return Err(ApiError::bad_request(format!("the kind of the object ({}) is not {}", given("kind"), self.descriptor().kind)));
+        }
+        if value.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
+            return Err(ApiError::bad_request("metadata.managedFields must be nil"));
+        }
+        self.conformed(ctx, parsed, options, Source::Apply)?;
+        decode::prune(&mut value, self.schema());
+        let mut object = Object::from_value(value).ok_or_else(|| ApiError::bad_request("an apply patch must be an object"))?;
+        self.check_place(key, &object)?;
+        object.set_meta_str("name", &key.name);
+        object.set_meta_str("namespace", &key.namespace);
+        Ok(object)
+    }
+
+    fn merge_applied(
+        &self,
+        live: Option<&Object>,
+        applied: &Object,
+        subresource: Subresource,
+        options: &PatchOptions,
+    ) -> Result<Object, ApiError> {
+        let (time, api_version) = (system::now(), self.descriptor().api_version());
+        let manager =
+            Manager { name: &options.write.field_manager, api_version: &api_version, subresource: subresource.as_str(), time: &time };
+        let reset = self.reset_fields(subresource);
+        vci_fieldmanager::apply(self.schema(), live, applied, manager, options.force.unwrap_or(false), reset).map_err(
+            |error| match &error {
+                ApplyError::Malformed(text) => ApiError::bad_request(text),
+                ApplyError::Conflicts(conflicts) => apply_conflict(&error, conflicts),
+            },
+        )
+    }
+
+    /// What an apply never owns, because the write path wipes it.
+    fn reset_fields(&self, subresource: Subresource) -> &'static [ResetField] {
+        match subresource {
+            Subresource::Main if self.descriptor().has_status() => &[&["status"]],
+            Subresource::Main => &[],
+            Subresource::Status => &[&["metadata"], &["spec"]],
+        }
+    }
+
+    /// A patch's result as an object of this kind; unknown fields as `fieldValidation` says.
+    fn conformed(&self, ctx: &RequestContext, parsed: Parsed, options: &PatchOptions, source: Source) -> Result<Object, ApiError> {
+        let before = (source == Source::Patch).then(|| parsed.value.to_string());
+        let refuse = |text: String| match &before {
+            // Upstream names the patch as the field and shows the whole object.
+            Some(json) => ApiError::invalid("", "", "", &[FieldError::invalid(&FieldPath::new("patch"), json.as_str(), text)]),
+            None => ApiError::bad_request(text),
+        };
+        let conformed = decode::conform(parsed.value, self.schema()).map_err(|error| refuse(error.to_string()))?;
+        match options.write.field_validation {
+            FieldValidation::Ignore => {}
+            FieldValidation::Warn => {
+                decode::strict_warnings(&conformed.unknown, &parsed.duplicates).into_iter().for_each(|text| ctx.warn(text));
+            }
+            FieldValidation::Strict => {
+                if let Some(text) = decode::strict_error(&conformed.unknown, &parsed.duplicates) {
+                    return Err(refuse(text));
+                }
+            }
+        }
+        Object::from_value(conformed.value).ok_or_else(|| refuse("not an object".into()))
+    }
+
+    /// The patched object must still be the one that the URL names.
+    fn check_place(&self, key: &ObjectKey, object: &Object) -> Result<(), ApiError> {
+        if !object.name().is_empty() && object.name() != key.name {
+            return Err(ApiError::bad_request(format!(
+                "the name of the object ({}) does not match the name on the URL ({})",
+                object.name(),
+                key.name
+            )));
+        }
+        if !object.namespace().is_empty() && object.namespace() != key.namespace {
+            return Err(ApiError::bad_request(format!(
+                "the namespace of the object ({}) does not match the namespace on the URL ({})",
+                object.namespace(),
+                key.namespace
+            )));
+        }
+        let (kind, version) = (object.str_at(&["kind"]), object.str_at(&["apiVersion"]));
+        if kind != self.descriptor().kind || version != self.descriptor().api_version() {
+            return Err(ApiError::bad_request(format!("a patch may not change apiVersion and kind, here to {version:?} and {kind:?}")));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Apply,
+    Patch,
+}
+
+struct Patched<'a> {
+    registry: &'a Registry,
+    key: &'a ObjectKey,
+    subresource: Subresource,
+    patch: &'a Patch,
+    options: &'a PatchOptions,
+}
+
+#[async_trait]
+impl Change for Patched<'_> {
+    fn operation(&self) -> &'static str {
+        "patch"
+    }
+
+    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, ApiError> {
+        let before = Value::Object(current.object.0.clone());
+        let body = &self.patch.body;
+        let after = match self.patch.kind {
+            PatchKind::Json => vci_patch::json_patch(&before, body),
+            PatchKind::Strategic => vci_patch::strategic_merge_patch(&before, body, self.registry.schema()),
+            PatchKind::Merge | PatchKind::Apply => vci_patch::merge_patch(&before, body),
+        };
+        let parsed = Parsed { value: after.map_err(refused)?, duplicates: self.duplicates() };
+        let mut object = self.registry.conformed(ctx, parsed, self.options, Source::Patch)?;
+        self.registry.check_place(self.key, &object)?;
+        object.set_meta_str("name", &self.key.name);
+        // A resourceVersion that the patch itself sets is a lock; one that it leaves alone is the current one.
+        self.registry.check_version(&self.key.name, object.resource_version(), current)?;
+        self.registry.finish_update(ctx, current, object, self.subresource, Tracking::Update(&self.options.write)).await
+    }
+}
+
+impl Patched<'_> {
+    /// Duplicate keys of the patch itself; a JSON patch is a list of operations and is not looked at.
+    fn duplicates(&self) -> Vec<String> {
+        match self.patch.kind {
+            PatchKind::Json => Vec::new(),
+            _ => decode::parse_json(&self.patch.body).map(|parsed| parsed.duplicates).unwrap_or_default(),
+        }
+    }
+}
+
+struct Applied<'a> {
+    registry: &'a Registry,
+    key: &'a ObjectKey,
+    subresource: Subresource,
+    applied: &'a Object,
+    options: &'a PatchOptions,
+}
+
+#[async_trait]
+impl Change for Applied<'_> {
+    fn operation(&self) -> &'static str {
+        "patch"
+    }
+
+    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, ApiError> {
+        let (given, live) = (self.applied.uid(), current.object.uid());
+        if !given.is_empty() && given != live {
+            let why = format!("Precondition failed: UID in precondition: {given}, UID in object meta: {live}");
+            return Err(ApiError::conflict(self.registry.descriptor().group_resource(), &self.key.name, why));
+        }
+        if !self.applied.resource_version().is_empty() {
+            self.registry.check_version(&self.key.name, self.applied.resource_version(), current)?;
+        }
+        let merged = self.registry.merge_applied(Some(&current.object), self.applied, self.subresource, self.options)?;
+        self.registry.finish_update(ctx, current, merged, self.subresource, Tracking::Done).await
+    }
+}
+
+fn refused(error: PatchError) -> ApiError {
+    match error {
+        PatchError::Malformed(text) => ApiError::bad_request(text),
+        PatchError::TooManyOperations(_) => ApiError::new(Reason::RequestEntityTooLarge, error.to_string()),
+        PatchError::Unprocessable { message, causes } => {
+            let mut error = ApiError::new(Reason::Invalid, message);
+            // Upstream answers without causes and clients compare; what failed is said in the message.
+            for cause in causes {
+                error.message.push_str(&format!(": {}", cause.message));
+            }
+            error.details = Some(Box::default());
+            error
+        }
+    }
+}
+
+fn apply_conflict(error: &ApplyError, conflicts: &[Conflict]) -> ApiError {
+    let cause =
+        |conflict: &Conflict| Cause { reason: "FieldManagerConflict".into(), message: conflict.to_string(), field: conflict.field.clone() };
+    ApiError::new(Reason::Conflict, error.to_string()).with_causes(conflicts.iter().map(cause).collect())
+}

@@ -1,0 +1,117 @@
+//! What is there before anybody has called: objects from files, and an administrator on a first start.
+//!
+//! Everything goes through the registries, with the same rules as a client's create. What exists is left as it is, so
+//! that a restart changes nothing.
+
+mod administrator;
+mod manifest;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use administrator::Administrator;
+pub(crate) use manifest::{Manifest, read_manifests};
+
+use crate::StartError;
+use crate::directory_feed::DirectoryFeed;
+use crate::own_context::own_context;
+use administrator::Users;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use vci_auth::directory::Directory;
+use vci_meta::options::{FieldValidation, GetOptions, WriteOptions};
+use vci_meta::{ApiError, Object, ObjectKey, Reason, View};
+use vci_registry::Registry;
+use vci_store::Revision;
+
+const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The owner, in managedFields, of what the server creates itself.
+const FIELD_MANAGER: &str = "vci-apiserver";
+
+/// The registries, by plural name, and how far the directory follows them.
+#[derive(Clone, Debug)]
+pub(crate) struct Registries {
+    /// All of them.
+    pub(crate) all: Vec<Arc<Registry>>,
+    /// What keeps the directory current.
+    pub(crate) feed: DirectoryFeed,
+}
+
+impl Registries {
+    fn find(&self, plural: &str) -> Result<&Arc<Registry>, StartError> {
+        let found = self.all.iter().find(|registry| registry.descriptor().plural == plural);
+        found.ok_or_else(|| StartError::Internal(format!("{plural} are not served")))
+    }
+
+    /// Whether there is such an object.
+    async fn exists(&self, plural: &str, name: &str) -> Result<bool, StartError> {
+        let registry = self.find(plural)?;
+        let key = ObjectKey::new("", name);
+        if registry.cache().guess(&key).is_some() {
+            return Ok(true);
+        }
+        match registry.get(&own_context(CREATE_TIMEOUT), &key, &GetOptions::default(), &View::All).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.reason == Reason::NotFound => Ok(false),
+            Err(error) => Err(refused(plural, name, &error)),
+        }
+    }
+
+    /// Creates an object, unless one of its name is there.
+    async fn ensure(&self, plural: &str, object: Object) -> Result<Ensured, StartError> {
+        if self.exists(plural, object.name()).await? { Ok(Ensured::WasThere) } else { self.create(plural, object).await }
+    }
+
+    /// Creates an object. Returns once the directory knows of it.
+    async fn create(&self, plural: &str, object: Object) -> Result<Ensured, StartError> {
+        let name = object.name().to_owned();
+        let options =
+            WriteOptions { field_manager: FIELD_MANAGER.into(), field_validation: FieldValidation::Strict, ..WriteOptions::default() };
+        match self.find(plural)?.create(&own_context(CREATE_TIMEOUT), "", object, &options).await {
+            Ok(written) => {
+                self.feed.reached(plural, revision_of(&written.bytes)).await;
+                tracing::info!(resource = plural, name, "created");
+                Ok(Ensured::Created)
+            }
+            // Another replica was faster.
+            Err(error) if error.reason == Reason::AlreadyExists => Ok(Ensured::WasThere),
+            Err(error) => Err(refused(plural, &name, &error)),
+        }
+    }
+}
+
+/// What came of the wish that there be an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ensured {
+    Created,
+    WasThere,
+}
+
+/// Creates the objects of the files, as far as they are missing, in their order, and sees to an administrator. Returns the
+/// path of a kubeconfig that can be used at once, if this server has one to give.
+///
+/// # Errors
+/// The first object that is refused; a file that cannot be written.
+pub(crate) async fn first_objects(
+    registries: &Registries,
+    directory: &Directory,
+    manifests: Vec<Manifest>,
+    administrator: Administrator<'_>,
+    now: i64,
+) -> Result<Option<PathBuf>, StartError> {
+    let before = Users::of(registries).await?;
+    for Manifest { plural, object } in manifests {
+        registries.ensure(plural, object).await?;
+    }
+    administrator::ensure(registries, directory, administrator, before, now).await
+}
+
+fn refused(plural: &str, name: &str, error: &ApiError) -> StartError {
+    StartError::Create { what: format!("{plural} {name:?}"), why: error.message.replace('\n', " ") }
+}
+
+/// The resourceVersion in a stored object; 0, which everything has reached, where there is none.
+fn revision_of(bytes: &[u8]) -> Revision {
+    let object = serde_json::from_slice(bytes).ok().and_then(Object::from_value);
+    object.and_then(|object| object.resource_version().parse().ok()).unwrap_or(0)
+}

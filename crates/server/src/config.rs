@@ -1,0 +1,146 @@
+//! What an operator decides. Plain data; reading flags is the binary's business.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use vci_endpoints::Limits;
+
+/// How a server is to run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the server keeps what is its own: certificates, the administrator's kubeconfig.
+    pub data_dir: PathBuf,
+    /// The address to listen on.
+    pub bind_address: IpAddr,
+    /// The port to listen on; 0: any free one.
+    pub secure_port: u16,
+    /// What the server shows to prove who it is.
+    pub serving_certificate: ServingCertificate,
+    /// Files of objects to create when they are missing.
+    pub bootstrap: Vec<PathBuf>,
+    /// Whose the store is.
+    pub store_use: StoreUse,
+    /// The namespace of project P is this followed by P.
+    pub project_namespace_prefix: String,
+    /// A path under which everything is served as well.
+    pub path_prefix: String,
+    /// `major.minor.patch` of the program.
+    pub version: String,
+    /// Bounds on requests.
+    pub limits: Limits,
+    /// Bounds on connections.
+    pub connections: Connections,
+}
+
+/// Where the serving certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServingCertificate {
+    /// Made and signed by the server itself, with a certificate authority of its own in the data directory.
+    SelfMade,
+    /// PEM files, read again when they change.
+    Files {
+        /// The chain, leaf first.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+}
+
+/// Whose the store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreUse {
+    /// This server's alone. Whoever can read the data directory is the administrator: a kubeconfig that is missing, or
+    /// whose key is no longer good, gets another key. The store forgets old history by itself.
+    Alone,
+    /// That of several servers. The one that made the administrator has the key, and the servers see to it that old
+    /// history is forgotten.
+    Shared,
+}
+
+/// Bounds on connections.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    /// How many may be open; more wait to be accepted.
+    pub max: usize,
+    /// Time for a TLS handshake.
+    pub handshake_timeout: Duration,
+    /// Time for the head of a request. With HTTP/1 also how long a connection may lie idle, for that timer of hyper
+    /// runs from the end of the request before.
+    pub header_timeout: Duration,
+    /// How long a connection may lie idle.
+    pub idle_timeout: Duration,
+    /// Requests at a time on one HTTP/2 connection. kube-apiserver sends those of all its users over one.
+    pub max_streams: u32,
+    /// After this silence an HTTP/2 client is asked whether it is still there.
+    pub ping_interval: Duration,
+    /// Time for the answer to that.
+    pub ping_timeout: Duration,
+    /// Bytes of a request's head.
+    pub max_header_bytes: u32,
+    /// Time for requests to end once the server is to stop; watches are ended at once.
+    pub drain_timeout: Duration,
+}
+
+impl Connections {
+    /// What a server uses; where kube-apiserver has a figure, that one.
+    pub fn standard() -> Self {
+        Self {
+            max: 16_384,
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(32),
+            idle_timeout: Duration::from_secs(90),
+            max_streams: 1000,
+            ping_interval: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(15),
+            max_header_bytes: 1024 * 1024,
+            drain_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Config {
+    /// What a server without any flags uses.
+    pub fn standard(data_dir: impl Into<PathBuf>, version: impl Into<String>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            bind_address: Ipv4Addr::LOCALHOST.into(),
+            secure_port: 8443,
+            serving_certificate: ServingCertificate::SelfMade,
+            bootstrap: Vec::new(),
+            store_use: StoreUse::Alone,
+            project_namespace_prefix: vci_auth::directory::DEFAULT_NAMESPACE_PREFIX.into(),
+            path_prefix: "/kubernetes/management".into(),
+            version: version.into(),
+            limits: Limits::standard(),
+            connections: Connections::standard(),
+        }
+    }
+
+    /// The URL by which clients on this machine reach a server that listens on `address`.
+    pub fn local_url(address: SocketAddr) -> String {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        format!("https://{}", SocketAddr::new(ip, address.port()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_url_is_one_that_a_client_here_can_use() {
+        for (address, want) in [
+            ("127.0.0.1:8443", "https://127.0.0.1:8443"),
+            ("0.0.0.0:8443", "https://127.0.0.1:8443"),
+            ("10.1.2.3:443", "https://10.1.2.3:443"),
+            ("[::]:8443", "https://[::1]:8443"),
+        ] {
+            assert_eq!(Config::local_url(address.parse().unwrap()), want);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! From stored objects to the directory's records. Stored objects were validated: what is missing here means nothing.
+
+use serde_json::Value;
+use vci_auth::directory::{Holder, KeyRecord, KeyScope, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
+use vci_meta::Object;
+
+pub(crate) fn user(object: &Object) -> UserRecord {
+    UserRecord {
+        name: object.name().into(),
+        uid: object.uid().into(),
+        groups: strings(object.at(&["spec", "groups"])),
+        disabled: flag(object, &["spec", "disabled"]),
+        cluster_roles: cluster_roles(object),
+    }
+}
+
+pub(crate) fn team(object: &Object) -> TeamRecord {
+    TeamRecord {
+        name: object.name().into(),
+        users: strings(object.at(&["spec", "users"])),
+        groups: strings(object.at(&["spec", "groups"])),
+        cluster_roles: cluster_roles(object),
+    }
+}
+
+pub(crate) fn project(object: &Object) -> ProjectRecord {
+    ProjectRecord {
+        name: object.name().into(),
+        uid: object.uid().into(),
+        creation_timestamp: object.meta_str("creationTimestamp").into(),
+        resource_version: object.resource_version().into(),
+        owner: owner(object),
+        members: items(object.at(&["spec", "members"])).filter_map(member).collect(),
+    }
+}
+
+/// `None` for a key that is nobody's or has no secret.
+pub(crate) fn key(object: &Object) -> Option<KeyRecord> {
+    Some(KeyRecord {
+        name: object.name().into(),
+        digest: digest(object)?,
+        holder: match (object.str_at(&["spec", "user"]), object.str_at(&["spec", "team"])) {
+            ("", "") => return None,
+            ("", team) => Holder::Team(team.into()),
+            (user, _) => Holder::User(user.into()),
+        },
+        disabled: flag(object, &["spec", "disabled"]),
+        expires: expires(object),
+        scope: object.at(&["spec", "scope"]).filter(|scope| !scope.is_null()).map(scope),
+    })
+}
+
+/// A lifetime counts from the key's creation, or from its last use where it says so.
+fn expires(object: &Object) -> Option<i64> {
+    let lifetime = object.at(&["spec", "ttl"]).and_then(Value::as_i64).filter(|ttl| *ttl > 0)?;
+    let last_use = object.str_at(&["status", "lastActivity"]);
+    let sliding = flag(object, &["spec", "ttlAfterLastActivity"]) && !last_use.is_empty();
+    let start = if sliding { last_use } else { object.meta_str("creationTimestamp") };
+    // A time that cannot be read is long past: such a key is refused.
+    let start = start.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
+    Some(start.saturating_add(lifetime))
+}
+
+fn scope(scope: &Value) -> KeyScope {
+    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
+    KeyScope {
+        projects: items(scope.get("projects")).map(|entry| text(entry, "project")).collect(),
+        instances: items(scope.get("virtualClusters")).map(|entry| (text(entry, "project"), text(entry, "virtualCluster"))).collect(),
+    }
+}
+
+fn owner(object: &Object) -> Option<Principal> {
+    match (object.str_at(&["spec", "owner", "user"]), object.str_at(&["spec", "owner", "team"])) {
+        ("", "") => None,
+        ("", team) => Some(Principal::Team(team.into())),
+        (user, _) => Some(Principal::User(user.into())),
+    }
+}
+
+/// `None` for members of no role that is known: they have none.
+fn member(entry: &Value) -> Option<Member> {
+    let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or("");
+    let who = match (text("kind"), text("name")) {
+        (_, "") => return None,
+        ("Team", "*") => Principal::AnyTeam,
+        ("Team", name) => Principal::Team(name.into()),
+        ("User" | "", "*") => Principal::Everyone,
+        ("User" | "", name) => Principal::User(name.into()),
+        _ => return None,
+    };
+    Some(Member { who, role: Role::from_cluster_role(text("clusterRole"))? })
+}
+
+fn cluster_roles(object: &Object) -> Vec<String> {
+    let names = items(object.at(&["spec", "clusterRoles"])).filter_map(|role| role.get("name")?.as_str());
+    names.map(str::to_owned).collect()
+}
+
+fn strings(list: Option<&Value>) -> Vec<String> {
+    items(list).filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+    list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default().iter()
+}
+
+fn flag(object: &Object, path: &[&str]) -> bool {
+    object.at(path).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// `status.keyHash`: the secret's SHA-256 in hexadecimal digits.
+fn digest(object: &Object) -> Option<[u8; 32]> {
+    let text = object.str_at(&["status", "keyHash"]);
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests;

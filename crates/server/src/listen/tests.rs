@@ -1,0 +1,170 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::pki;
+use crate::tls::Serving;
+use axum::Extension;
+use axum::body::Body;
+use axum::routing::get;
+use futures::StreamExt as _;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use std::net::Ipv4Addr;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+struct Running {
+    address: SocketAddr,
+    root: String,
+    stop: CancellationToken,
+    ended: JoinHandle<()>,
+}
+
+/// Serves: `/` says how many certificates came with the connection; `/slow` answers after half a second; `/hang` never
+/// ends; `/refuse` answers without reading;
+/// `/things?watch=1` sends one event and goes on.
+fn start(change: impl FnOnce(&mut Connections)) -> Running {
+    let endless = || async { Body::from_stream(futures::stream::iter([Ok::<_, Infallible>("event\n")]).chain(futures::stream::pending())) };
+    let router = Router::new()
+        .route("/", get(|peer: Extension<PeerCertificates>| async move { format!("{} certificates", peer.0.0.len()) }))
+        .route("/slow", get(|| async { tokio::time::sleep(Duration::from_millis(500)).await }))
+        .route("/refuse", axum::routing::post(|| async { http::StatusCode::PAYLOAD_TOO_LARGE }))
+        .route("/hang", get(endless))
+        .route("/things", get(endless));
+    let dir = tempfile::tempdir().unwrap();
+    let made = pki::self_made(dir.path(), &["127.0.0.1".to_owned()].into(), jiff::Timestamp::now().as_second()).unwrap();
+    let serving = Serving::new(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
+    let listener = bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut bounds = Connections::standard();
+    change(&mut bounds);
+    let stop = CancellationToken::new();
+    let ended = tokio::spawn(serve(listener, serving.server_config().unwrap(), router, bounds, stop.clone()));
+    Running { address, root: made.ca_certificate, stop, ended }
+}
+
+impl Running {
+    async fn connect(&self) -> TlsStream<TcpStream> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.root.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("127.0.0.1").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    }
+
+    async fn send(&self, path: &str) -> TlsStream<TcpStream> {
+        let mut stream = self.connect().await;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+        stream
+    }
+}
+
+/// Reads until this text has come.
+async fn read_until(stream: &mut TlsStream<TcpStream>, text: &str) -> String {
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains(text) {
+        let count = within(stream.read_buf(&mut read)).await.unwrap();
+        assert_ne!(count, 0, "ended before {text:?}: {}", String::from_utf8_lossy(&read));
+    }
+    String::from_utf8(read).unwrap()
+}
+
+/// Reads to the end.
+async fn read_rest(stream: &mut TlsStream<TcpStream>) -> String {
+    let mut read = Vec::new();
+    // A server that closes without a TLS goodbye is an error to rustls, and an end to us.
+    let _ = within(stream.read_to_end(&mut read)).await;
+    String::from_utf8(read).unwrap()
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.unwrap_or_else(|_| panic!("took too long"))
+}
+
+#[tokio::test]
+async fn answers_over_tls() {
+    let server = start(|_| ());
+    let mut stream = server.send("/").await;
+    let answer = read_until(&mut stream, "certificates").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("0 certificates"), "{answer}");
+}
+
+#[tokio::test]
+async fn at_the_end_watches_end_cleanly_and_requests_have_their_answer() {
+    let server = start(|_| ());
+    let mut watch = server.send("/things?watch=1").await;
+    read_until(&mut watch, "event").await;
+    let mut slow = server.send("/slow").await;
+    // Its connection is accepted, and the request read, before a later one is answered.
+    read_until(&mut server.send("/").await, "certificates").await;
+    server.stop.cancel();
+    assert!(read_rest(&mut watch).await.ends_with("0\r\n\r\n"), "a chunked body has its last chunk");
+    assert!(read_rest(&mut slow).await.starts_with("HTTP/1.1 200"));
+    within(server.ended).await.unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn the_end_does_not_wait_for_ever() {
+    let server = start(|bounds| bounds.drain_timeout = Duration::from_millis(50));
+    let mut hang = server.send("/hang").await;
+    read_until(&mut hang, "event").await;
+    server.stop.cancel();
+    within(server.ended).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_does_not_speak_is_left_and_holds_up_nobody() {
+    let server = start(|bounds| bounds.handshake_timeout = Duration::from_millis(300));
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    read_until(&mut server.send("/").await, "certificates").await;
+    assert_eq!(within(silent.read(&mut [0; 1])).await.unwrap_or(0), 0, "closed");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+    let server = start(|bounds| bounds.idle_timeout = Duration::from_millis(100));
+    let mut slow = server.send("/slow").await;
+    let answer = read_rest(&mut slow).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "a request of half a second is no idleness: {answer}");
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_is_not_waited_for() {
+    let server = start(|bounds| bounds.header_timeout = Duration::from_millis(100));
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+    assert!(!read_rest(&mut stream).await.contains(" 200 "));
+}
+
+#[tokio::test]
+async fn only_so_many_connections_are_open_at_a_time() {
+    let server = start(|bounds| bounds.max = 1);
+    let first = server.connect().await;
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    second.write_all(b"not TLS").await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(100), second.read(&mut [0; 1])).await;
+    assert!(early.is_err(), "waits in the queue");
+    drop(first);
+    // Then it is accepted, and refused for what it said.
+    let _ = within(second.read(&mut [0; 1])).await;
+    read_until(&mut server.send("/").await, "certificates").await;
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_was_read_arrives() {
+    let server = start(|_| ());
+    for _ in 0..5 {
+        let mut stream = server.connect().await;
+        let size = 8 * 1024 * 1024;
+        stream.write_all(format!("POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n").as_bytes()).await.unwrap();
+        // All of it can be sent, though nobody wants it.
+        within(stream.write_all(&vec![b'x'; size])).await.unwrap();
+        let answer = read_rest(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 413") && answer.to_lowercase().contains("connection: close"), "{answer}");
+    }
+}

@@ -1,0 +1,34 @@
+//! Logs: one event a line, to standard error.
+
+use std::io::{IsTerminal as _, stderr};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For collectors.
+    Json,
+}
+
+/// Sends events of this level and above to standard error. To be called once, early; a second call changes nothing.
+pub fn init(format: Format, level: LevelFilter) {
+    // The libraries below speak of every connection and frame: only what they warn of concerns an operator.
+    let quiet = level.min(LevelFilter::WARN);
+    let targets = Targets::new().with_default(quiet);
+    let targets = ["auth", "endpoints", "fieldmanager", "management", "meta", "patch", "registry", "server", "store", "store_etcd"]
+        .into_iter()
+        .fold(targets, |targets, name| targets.with_target(format!("vci_{name}"), level));
+    let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
+    let layer = match format {
+        Format::Text => layer.with_ansi(stderr().is_terminal()).with_target(false).boxed(),
+        Format::Json => layer.json().flatten_event(true).boxed(),
+    };
+    // An embedding program or test may have its own.
+    let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
+}

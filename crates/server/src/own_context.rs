@@ -1,0 +1,13 @@
+//! The server as a caller of its own registries.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
+use vci_meta::{Caller, RequestContext, User};
+
+/// A context in which the server acts for itself, for this long.
+pub(crate) fn own_context(time: Duration) -> RequestContext {
+    let groups = vec![GROUP_MASTERS.into(), GROUP_AUTHENTICATED.into()];
+    let user = User { name: "system:apiserver".into(), groups, ..User::default() };
+    RequestContext::new(Arc::new(user), Arc::new(Caller::default()), Instant::now() + time, "self".into())
+}

@@ -1,0 +1,197 @@
+//! Which revisions each key has: the only thing that is kept in memory of every key, as in etcd.
+//!
+//! With it a write touches one table of the file, a compare needs no read, and a range at an old revision costs what
+//! one at the current revision costs. It is built from the log at start.
+
+use crate::{Key, Revision};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+
+/// Versions of keys, and what of them compaction may remove. Holds what is committed, nothing else.
+#[derive(Debug)]
+pub(super) struct Index {
+    keys: BTreeMap<Key, Versions>,
+    /// In order of `until`.
+    superseded: VecDeque<Superseded>,
+    /// The newest revision.
+    pub current: Revision,
+    /// The oldest revision at which the whole state can be read; 0: nothing was compacted.
+    pub oldest: Revision,
+}
+
+/// What one write left under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    Value(Revision),
+    Deleted(Revision),
+}
+
+impl Version {
+    fn revision(self) -> Revision {
+        match self {
+            Self::Value(revision) | Self::Deleted(revision) => revision,
+        }
+    }
+
+    fn value(self) -> Option<Revision> {
+        match self {
+            Self::Value(revision) => Some(revision),
+            Self::Deleted(_) => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Versions {
+    newest: Version,
+    /// In order; empty for most keys, and then it takes no memory of its own.
+    older: Vec<Version>,
+}
+
+/// A record that no state at or after `until` needs: a value from its successor on, a deletion from itself on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Superseded {
+    until: Revision,
+    key: Key,
+    /// The record's revision.
+    pub revision: Revision,
+}
+
+impl Index {
+    pub(super) fn new(oldest: Revision) -> Self {
+        // Revision 1 is that of an empty store.
+        Self { keys: BTreeMap::new(), superseded: VecDeque::new(), current: 1, oldest }
+    }
+
+    /// Takes over a committed write; writes come in order of revision.
+    pub(super) fn apply(&mut self, key: &Key, version: Version) {
+        let revision = version.revision();
+        self.current = revision;
+        match self.keys.get_mut(key) {
+            None => {
+                self.keys.insert(key.clone(), Versions { newest: version, older: Vec::new() });
+            }
+            Some(versions) => {
+                let former = std::mem::replace(&mut versions.newest, version);
+                versions.older.push(former);
+                if let Version::Value(former) = former {
+                    self.superseded.push_back(Superseded { until: revision, key: key.clone(), revision: former });
+                }
+            }
+        }
+        if let Version::Deleted(_) = version {
+            self.superseded.push_back(Superseded { until: revision, key: key.clone(), revision });
+        }
+    }
+
+    /// The revision of the value that a key has now.
+    pub(super) fn newest(&self, key: &Key) -> Option<Revision> {
+        self.keys.get(key)?.newest.value()
+    }
+
+    /// Keys with a value at a revision, and the revision of that value, in order.
+    pub(super) fn range<'a>(&'a self, prefix: &'a str, start: &'a str, at: Revision) -> impl Iterator<Item = (&'a Key, Revision)> {
+        self.keys
+            .range::<str, _>((Bound::Included(prefix.max(start)), Bound::Unbounded))
+            .take_while(move |(key, _)| key.as_str().starts_with(prefix))
+            .filter_map(move |(key, versions)| Some((key, versions.at(at)?.value()?)))
+    }
+
+    /// Some of what compaction to `self.oldest` may remove, at most `limit`. The newest record stays whatever it is:
+    /// it is the file's memory of the revisions that were given out.
+    pub(super) fn expired(&self, limit: usize) -> Vec<Superseded> {
+        let gone = |superseded: &&Superseded| superseded.until <= self.oldest && superseded.revision != self.current;
+        self.superseded.iter().take_while(gone).take(limit).cloned().collect()
+    }
+
+    /// Whether [`Self::expired`] has anything.
+    pub(super) fn has_expired(&self) -> bool {
+        !self.expired(1).is_empty()
+    }
+
+    /// Forgets what [`Self::expired`] gave.
+    pub(super) fn forget(&mut self, expired: &[Superseded]) {
+        self.superseded.drain(..expired.len());
+        for Superseded { key, revision, .. } in expired {
+            let Some(versions) = self.keys.get_mut(key) else { continue };
+            versions.older.retain(|version| version.revision() != *revision);
+            if versions.older.is_empty() {
+                versions.older = Vec::new();
+            }
+            if versions.newest.revision() == *revision {
+                self.keys.remove(key);
+            }
+        }
+    }
+}
+
+impl Versions {
+    fn at(&self, at: Revision) -> Option<Version> {
+        if self.newest.revision() <= at {
+            return Some(self.newest);
+        }
+        self.older.iter().rev().find(|version| version.revision() <= at).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Writes<'a> = &'a [(&'a str, Version)];
+
+    fn index(writes: Writes<'_>) -> Index {
+        let mut index = Index::new(0);
+        for (key, version) in writes {
+            index.apply(&Key::new(*key), *version);
+        }
+        index
+    }
+
+    fn names(index: &Index, prefix: &str, start: &str, at: Revision) -> Vec<(String, Revision)> {
+        index.range(prefix, start, at).map(|(key, revision)| (key.to_string(), revision)).collect()
+    }
+
+    #[test]
+    fn compaction_removes_what_no_kept_state_needs() {
+        use Version::{Deleted, Value};
+        // (writes, compacted to, revisions of the records that go)
+        let cases: [(Writes<'_>, Revision, &[Revision]); 6] = [
+            (&[("a", Value(2)), ("a", Value(3)), ("a", Value(4))], 3, &[2]),
+            (&[("a", Value(2)), ("a", Value(3)), ("a", Value(4))], 4, &[2, 3]),
+            (&[("a", Value(2)), ("a", Deleted(3)), ("b", Value(4))], 2, &[]),
+            (&[("a", Value(2)), ("a", Deleted(3)), ("b", Value(4))], 3, &[2, 3]),
+            (&[("a", Value(2)), ("a", Deleted(3)), ("a", Value(4))], 4, &[2, 3]),
+            // A deletion that is the newest record stays until something newer is there.
+            (&[("a", Value(2)), ("a", Deleted(3))], 3, &[2]),
+        ];
+        for (writes, oldest, want) in cases {
+            let mut index = index(writes);
+            let before: Vec<_> = (oldest..=4).map(|at| names(&index, "", "", at)).collect();
+            index.oldest = oldest;
+            let expired = index.expired(100);
+            assert_eq!(expired.iter().map(|superseded| superseded.revision).collect::<Vec<_>>(), want);
+            index.forget(&expired);
+            assert!(!index.has_expired());
+            let after: Vec<_> = (oldest..=4).map(|at| names(&index, "", "", at)).collect();
+            assert_eq!(after, before, "kept states change");
+        }
+    }
+
+    #[test]
+    fn a_forgotten_key_takes_no_memory() {
+        let mut index = index(&[("a", Version::Value(2)), ("a", Version::Deleted(3)), ("b", Version::Value(4))]);
+        index.oldest = 4;
+        index.forget(&index.expired(1));
+        index.forget(&index.expired(1));
+        assert_eq!((index.keys.len(), index.superseded.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_start_before_the_prefix_is_the_prefix() {
+        let index = index(&[("a", Version::Value(2)), ("b/x", Version::Value(3)), ("b/y", Version::Value(4)), ("c", Version::Value(5))]);
+        for (start, want) in [("", 2), ("a", 2), ("b/y", 1), ("c", 0)] {
+            assert_eq!(names(&index, "b/", start, 5).len(), want, "start {start:?}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What writer, readers and watches share, and all reads. Reads may wait for the disk: call them on a thread for it.
+
+use super::file::{self, Log};
+use super::hub::{Gap, Hub};
+use super::index::{Index, Version};
+use super::record::Record;
+use crate::{Entry, Event, Key, RangeRequest, RangeResponse, Revision, StoreError};
+use bytes::Bytes;
+use redb::{Database, ReadableTable};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// How much of history one step reads: events, their bytes, and records looked at.
+const STEP_EVENTS: usize = 512;
+const STEP_BYTES: usize = 1 << 20;
+const STEP_RECORDS: usize = 8192;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub db: Database,
+    pub hub: Hub,
+    index: RwLock<Index>,
+    /// `index.current`, for those who want nothing else.
+    current: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(db: Database, index: Index) -> Self {
+        let current = index.current;
+        Self { db, hub: Hub::new(current), index: RwLock::new(index), current: AtomicU64::new(current) }
+    }
+
+    pub(super) fn current(&self) -> Revision {
+        self.current.load(Ordering::Acquire)
+    }
+
+    pub(super) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        // The index is changed by code that does not panic halfway.
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes committed writes visible to everyone at once: nobody who saw a revision can meet an older one afterwards.
+    pub(super) fn publish(&self, events: &[Event]) {
+        let mut index = self.index_mut();
+        for Event { key, revision, value, .. } in events {
+            index.apply(key, if value.is_some() { Version::Value(*revision) } else { Version::Deleted(*revision) });
+        }
+        self.hub.publish(events);
+        self.current.store(index.current, Ordering::Release);
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
+        let (revision, log) = {
+            let index = self.index();
+            let Some(revision) = index.newest(key) else { return Ok(None) };
+            // Taken under the lock: compaction removes a record only after a newer one is in the index.
+            (revision, file::snapshot(&self.db)?)
+        };
+        entry(&log, key.clone(), revision).map(Some)
+    }
+
+    pub(super) fn range(&self, request: &RangeRequest) -> Result<RangeResponse, StoreError> {
+        let RangeRequest { prefix, start, at, limit } = request;
+        let limit = if *limit == 0 { usize::MAX } else { *limit };
+        let index = self.index();
+        let at = at.unwrap_or(index.current);
+        if at > index.current {
+            return Err(StoreError::Future { requested: at, current: index.current });
+        }
+        if at < index.oldest {
+            return Err(StoreError::Compacted { oldest: index.oldest });
+        }
+        let log = file::snapshot(&self.db)?;
+        let mut found = index.range(prefix, start, at).enumerate();
+        let mut chosen: Vec<_> = found.by_ref().take(limit).map(|(place, (key, revision))| (place, key.clone(), revision)).collect();
+        let more = found.next().is_some();
+        drop(found);
+        drop(index);
+        // Read in the order of the file, so that each of its pages is read once.
+        chosen.sort_unstable_by_key(|(_, _, revision)| *revision);
+        let read = |(place, key, revision)| Ok((place, entry(&log, key, revision)?));
+        let mut entries = chosen.into_iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+        entries.sort_unstable_by_key(|(place, _)| *place);
+        let entries = entries.into_iter().map(|(_, entry)| entry).collect();
+        Ok(RangeResponse { entries, more, revision: at })
+    }
+
+    /// Reads the beginning of a gap; tells the events under a prefix and what remains of the gap.
+    pub(super) fn history(&self, prefix: &str, gap: Gap) -> Result<(Vec<Event>, Option<Gap>), StoreError> {
+        let log = file::snapshot(&self.db)?;
+        // Asked after the snapshot: compaction announces before it removes.
+        let oldest = self.index().oldest;
+        if gap.after < oldest {
+            return Err(StoreError::Compacted { oldest });
+        }
+        let (mut events, mut size) = (Vec::new(), 0);
+        for (scanned, record) in log.range(gap.after + 1..=gap.until).map_err(file::redb_error)?.enumerate() {
+            let (revision, bytes) = record.map_err(file::redb_error)?;
+            let revision = revision.value();
+            if events.len() >= STEP_EVENTS || size >= STEP_BYTES || scanned >= STEP_RECORDS {
+                return Ok((events, Some(Gap { after: revision - 1, until: gap.until })));
+            }
+            let record = Record::decode(revision, bytes.value())?;
+            if record.key.starts_with(prefix) {
+                let event = event(&log, revision, &record)?;
+                size += event_size(&event);
+                events.push(event);
+            }
+        }
+        Ok((events, None))
+    }
+}
+
+/// About how many bytes an event holds on to.
+pub(super) fn event_size(event: &Event) -> usize {
+    event.value.as_ref().map_or(0, Bytes::len) + event.previous.as_ref().map_or(0, |entry| entry.value.len())
+}
+
+fn event(log: &Log, revision: Revision, record: &Record<'_>) -> Result<Event, StoreError> {
+    let key = Key::new(record.key);
+    let previous = match record.previous {
+        0 => None,
+        previous => Some(entry(log, key.clone(), previous)?),
+    };
+    Ok(Event { key, revision, value: record.value.map(Bytes::copy_from_slice), previous })
+}
+
+/// The value that a revision wrote; the index says that it is there.
+pub(super) fn entry(log: &impl ReadableTable<Revision, &'static [u8]>, key: Key, revision: Revision) -> Result<Entry, StoreError> {
+    let damaged = || StoreError::Corrupt(format!("revision {revision} of {key} is missing"));
+    let bytes = log.get(revision).map_err(file::redb_error)?.ok_or_else(damaged)?;
+    let record = Record::decode(revision, bytes.value())?;
+    let value = record.value.filter(|_| record.key == key.as_str()).ok_or_else(damaged)?;
+    Ok(Entry { value: Bytes::copy_from_slice(value), key, revision })
+}

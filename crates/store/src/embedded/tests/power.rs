@@ -1,0 +1,225 @@
+//! Power failure: a disk that keeps what was flushed and, of the rest, any part it likes.
+
+use super::*;
+use redb::StorageBackend;
+use std::collections::BTreeMap;
+use std::io::{Error, ErrorKind, Result};
+use std::sync::{Mutex, MutexGuard};
+
+/// What a disk writes at once or not at all.
+const SECTOR: usize = 512;
+
+#[derive(Clone, Debug, Default)]
+struct Disk(Arc<Mutex<Content>>);
+
+#[derive(Debug, Default)]
+struct Content {
+    /// What a reader sees.
+    cached: Vec<u8>,
+    /// What was flushed.
+    durable: Vec<u8>,
+    /// What was not, in order.
+    unflushed: Vec<Change>,
+    /// How many changes and flushes go well before the power fails.
+    left: Option<usize>,
+    done: usize,
+}
+
+#[derive(Debug)]
+enum Change {
+    Length(usize),
+    Bytes(usize, Vec<u8>),
+}
+
+impl Content {
+    fn step(&mut self) -> Result<()> {
+        if self.left == Some(0) {
+            return Err(Error::other("the power is gone"));
+        }
+        self.left = self.left.map(|left| left - 1);
+        self.done += 1;
+        Ok(())
+    }
+}
+
+fn apply(change: &Change, bytes: &mut Vec<u8>, mut keep: impl FnMut() -> bool) {
+    match change {
+        Change::Length(length) => {
+            if keep() {
+                bytes.resize(*length, 0);
+            }
+        }
+        Change::Bytes(offset, new) => {
+            for (number, sector) in new.chunks(SECTOR).enumerate() {
+                let start = offset + number * SECTOR;
+                // What lies behind an end that was not kept is lost with it.
+                if keep() && start + sector.len() <= bytes.len() {
+                    bytes[start..start + sector.len()].copy_from_slice(sector);
+                }
+            }
+        }
+    }
+}
+
+impl Disk {
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().unwrap()
+    }
+
+    /// The disk after the power came back.
+    fn after_failure(&self, dice: &mut impl FnMut() -> u64) -> Self {
+        let content = self.content();
+        let mut bytes = content.durable.clone();
+        // From nearly nothing to nearly everything, by chance.
+        let odds = dice() % 9;
+        for change in &content.unflushed {
+            apply(change, &mut bytes, || dice() % 8 < odds);
+        }
+        Self(Arc::new(Mutex::new(Content { cached: bytes.clone(), durable: bytes, ..Content::default() })))
+    }
+
+    fn fail_after(&self, steps: usize) {
+        self.content().left = Some(steps);
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> Result<u64> {
+        Ok(self.content().cached.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let content = self.content();
+        let start = offset as usize;
+        out.copy_from_slice(content.cached.get(start..start + out.len()).ok_or(Error::from(ErrorKind::UnexpectedEof))?);
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> Result<()> {
+        let mut content = self.content();
+        content.step()?;
+        content.cached.resize(length as usize, 0);
+        content.unflushed.push(Change::Length(length as usize));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        let mut content = self.content();
+        content.step()?;
+        let Content { durable, unflushed, .. } = &mut *content;
+        for change in unflushed.drain(..) {
+            apply(&change, durable, || true);
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        let mut content = self.content();
+        content.step()?;
+        let change = Change::Bytes(offset as usize, data.to_vec());
+        apply(&change, &mut content.cached, || true);
+        content.unflushed.push(change);
+        Ok(())
+    }
+}
+
+fn start(disk: &Disk) -> std::result::Result<EmbeddedStore, StoreError> {
+    let (db, index) = file::open_backend(disk.clone(), 1 << 20)?;
+    EmbeddedStore::start(db, index, &EmbeddedConfig::standard())
+}
+
+/// What was acknowledged, and the one write whose outcome is unknown.
+struct Known {
+    state: BTreeMap<String, (Revision, Vec<u8>)>,
+    last: Revision,
+    unknown: Option<(String, Option<Vec<u8>>)>,
+}
+
+/// Writes until it is done or the power fails.
+async fn work(store: &EmbeddedStore, known: &mut Known, dice: &mut impl FnMut() -> u64) {
+    for number in 0..40 {
+        let name = format!("pods/{}", dice() % 6);
+        let value = (!dice().is_multiple_of(4)).then(|| vec![number; (dice() % 3000) as usize]);
+        let key = Key::new(name.as_str());
+        let current = known.state.get(&name).map(|(revision, _)| *revision);
+        let result = match (&value, current) {
+            (Some(value), Some(revision)) => store.put(&key, value.clone().into(), Expect::Revision(revision)).await,
+            (Some(value), None) => store.put(&key, value.clone().into(), Expect::Absent).await,
+            (None, Some(revision)) => store.delete(&key, revision).await,
+            (None, None) => continue,
+        };
+        match (result, value) {
+            (Ok(revision), value) => {
+                assert!(revision > known.last, "revision {revision} after {}", known.last);
+                known.last = revision;
+                match value {
+                    Some(value) => known.state.insert(name, (revision, value)),
+                    None => known.state.remove(&name),
+                };
+            }
+            (Err(WriteError::Store(StoreError::Unknown(_))), value) => {
+                known.unknown = Some((name, value));
+                let refused = store.put(&key, "x".into(), Expect::Absent).await;
+                assert!(matches!(refused, Err(WriteError::Store(_))), "writes go on after an unknown outcome: {refused:?}");
+                return;
+            }
+            (Err(WriteError::Store(StoreError::Unavailable(_))), _) => return,
+            (other, _) => panic!("{other:?}"),
+        }
+        if number % 16 == 15 && store.compact(known.last).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn check(store: &EmbeddedStore, known: &Known, context: &str) {
+    let revision = store.revision().await.unwrap();
+    assert!(revision >= known.last, "{context}: revision {revision} is behind {}", known.last);
+    let mut want = known.state.clone();
+    if revision > known.last {
+        let (name, value) = known.unknown.clone().unwrap_or_else(|| panic!("{context}: a write that nobody made"));
+        assert_eq!(revision, known.last + 1, "{context}");
+        match value {
+            Some(value) => want.insert(name, (revision, value)),
+            None => want.remove(&name),
+        };
+    }
+    let found = store.range(&everything()).await.unwrap().entries;
+    let found: BTreeMap<_, _> = found.into_iter().map(|entry| (entry.key.to_string(), (entry.revision, entry.value.to_vec()))).collect();
+    assert_eq!(found, want, "{context}");
+}
+
+/// The power fails at every single step of a workload, and once more while the file is repaired.
+#[tokio::test]
+async fn power_failure_at_every_step_loses_nothing_acknowledged() {
+    let mut seed = 0_u64;
+    let mut dice = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed >> 33
+    };
+    for steps in 0.. {
+        let disk = Disk::default();
+        drop(start(&disk).unwrap()); // A new file gets its name when it is whole.
+        disk.fail_after(steps);
+        let mut known = Known { state: BTreeMap::new(), last: 1, unknown: None };
+        if let Ok(store) = start(&disk) {
+            work(&store, &mut known, &mut dice).await;
+        }
+        let finished = disk.content().left != Some(0);
+        for attempt in 0..2 {
+            let mut disk = disk.after_failure(&mut dice);
+            disk.fail_after((dice() % 20) as usize);
+            drop(start(&disk));
+            disk = disk.after_failure(&mut dice);
+            let context = format!("failure after {steps} steps, attempt {attempt}");
+            let store = start(&disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+            check(&store, &known, &context).await;
+            let next = store.put(&Key::new("next"), "x".into(), Expect::Absent).await.unwrap();
+            assert!(next > known.last, "{context}");
+        }
+        if finished {
+            assert!(steps > 200, "the workload is too small: {steps} steps");
+            return;
+        }
+    }
+}

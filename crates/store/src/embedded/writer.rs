@@ -1,0 +1,274 @@
+//! The one thread that writes. It takes every write that is queued, carries them out in order in one transaction,
+//! commits once, makes the outcome visible, then answers: a write that comes alone waits for nobody, and many that
+//! come together share one flush to the disk. Between groups it removes what compaction may remove, a little at a
+//! time.
+
+use super::compactor::Compactor;
+use super::file::{LOG, META, OLDEST, redb_error};
+use super::record::Record;
+use super::shared::{self, Shared};
+use crate::{Entry, Event, Expect, Key, Revision, StoreError, WriteError};
+use bytes::Bytes;
+use redb::{CommitError, Table};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// What one commit carries at most: beyond this, sharing saves nothing and the first in line waits for the last.
+const GROUP_WRITES: usize = 256;
+const GROUP_BYTES: usize = 4 << 20;
+/// How many records one step of compaction removes: it takes about as long as one commit.
+const COMPACTION_STEP: usize = 128;
+
+pub(super) enum Job {
+    Write(Write),
+    Compact { revision: Revision, reply: oneshot::Sender<Result<(), StoreError>> },
+    Stop,
+}
+
+/// One write that waits to be carried out.
+pub(super) struct Write {
+    pub key: Key,
+    /// `None`: delete.
+    pub value: Option<Bytes>,
+    pub expect: Expect,
+    pub reply: oneshot::Sender<Result<Revision, WriteError>>,
+    /// Its place in the queue, given back once it is answered.
+    pub room: OwnedSemaphorePermit,
+}
+
+impl Write {
+    fn answer(self, result: Result<Revision, WriteError>) {
+        drop(self.room);
+        // Whoever asked may have gone.
+        let _ = self.reply.send(result);
+    }
+}
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    jobs: Receiver<Job>,
+    compactor: Compactor,
+    /// Taken from the queue while a group was gathered, but not part of it.
+    next: Option<Job>,
+}
+
+/// What a write came to, before it is durable: its revision, or what was there instead.
+type Outcome = Result<Revision, Option<Entry>>;
+
+/// Why a whole group failed.
+enum Failure {
+    /// Nothing of it was carried out.
+    NotDone(StoreError),
+    /// It may be on the disk or not. The file takes no more writes until it is opened again.
+    Unknown(CommitError),
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, jobs: Receiver<Job>, compactor: Compactor) -> Self {
+        Self { shared, jobs, compactor, next: None }
+    }
+
+    /// Serves until [`Job::Stop`].
+    pub(super) fn run(mut self) {
+        loop {
+            match self.wait() {
+                Some(Job::Write(write)) => {
+                    let group = self.gather(write);
+                    self.serve(group);
+                }
+                Some(Job::Compact { revision, reply }) => {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(self.compact(revision));
+                }
+                Some(Job::Stop) => return,
+                None => {}
+            }
+            self.compact_a_little();
+        }
+    }
+
+    /// The next job; `None` when it is time for compaction.
+    fn wait(&mut self) -> Option<Job> {
+        if let Some(job) = self.next.take() {
+            return Some(job);
+        }
+        if self.has_expired() {
+            return self.jobs.try_recv().ok();
+        }
+        match self.jobs.recv_timeout(self.compactor.until_due(Instant::now())) {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Job::Stop),
+        }
+    }
+
+    /// A write together with those that are queued behind it.
+    fn gather(&mut self, first: Write) -> Vec<Write> {
+        let size = |write: &Write| write.value.as_ref().map_or(0, Bytes::len);
+        let mut bytes = size(&first);
+        let mut group = vec![first];
+        while group.len() < GROUP_WRITES && bytes < GROUP_BYTES {
+            match self.jobs.try_recv() {
+                Ok(Job::Write(write)) => {
+                    bytes += size(&write);
+                    group.push(write);
+                }
+                Ok(other) => {
+                    self.next = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        group
+    }
+
+    fn serve(&self, group: Vec<Write>) {
+        match self.commit(&group) {
+            Ok(outcomes) => {
+                for (write, outcome) in group.into_iter().zip(outcomes) {
+                    write.answer(outcome.map_err(WriteError::Conflict));
+                }
+            }
+            Err(failure) => {
+                tracing::error!(writes = group.len(), error = %failure.to_error(), "the store could not commit");
+                for write in group {
+                    write.answer(Err(failure.to_error().into()));
+                }
+            }
+        }
+    }
+
+    /// Carries out a group and makes it durable and visible.
+    fn commit(&self, group: &[Write]) -> Result<Vec<Outcome>, Failure> {
+        let not_done = Failure::NotDone;
+        let transaction = self.shared.db.begin_write().map_err(redb_error).map_err(not_done)?;
+        let mut outcomes = Vec::with_capacity(group.len());
+        let mut events = Vec::with_capacity(group.len());
+        {
+            let log = transaction.open_table(LOG).map_err(redb_error).map_err(not_done)?;
+            let mut state = State::new(&self.shared, log);
+            for write in group {
+                let outcome = state.apply(write).map_err(not_done)?;
+                outcomes.push(outcome.map(|event| {
+                    let revision = event.revision;
+                    events.push(event);
+                    revision
+                }));
+            }
+        }
+        if events.is_empty() {
+            return Ok(outcomes); // Dropping the transaction takes nothing back: there is nothing.
+        }
+        transaction.commit().map_err(|error| match error {
+            CommitError::TransactionPoisoned => Failure::NotDone(redb_error(error)),
+            other => Failure::Unknown(other),
+        })?;
+        self.shared.publish(&events);
+        Ok(outcomes)
+    }
+
+    fn has_expired(&self) -> bool {
+        self.compactor.may_work() && self.shared.index().has_expired()
+    }
+
+    fn compact(&mut self, revision: Revision) -> Result<(), StoreError> {
+        let (current, oldest) = {
+            let index = self.shared.index();
+            (index.current, index.oldest)
+        };
+        if revision > current {
+            return Err(StoreError::Future { requested: revision, current });
+        }
+        if revision <= oldest {
+            return Ok(());
+        }
+        self.remove_expired(revision)
+    }
+
+    /// One step of what is due.
+    fn compact_a_little(&mut self) {
+        let due = self.compactor.due(Instant::now(), self.shared.current());
+        let oldest = self.shared.index().oldest;
+        let result = match due {
+            Some(revision) if revision > oldest => self.remove_expired(revision),
+            _ if self.has_expired() => self.remove_expired(oldest),
+            _ => return,
+        };
+        if let Err(error) = result {
+            tracing::warn!(%error, "compaction stops for now");
+            self.compactor.pause();
+        }
+    }
+
+    /// Moves the beginning of history, and removes a bounded number of records that nobody can ask for any more.
+    fn remove_expired(&self, oldest: Revision) -> Result<(), StoreError> {
+        let expired = {
+            let mut index = self.shared.index_mut();
+            // Before anything is removed, so that readers who come later know.
+            index.oldest = oldest;
+            index.expired(COMPACTION_STEP)
+        };
+        let transaction = self.shared.db.begin_write().map_err(redb_error)?;
+        {
+            let mut meta = transaction.open_table(META).map_err(redb_error)?;
+            meta.insert(OLDEST, oldest).map_err(redb_error)?;
+            let mut log = transaction.open_table(LOG).map_err(redb_error)?;
+            for superseded in &expired {
+                log.remove(superseded.revision).map_err(redb_error)?;
+            }
+        }
+        transaction.commit().map_err(redb_error)?;
+        self.shared.index_mut().forget(&expired);
+        Ok(())
+    }
+}
+
+/// What a group sees: what is committed, and what writes before it in the same group did.
+struct State<'a, 'txn> {
+    shared: &'a Shared,
+    log: Table<'txn, Revision, &'static [u8]>,
+    /// The revision of the value that a key has now, where the group changed it; `None`: deleted.
+    changed: HashMap<&'a Key, Option<Revision>>,
+    revision: Revision,
+}
+
+impl<'a, 'txn> State<'a, 'txn> {
+    fn new(shared: &'a Shared, log: Table<'txn, Revision, &'static [u8]>) -> Self {
+        Self { shared, log, changed: HashMap::new(), revision: shared.current() }
+    }
+
+    /// Carries out a write if what it expects holds; otherwise tells what is there.
+    fn apply(&mut self, write: &'a Write) -> Result<Result<Event, Option<Entry>>, StoreError> {
+        let Write { key, value, expect, .. } = write;
+        let current = self.changed.get(key).copied().unwrap_or_else(|| self.shared.index().newest(key));
+        let previous = current.map(|revision| shared::entry(&self.log, key.clone(), revision)).transpose()?;
+        let holds = match *expect {
+            Expect::Absent => current.is_none(),
+            Expect::Revision(expected) => current == Some(expected),
+        };
+        if !holds {
+            return Ok(Err(previous));
+        }
+        self.revision += 1;
+        let record = Record { previous: current.unwrap_or(0), key: key.as_str(), value: value.as_deref() };
+        let mut place = self.log.insert_reserve(self.revision, record.size()).map_err(redb_error)?;
+        record.encode(place.as_mut());
+        drop(place);
+        self.changed.insert(key, value.is_some().then_some(self.revision));
+        Ok(Ok(Event { key: key.clone(), revision: self.revision, value: value.clone(), previous }))
+    }
+}
+
+impl Failure {
+    fn to_error(&self) -> StoreError {
+        match self {
+            Self::NotDone(StoreError::Corrupt(text)) => StoreError::Corrupt(text.clone()),
+            Self::NotDone(other) => StoreError::Unavailable(other.to_string()),
+            Self::Unknown(error) => StoreError::Unknown(error.to_string()),
+        }
+    }
+}

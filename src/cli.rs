@@ -1,0 +1,313 @@
+//! The command line. Every flag has an environment variable of the same name: `--data-dir` is `VCI_DATA_DIR`.
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use vci_server::{Config, ServingCertificate, StoreUse, logging};
+
+/// An aggregated Kubernetes API server for virtual clusters.
+#[derive(Debug, Parser)]
+#[command(name = "vci-apiserver", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve management.loft.sh/v1 until SIGTERM.
+    Serve(Box<Serve>),
+}
+
+/// The flags of `serve`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Serve {
+    /// Where the server keeps its store, certificates and the administrator's kubeconfig.
+    #[arg(long, env = "VCI_DATA_DIR", value_name = "DIR", default_value = "./data")]
+    data_dir: PathBuf,
+    /// The address to listen on.
+    #[arg(long, env = "VCI_BIND_ADDRESS", value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    bind_address: IpAddr,
+    /// The port to listen on; 0 is any free one.
+    #[arg(long, env = "VCI_SECURE_PORT", value_name = "PORT", default_value_t = 8443)]
+    secure_port: u16,
+    #[command(flatten)]
+    etcd: Etcd,
+    #[command(flatten)]
+    tls: Tls,
+    #[command(flatten)]
+    aggregation: Aggregation,
+    /// A YAML file of Users, Teams, Projects and OwnedAccessKeys to create when missing; may be repeated.
+    #[arg(long, env = "VCI_BOOTSTRAP", value_name = "FILE", value_delimiter = ',')]
+    bootstrap: Vec<PathBuf>,
+    /// The namespace of project P is this followed by P.
+    #[arg(long, env = "VCI_PROJECT_NAMESPACE_PREFIX", value_name = "PREFIX", default_value = "loft-p-")]
+    project_namespace_prefix: String,
+    /// How lines on standard error look.
+    #[arg(long, env = "VCI_LOGGING_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LoggingFormat::Text)]
+    logging_format: LoggingFormat,
+    /// Log this and what is worse: error, warn, info, debug, trace.
+    #[arg(long, env = "VCI_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: tracing::level_filters::LevelFilter,
+}
+
+#[derive(Args, Clone, Debug)]
+struct Etcd {
+    /// Store in etcd at these URLs instead of in the data directory.
+    #[arg(long, env = "VCI_ETCD_SERVERS", value_name = "URL", value_delimiter = ',')]
+    etcd_servers: Vec<String>,
+    /// The keys in etcd begin with this.
+    #[arg(long, env = "VCI_ETCD_PREFIX", value_name = "PREFIX", default_value = "/registry")]
+    etcd_prefix: String,
+    /// Certificate authorities that sign etcd's certificates, PEM.
+    #[arg(long, env = "VCI_ETCD_CAFILE", value_name = "FILE", requires = "etcd_servers")]
+    etcd_cafile: Option<PathBuf>,
+    /// The certificate to show to etcd, PEM.
+    #[arg(long, env = "VCI_ETCD_CERTFILE", value_name = "FILE", requires = "etcd_servers", requires = "etcd_keyfile")]
+    etcd_certfile: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, env = "VCI_ETCD_KEYFILE", value_name = "FILE", requires = "etcd_servers", requires = "etcd_certfile")]
+    etcd_keyfile: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+struct Tls {
+    /// The serving certificate with its chain, PEM; without it the server makes its own.
+    #[arg(long, env = "VCI_TLS_CERT_FILE", value_name = "FILE", requires = "tls_private_key_file")]
+    tls_cert_file: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, env = "VCI_TLS_PRIVATE_KEY_FILE", value_name = "FILE", requires = "tls_cert_file")]
+    tls_private_key_file: Option<PathBuf>,
+}
+
+/// Flags of the aggregated deployment, which this version knows and cannot honour yet.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Aggregation (not supported by this version)")]
+struct Aggregation {
+    /// Certificate authorities that sign the certificates of clients, PEM.
+    #[arg(long, env = "VCI_CLIENT_CA_FILE", value_name = "FILE")]
+    client_ca_file: Option<String>,
+    /// Certificate authorities that sign the front proxy's certificate, PEM.
+    #[arg(long, env = "VCI_REQUESTHEADER_CLIENT_CA_FILE", value_name = "FILE")]
+    requestheader_client_ca_file: Option<String>,
+    /// The front proxy's names; any when empty.
+    #[arg(long, env = "VCI_REQUESTHEADER_ALLOWED_NAMES", value_name = "NAME", value_delimiter = ',')]
+    requestheader_allowed_names: Vec<String>,
+    /// Headers that carry the user's name.
+    #[arg(long, env = "VCI_REQUESTHEADER_USERNAME_HEADERS", value_name = "HEADER", value_delimiter = ',')]
+    requestheader_username_headers: Vec<String>,
+    /// Headers that carry the user's UID.
+    #[arg(long, env = "VCI_REQUESTHEADER_UID_HEADERS", value_name = "HEADER", value_delimiter = ',')]
+    requestheader_uid_headers: Vec<String>,
+    /// Headers that carry groups.
+    #[arg(long, env = "VCI_REQUESTHEADER_GROUP_HEADERS", value_name = "HEADER", value_delimiter = ',')]
+    requestheader_group_headers: Vec<String>,
+    /// Prefixes of headers that carry more.
+    #[arg(long, env = "VCI_REQUESTHEADER_EXTRA_HEADERS_PREFIX", value_name = "PREFIX", value_delimiter = ',')]
+    requestheader_extra_headers_prefix: Vec<String>,
+    /// The kubeconfig of the cluster whose API this one joins, or `in-cluster`.
+    #[arg(long, env = "VCI_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LoggingFormat {
+    /// For people.
+    Text,
+    /// For collectors.
+    Json,
+}
+
+/// Where objects are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StoreConfig {
+    /// In a file below this directory.
+    Embedded(PathBuf),
+    /// In etcd.
+    Etcd {
+        /// URLs.
+        servers: Vec<String>,
+        /// What keys begin with.
+        prefix: String,
+        /// Certificate authorities, PEM.
+        ca: Option<PathBuf>,
+        /// Certificate and private key to show, PEM.
+        identity: Option<(PathBuf, PathBuf)>,
+    },
+}
+
+/// What is not served: help that was asked for, or a command line that cannot be followed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Declined {
+    /// For standard output; the program has done what was asked.
+    Help(String),
+    /// One line for standard error.
+    Error(String),
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// Help, or the first thing that is wrong with it.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Serve, Declined> {
+    let Cli { command: Command::Serve(serve) } = Cli::try_parse_from(args).map_err(|error| declined(&error))?;
+    match serve.aggregation.first_given() {
+        Some(flag) => {
+            Err(Declined::Error(format!("{flag} is not supported by this version: it serves stand-alone, without a host cluster")))
+        }
+        None => Ok(*serve),
+    }
+}
+
+impl Serve {
+    /// What the server is to do.
+    pub(crate) fn config(&self) -> Config {
+        let Tls { tls_cert_file, tls_private_key_file } = self.tls.clone();
+        let serving_certificate = match (tls_cert_file, tls_private_key_file) {
+            (Some(certificate), Some(key)) => ServingCertificate::Files { certificate, key },
+            _ => ServingCertificate::SelfMade,
+        };
+        Config {
+            bind_address: self.bind_address,
+            secure_port: self.secure_port,
+            serving_certificate,
+            bootstrap: self.bootstrap.clone(),
+            store_use: if self.etcd.etcd_servers.is_empty() { StoreUse::Alone } else { StoreUse::Shared },
+            project_namespace_prefix: self.project_namespace_prefix.clone(),
+            ..Config::standard(&self.data_dir, env!("CARGO_PKG_VERSION"))
+        }
+    }
+
+    /// Where objects are stored.
+    pub(crate) fn store(&self) -> StoreConfig {
+        let Etcd { etcd_servers, etcd_prefix, etcd_cafile, etcd_certfile, etcd_keyfile } = self.etcd.clone();
+        if etcd_servers.is_empty() {
+            return StoreConfig::Embedded(self.data_dir.clone());
+        }
+        StoreConfig::Etcd { servers: etcd_servers, prefix: etcd_prefix, ca: etcd_cafile, identity: etcd_certfile.zip(etcd_keyfile) }
+    }
+
+    /// How lines on standard error look.
+    pub(crate) fn logging_format(&self) -> logging::Format {
+        match self.logging_format {
+            LoggingFormat::Text => logging::Format::Text,
+            LoggingFormat::Json => logging::Format::Json,
+        }
+    }
+}
+
+impl Aggregation {
+    /// A flag that was given. To pass over one that says whom to trust would be worse than not to start.
+    fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            ("--client-ca-file", self.client_ca_file.is_some()),
+            ("--requestheader-client-ca-file", self.requestheader_client_ca_file.is_some()),
+            ("--requestheader-allowed-names", !self.requestheader_allowed_names.is_empty()),
+            ("--requestheader-username-headers", !self.requestheader_username_headers.is_empty()),
+            ("--requestheader-uid-headers", !self.requestheader_uid_headers.is_empty()),
+            ("--requestheader-group-headers", !self.requestheader_group_headers.is_empty()),
+            ("--requestheader-extra-headers-prefix", !self.requestheader_extra_headers_prefix.is_empty()),
+            ("--kubeconfig", self.kubeconfig.is_some()),
+        ];
+        given.into_iter().find_map(|(flag, given)| given.then_some(flag))
+    }
+}
+
+/// clap writes a paragraph; an operator's log wants a line.
+fn declined(error: &clap::Error) -> Declined {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Declined::Help(text),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            Declined::Error("nothing to do; try: vci-apiserver serve --help".into())
+        }
+        _ => {
+            let paragraph = text.split("\n\n").next().unwrap_or_default();
+            let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+            Declined::Error(format!("{}; see vci-apiserver serve --help", line.strip_prefix("error: ").unwrap_or(&line)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn parse_serve(args: &[&str]) -> Result<Serve, Declined> {
+        parse(["vci-apiserver", "serve"].into_iter().chain(args.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn without_flags_everything_has_its_standard() {
+        let serve = parse_serve(&[]).unwrap();
+        let config = serve.config();
+        assert_eq!((config.bind_address, config.secure_port), (IpAddr::from([127, 0, 0, 1]), 8443));
+        assert_eq!(config.serving_certificate, ServingCertificate::SelfMade);
+        assert_eq!(config.store_use, StoreUse::Alone);
+        assert_eq!(config.project_namespace_prefix, "loft-p-");
+        assert_eq!(serve.store(), StoreConfig::Embedded("./data".into()));
+    }
+
+    #[test]
+    fn flags_reach_the_configuration() {
+        let args = "--data-dir /d --bind-address ::1 --secure-port 0 --bootstrap a.yaml --bootstrap b.yaml --project-namespace-prefix p-";
+        let serve = parse_serve(&args.split(' ').collect::<Vec<_>>()).unwrap();
+        let config = serve.config();
+        assert_eq!((config.bind_address, config.secure_port), ("::1".parse().unwrap(), 0));
+        assert_eq!(config.bootstrap, [PathBuf::from("a.yaml"), "b.yaml".into()]);
+        assert_eq!(config.project_namespace_prefix, "p-");
+
+        let args = "--tls-cert-file c --tls-private-key-file k --etcd-servers https://a:1,https://b:2 --etcd-prefix /x --etcd-cafile ca --etcd-certfile ec --etcd-keyfile ek";
+        let serve = parse_serve(&args.split(' ').collect::<Vec<_>>()).unwrap();
+        assert_eq!(serve.config().serving_certificate, ServingCertificate::Files { certificate: "c".into(), key: "k".into() });
+        assert_eq!(serve.config().store_use, StoreUse::Shared);
+        let want = StoreConfig::Etcd {
+            servers: vec!["https://a:1".into(), "https://b:2".into()],
+            prefix: "/x".into(),
+            ca: Some("ca".into()),
+            identity: Some(("ec".into(), "ek".into())),
+        };
+        assert_eq!(serve.store(), want);
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_one_line_that_names_it() {
+        let cases: &[(&[&str], &str)] = &[
+            (&["--nonsense"], "--nonsense"),
+            (&["--secure-port", "70000"], "70000"),
+            (&["--secure-port"], "--secure-port"),
+            (&["--bind-address", "everywhere"], "everywhere"),
+            (&["--tls-cert-file", "c"], "--tls-private-key-file"),
+            (&["--etcd-cafile", "c"], "--etcd-servers"),
+            (&["--etcd-servers", "http://a", "--etcd-certfile", "c"], "--etcd-keyfile"),
+            (&["--logging-format", "xml"], "xml"),
+            (&["--log-level", "loud"], "loud"),
+            (&["surplus"], "surplus"),
+            (&["--client-ca-file", "f"], "--client-ca-file is not supported"),
+            (&["--requestheader-client-ca-file", "f"], "--requestheader-client-ca-file is not supported"),
+            (&["--requestheader-allowed-names", "n"], "--requestheader-allowed-names is not supported"),
+            (&["--requestheader-extra-headers-prefix", "X-"], "--requestheader-extra-headers-prefix is not supported"),
+            (&["--kubeconfig", "in-cluster"], "--kubeconfig is not supported"),
+        ];
+        for (args, named) in cases {
+            let Err(Declined::Error(line)) = parse_serve(args) else { panic!("{args:?} is followed") };
+            assert!(line.contains(named) && !line.contains('\n'), "{args:?}: {line}");
+        }
+        assert!(matches!(parse(["vci-apiserver".into()]), Err(Declined::Error(line)) if line.contains("serve --help")));
+        assert!(matches!(parse_serve(&["--help"]), Err(Declined::Help(text)) if text.contains("VCI_DATA_DIR")));
+    }
+
+    #[test]
+    fn every_flag_has_its_environment_variable() {
+        use clap::CommandFactory as _;
+        let cli = Cli::command();
+        let serve = cli.find_subcommand("serve").unwrap();
+        for flag in serve.get_arguments().filter_map(|arg| Some((arg.get_long()?, arg.get_env()))) {
+            let want = format!("VCI_{}", flag.0.to_uppercase().replace('-', "_"));
+            assert_eq!(flag.1.and_then(|env| env.to_str()), Some(want.as_str()), "--{}", flag.0);
+        }
+    }
+}
