@@ -43,7 +43,7 @@ pub(crate) struct Serve {
     #[arg(long, env = "VCI_BOOTSTRAP", value_name = "FILE", value_delimiter = ',')]
     bootstrap: Vec<PathBuf>,
     /// The namespace of project P is this followed by P.
-    #[arg(long, env = "VCI_PROJECT_NAMESPACE_PREFIX", value_name = "PREFIX", default_value = "loft-p-")]
+    #[arg(long, env = "VCI_PROJECT_NAMESPACE_PREFIX", value_name = "PREFIX", default_value = "loft-p-", value_parser = namespace_prefix)]
     project_namespace_prefix: String,
     /// How lines on standard error look.
     #[arg(long, env = "VCI_LOGGING_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LoggingFormat::Text)]
@@ -215,6 +215,15 @@ impl Aggregation {
     }
 }
 
+/// A prefix with which the name of a project becomes the name of a namespace.
+fn namespace_prefix(text: &str) -> Result<String, &'static str> {
+    let sane = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-';
+    if text.len() > 32 || text.starts_with('-') || !text.chars().all(sane) {
+        return Err("must be at most 32 lower-case letters, digits and '-', and not begin with '-'");
+    }
+    Ok(text.to_owned())
+}
+
 /// clap writes a paragraph; an operator's log wants a line.
 fn declined(error: &clap::Error) -> Declined {
     let text = error.render().to_string();
@@ -285,6 +294,8 @@ mod tests {
             (&["--etcd-servers", "http://a", "--etcd-certfile", "c"], "--etcd-keyfile"),
             (&["--logging-format", "xml"], "xml"),
             (&["--log-level", "loud"], "loud"),
+            (&["--project-namespace-prefix", "Not Valid/"], "lower-case letters"),
+            (&["--project-namespace-prefix=-p"], "lower-case letters"),
             (&["surplus"], "surplus"),
             (&["--client-ca-file", "f"], "--client-ca-file is not supported"),
             (&["--requestheader-client-ca-file", "f"], "--requestheader-client-ca-file is not supported"),

@@ -6,7 +6,7 @@ mod store;
 use cli::Declined;
 use std::io::Write as _;
 use std::process::ExitCode;
-use vci_server::{Prepared, Ready, Signals, Stopped, logging};
+use vci_server::{Prepared, Ready, Signals, Stopped, logging, open_files};
 
 /// The exit status of a server that was not started, because something the operator said cannot be followed.
 const BAD_CONFIGURATION: u8 = 2;
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
 
 fn run(args: &cli::Serve) -> ExitCode {
     logging::init(args.logging_format(), args.log_level);
+    open_files::raise_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error.to_string()),
@@ -31,16 +32,39 @@ fn run(args: &cli::Serve) -> ExitCode {
     match ended {
         Ok(Stopped::Drained) => ExitCode::SUCCESS,
         Ok(Stopped::AtOnce) => ExitCode::FAILURE,
-        Err(line) => refuse(&line),
+        Err(Refused::Told) => ExitCode::from(BAD_CONFIGURATION),
+        Err(Refused::Line(line)) => {
+            logging::complain(args.logging_format(), &line);
+            ExitCode::from(BAD_CONFIGURATION)
+        }
     }
 }
 
-async fn serve(args: &cli::Serve) -> Result<Stopped, String> {
+/// Why nothing is served.
+enum Refused {
+    /// One line for the operator.
+    Line(String),
+    /// The operator has that line.
+    Told,
+}
+
+impl<E: std::error::Error> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Line(error.to_string())
+    }
+}
+
+async fn serve(args: &cli::Serve) -> Result<Stopped, Refused> {
     let resources = vci_management::resources();
-    let signals = Signals::of_process().map_err(|error| error.to_string())?;
-    let prepared = Prepared::new(args.config(), resources).map_err(|error| error.to_string())?;
-    let store = store::open(&args.store()).await?;
-    prepared.run(store, signals, announce).await.map_err(|error| error.to_string())
+    let mut signals = Signals::of_process()?;
+    let prepared = Prepared::new(args.config(), resources)?;
+    let told = |line: &str| logging::complain(args.logging_format(), line);
+    let wanted = args.store();
+    let store = tokio::select! {
+        opened = store::open(&wanted, told) => opened?,
+        () = signals.next() => return Ok(Stopped::Drained),
+    };
+    Ok(prepared.run(store, signals, announce).await?)
 }
 
 fn announce(ready: &Ready) {
@@ -58,11 +82,8 @@ fn say(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Tells why, in one line; an empty one was told before.
+/// Tells why, in one line.
 fn refuse(line: &str) -> ExitCode {
-    if line.is_empty() {
-        return ExitCode::from(BAD_CONFIGURATION);
-    }
-    eprintln!("vci-apiserver: {line}");
+    logging::complain(logging::Format::Text, line);
     ExitCode::from(BAD_CONFIGURATION)
 }

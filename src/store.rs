@@ -1,5 +1,6 @@
 //! Opens the store that the command line asks for.
 
+use crate::Refused;
 use crate::cli::StoreConfig;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,15 +19,15 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Opens the store.
 ///
 /// # Errors
-/// One line for the operator; empty when that line has been written already.
-pub(crate) async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, String> {
+/// [`Refused::Told`] when `told` was given the line already.
+pub(crate) async fn open(config: &StoreConfig, told: impl Fn(&str)) -> Result<Arc<dyn Store>, Refused> {
     match config {
-        StoreConfig::Embedded(dir) => embedded(dir),
+        StoreConfig::Embedded(dir) => embedded(dir).map_err(Refused::Line),
         StoreConfig::Etcd { servers, prefix, ca, identity } => {
             let client = identity.clone().map(|(cert, key)| ClientFiles { cert, key });
             let tls = ca.clone().map(|ca| TlsFiles { ca, client });
             let (endpoints, prefix) = (servers.clone(), prefix.clone());
-            etcd(&EtcdConfig { endpoints, prefix, tls, timeouts: Timeouts::default() }).await
+            etcd(&EtcdConfig { endpoints, prefix, tls, timeouts: Timeouts::default() }, told).await
         }
     }
 }
@@ -38,21 +39,21 @@ fn embedded(dir: &Path) -> Result<Arc<dyn Store>, String> {
     Ok(Arc::new(store))
 }
 
-async fn etcd(config: &EtcdConfig) -> Result<Arc<dyn Store>, String> {
+async fn etcd(config: &EtcdConfig, tell: impl Fn(&str)) -> Result<Arc<dyn Store>, Refused> {
     let deadline = Instant::now() + PATIENCE;
     let mut told = false;
     loop {
         let error = match EtcdStore::connect(config).await {
             Ok(store) => return Ok(Arc::new(store)),
-            Err(error @ ConnectError::Config(_)) => return Err(error.to_string()),
+            Err(error @ ConnectError::Config(_)) => return Err(error.into()),
             Err(error) => error,
         };
         if Instant::now() >= deadline {
-            return Err(String::new());
+            return Err(Refused::Told);
         }
         if !told {
             told = true;
-            eprintln!("vci-apiserver: {error}; giving up after {} s", PATIENCE.as_secs());
+            tell(&format!("{error}; giving up after {} s", PATIENCE.as_secs()));
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -241,3 +241,70 @@ async fn a_namespace_needs_a_project() {
     let namespaces = names(&of(&stands[0].server, "olga"), "/api/v1/namespaces").await;
     assert_eq!(namespaces, ["loft-p-red"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_raises_their_own_rights() {
+    for stand in every_store_with(Some(BOOTSTRAP)).await {
+        let server = &stand.server;
+        let (adam, una, victor, tina) = (of(server, "adam"), of(server, "una"), of(server, "victor"), of(server, "tina"));
+        let merge = crate::common::MERGE;
+        let apply = "application/apply-patch+yaml";
+
+        // Who creates names themselves or their team as the owner; a project's admin names anybody.
+        for owner in
+            [json!({"user": "adam"}), json!({"user": "nobody-yet"}), json!({"team": "devs"}), json!({"user": "una", "team": "devs"})]
+        {
+            let denied = una.post(BLUE, &object("not-mine", json!({"owner": owner}))).await;
+            assert_eq!(denied.status.as_u16(), 403, "{owner} on {}: {}", stand.label, denied.text());
+            assert!(denied.text().contains("spec.owner"), "{}", denied.text());
+            let named = json!({"name": "not-mine"});
+            let whole = json!({"apiVersion": "management.loft.sh/v1", "kind": "VirtualClusterInstance", "metadata": named, "spec": {"owner": owner}});
+            una.patch(&format!("{BLUE}/not-mine?fieldManager=x"), apply, &whole).await.expect(403);
+        }
+        una.post(BLUE, &object("mine", json!({"owner": {"user": "una"}}))).await.expect(201);
+        tina.post(BLUE, &object("ours", json!({"owner": {"team": "devs"}}))).await.expect(201);
+        let rules = json!([{"verbs": ["*"], "subresources": ["*"], "users": ["victor"]}]);
+        let handed = object("handed", json!({"owner": {"user": "una"}, "access": rules}));
+        let handed = adam.post(BLUE, &handed).await.expect(201).json();
+
+        // A grantee of everything changes everything but who owns the object and who may do what with it.
+        let path = format!("{BLUE}/handed");
+        victor.patch(&path, merge, &json!({"spec": {"displayName": "x"}})).await.expect(200);
+        let attempts = [
+            json!({"owner": {"user": "victor"}}),
+            json!({"owner": {"user": "una", "team": "devs"}}),
+            json!({"owner": null}),
+            json!({"access": [{"verbs": ["*"], "users": ["victor", "olga"]}]}),
+            json!({"access": null}),
+        ];
+        for spec in attempts {
+            let denied = victor.patch(&path, merge, &json!({"spec": spec})).await;
+            assert_eq!(denied.status.as_u16(), 403, "{spec} on {}: {}", stand.label, denied.text());
+            assert_eq!(denied.json()["reason"], "Forbidden");
+            let mut whole = victor.get(&path).await.expect(200).json();
+            for (field, value) in spec.as_object().expect("a map") {
+                whole["spec"][field] = value.clone();
+            }
+            victor.put(&path, &whole).await.expect(403);
+            whole["metadata"] = json!({"name": "handed"});
+            whole.as_object_mut().expect("a map").remove("status");
+            let forced = victor.patch(&format!("{path}?fieldManager=x&force=true"), apply, &whole).await;
+            assert!(forced.status == 403 || spec.as_object().is_some_and(|map| map.values().all(Value::is_null)), "{}", forced.text());
+            let test = json!([{"op": "replace", "path": "/spec/owner", "value": {"user": "victor"}}]);
+            victor.patch(&path, crate::common::JSON_PATCH, &test).await.expect(403);
+        }
+        let kept = adam.get(&path).await.expect(200).json();
+        for field in ["owner", "access"] {
+            assert_eq!(kept["spec"][field], handed["spec"][field], "on {}", stand.label);
+        }
+
+        // The owner, and a project's admin, do.
+        una.patch(&path, merge, &json!({"spec": {"access": [{"verbs": ["get"], "users": ["victor"]}]}})).await.expect(200);
+        una.patch(&path, merge, &json!({"spec": {"owner": {"user": "tina"}}})).await.expect(200);
+        una.patch(&path, merge, &json!({"spec": {"owner": {"user": "una"}}})).await.expect(403);
+        adam.patch(&path, merge, &json!({"spec": {"owner": {"user": "una"}}})).await.expect(200);
+        for name in ["handed", "mine", "ours"] {
+            adam.delete(&format!("{BLUE}/{name}")).await.expect(200);
+        }
+    }
+}

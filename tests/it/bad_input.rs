@@ -1,9 +1,19 @@
 //! Bad input: a clear Status each, nothing stored, memory flat.
 
-use crate::common::{COLLECTION, GROUP, embedded, instance, path};
+use crate::common::{BINARY, COLLECTION, GROUP, embedded, instance, path};
+use base64::Engine as _;
 use http::Method;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use vci_testkit::client::{Client, Protocol, Response};
+use vci_testkit::server::{ServerOptions, TestServer};
 
 const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";
@@ -148,4 +158,143 @@ async fn bad_paths_and_methods_are_told_apart() {
         let response = client.request(method.clone(), &path, Some(JSON), "").await;
         assert_eq!(response.status.as_u16(), code, "{method} {path}: {}", response.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_headers_wish_is_refused_and_not_passed_over() {
+    let server = embedded().await;
+    let admin = server.admin(Protocol::Http2);
+    let dry = format!("{COLLECTION}?dryRun=All");
+    for (encoding, code) in [("identity", 201), ("gzip", 415), ("br", 415), ("identity, gzip", 415)] {
+        let response = admin.header(http::header::CONTENT_ENCODING, encoding).post(&dry, &instance("e")).await;
+        assert_eq!(response.status.as_u16(), code, "{encoding}: {}", response.text());
+    }
+    for name in ["impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-scopes"] {
+        let response = admin.header(http::HeaderName::from_static(name), "somebody").get(COLLECTION).await;
+        assert_status(&response, 403, "Forbidden", name);
+        assert!(response.text().contains("cannot impersonate resource"), "{}", response.text());
+    }
+    let nobody = server.anonymous(Protocol::Http1);
+    for name in ["x-remote-user", "x-remote-group", "x-remote-uid", "x-remote-extra-scopes"] {
+        let response = nobody.header(http::HeaderName::from_static(name), "system:masters").get(COLLECTION).await;
+        assert_status(&response, 401, "Unauthorized", name);
+    }
+}
+
+/// A bare TLS connection.
+pub(crate) async fn connect(server: &TestServer) -> TlsStream<TcpStream> {
+    let mut roots = rustls::RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(server.ca_pem().as_bytes()) {
+        roots.add(root.expect("PEM")).expect("an authority");
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("TLS");
+    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+    let address = server.base_url().trim_start_matches("https://").to_owned();
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    let name = "127.0.0.1".try_into().expect("a name");
+    TlsConnector::from(config).connect(name, stream).await.expect("TLS")
+}
+
+/// What raw bytes are answered: the status, or 0 when there is none.
+async fn answer_to(server: &TestServer, request: &[u8]) -> u16 {
+    let mut stream = connect(server).await;
+    // The server may answer, and close, before it has read everything.
+    let _ = stream.write_all(request).await;
+    let mut read = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(5), async {
+        while read.len() < 12 && stream.read_buf(&mut read).await.is_ok_and(|count| count > 0) {}
+    })
+    .await;
+    String::from_utf8_lossy(&read).split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_two_servers_could_read_differently_are_refused() {
+    let server = embedded().await;
+    let token = server.admin_token();
+    let one = format!("Host: x\r\nAuthorization: Bearer {token}\r\n");
+    let get = |rest: &str| format!("GET {COLLECTION} HTTP/1.1\r\n{one}{rest}\r\n");
+    let post = |rest: &str| format!("POST {COLLECTION}?dryRun=All HTTP/1.1\r\n{one}Content-Type: application/json\r\n{rest}");
+    let body = r#"{"metadata":{"name":"raw"}}"#;
+    let cases = [
+        ("nothing odd", get(""), 200),
+        ("a body", post(&format!("Content-Length: {}\r\n\r\n{body}", body.len())), 201),
+        ("a second key", get(&format!("Authorization: Bearer {token}\r\n")), 401),
+        ("a folded header", get("X: a\r\n b\r\n"), 400),
+        ("a space before the colon", get("X : a\r\n"), 400),
+        ("NUL in a header", get("X: a\0b\r\n"), 400),
+        ("two lengths", post(&format!("Content-Length: {}\r\nContent-Length: 2\r\n\r\n{body}", body.len())), 400),
+        ("a signed length", post(&format!("Content-Length: +{}\r\n\r\n{body}", body.len())), 400),
+        ("an unknown transfer encoding", post(&format!("Transfer-Encoding: xchunked\r\n\r\n{body}")), 400),
+        ("a chunk too long to count", post(&format!("Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n{body}")), 400),
+        ("very many headers", get(&"X: y\r\n".repeat(5000)), 431),
+        ("a very large header", get(&format!("X: {}\r\n", "y".repeat(2 << 20))), 431),
+        ("a very long query", format!("GET {COLLECTION}?labelSelector={} HTTP/1.1\r\n{one}\r\n", "a".repeat(200_000)), 414),
+        ("HTTP/0.9", "GET /version\r\n\r\n".to_owned(), 400),
+    ];
+    for (what, request, want) in cases {
+        assert_eq!(answer_to(&server, request.as_bytes()).await, want, "{what}");
+    }
+    server.admin(Protocol::Http2).get(COLLECTION).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_and_queries_have_no_back_doors() {
+    let mut options = ServerOptions::new(BINARY);
+    options.bootstrap = Some(
+        "{apiVersion: management.loft.sh/v1, kind: User, metadata: {name: eve}}\n---\n\
+         {apiVersion: management.loft.sh/v1, kind: Project, metadata: {name: eves}, spec: {members: [{kind: User, name: eve, clusterRole: viewer}]}}\n---\n\
+         {apiVersion: management.loft.sh/v1, kind: OwnedAccessKey, metadata: {name: eve}, spec: {user: eve, key: key-of-eve}}\n"
+            .into(),
+    );
+    let server = TestServer::start(options).await;
+    let admin = server.admin(Protocol::Http2);
+    admin.post(COLLECTION, &instance("secret")).await.expect(201);
+    let foreign = admin.get(&format!("{COLLECTION}?limit=1")).await.expect(200).json();
+    let revision = foreign["metadata"]["resourceVersion"].as_str().expect("a revision").to_owned();
+    let own = format!("{GROUP}/namespaces/loft-p-eves/virtualclusterinstances");
+    let token = |start: &str| {
+        let json = json!({"v": "meta.k8s.io/v1", "rv": revision.parse::<u64>().expect("a number"), "start": start});
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json.to_string())
+    };
+    let many = (0..2000).map(|n| format!("k{n}+in+(a,b,c)")).collect::<Vec<_>>().join(",");
+    let paths = [
+        format!("{own}/../../loft-p-my-project/virtualclusterinstances/secret"),
+        format!("{own}/%2e%2e/%2e%2e/loft-p-my-project/virtualclusterinstances/secret"),
+        format!("{own}/..%2f..%2floft-p-my-project%2fvirtualclusterinstances%2fsecret"),
+        format!("{GROUP}/namespaces/loft-p-eves%2F..%2Floft-p-my-project/virtualclusterinstances"),
+        format!("{GROUP}/namespaces//virtualclusterinstances"),
+        format!("{own}/a%00b"),
+        format!("{own}/%ff"),
+        format!("{own}/a%"),
+        format!("/healthz/..{GROUP}/ownedaccesskeys"),
+        format!("/healthz/..%2f{}/ownedaccesskeys", &GROUP[1..]),
+        format!("/openapi/../{}/ownedaccesskeys", &GROUP[1..]),
+        format!("/kubernetes/management/kubernetes/management{GROUP}/ownedaccesskeys"),
+        format!("//{}/ownedaccesskeys", &GROUP[1..]),
+        format!("{GROUP}/watch/ownedaccesskeys"),
+        format!("{GROUP}/proxy/ownedaccesskeys"),
+        format!("{GROUP}/namespaces/loft-p-eves/ownedaccesskeys"),
+        format!("{GROUP}/ownedaccesskeys?fieldSelector=metadata.name=eve"),
+        format!("{GROUP}/users/admin"),
+        format!("{own}?continue={}", token("loft-p-my-project/secret")),
+        format!("{own}?fieldSelector=metadata.namespace=loft-p-my-project"),
+        format!("{own}?labelSelector={many}"),
+        format!("{GROUP}/virtualclusterinstances?continue={}", token("loft-p-my-project/secret")),
+        format!("{GROUP}/virtualclusterinstances?fieldSelector=metadata.namespace=loft-p-my-project"),
+        format!("/{}", "a/".repeat(20_000)),
+    ];
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let eve = server.anonymous(protocol).bearer("key-of-eve");
+        for path in &paths {
+            let shown: String = path.chars().take(120).collect();
+            let response = eve.get(path).await;
+            let text = response.text();
+            assert!(!text.contains("\"displayName\"") && !text.contains("keyHash"), "{shown}: {text}");
+            let harmless = response.status.is_client_error() || response.json()["items"] == json!([]);
+            assert!(harmless, "{shown}: {} {text}", response.status);
+        }
+    }
+    assert!(!server.logs().contains("panic"), "{}", server.logs());
 }

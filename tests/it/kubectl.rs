@@ -4,25 +4,20 @@ use crate::common::embedded;
 use crate::page::OBJECT;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vci_testkit::program::cached;
 use vci_testkit::server::TestServer;
+
+mod auth;
+mod deletes;
+mod reads;
+mod refusals;
+mod writes;
 
 const TYPE: &str = "virtualclusterinstances.management.loft.sh";
 
-/// The versions at hand. `CI=true` makes a missing one a failure.
+/// The versions at hand.
 fn versions() -> Vec<PathBuf> {
-    let cache = std::env::var_os("VCI_TEST_CACHE").map(PathBuf::from).unwrap_or_default();
-    ["1.27", "1.30", "1.33"]
-        .into_iter()
-        .map(|version| cache.join("bin").join(format!("kubectl-{version}")))
-        .filter(|binary| {
-            let there = binary.is_file();
-            assert!(there || std::env::var("CI").as_deref() != Ok("true"), "{} is missing", binary.display());
-            if !there {
-                eprintln!("SKIPPED: no {}, so nothing is tested with it", binary.display());
-            }
-            there
-        })
-        .collect()
+    ["1.27", "1.30", "1.33"].into_iter().filter_map(|version| cached(&format!("bin/kubectl-{version}"))).collect()
 }
 
 struct Kubectl<'a> {
@@ -63,11 +58,42 @@ impl<'a> Kubectl<'a> {
         stderr
     }
 
+    /// In the project's namespace; must succeed.
+    fn ns(&self, arguments: &[&str]) -> String {
+        self.run(&[&["-n", "loft-p-my-project"], arguments].concat())
+    }
+
+    /// In the project's namespace; must fail.
+    fn ns_fails(&self, arguments: &[&str]) -> String {
+        self.fails(&[&["-n", "loft-p-my-project"], arguments].concat())
+    }
+
+    /// In the project's namespace, with this command in place of an editor; must succeed.
+    fn ns_edit(&self, script: &str, arguments: &[&str]) -> String {
+        let editor = format!("sh {}", self.file("editor.sh", script));
+        let (good, stdout, stderr) = self.output(&[&["-n", "loft-p-my-project"], arguments].concat(), &[("KUBE_EDITOR", &editor)]);
+        assert!(good, "{} {arguments:?}: {stdout}{stderr}", self.binary.display());
+        stdout
+    }
+
+    /// Creates instances with a label `number` each.
+    fn fill(&self, names: &[&str]) {
+        let objects: Vec<String> = names.iter().enumerate().map(|(number, name)| manifest(name, number)).collect();
+        self.ns(&["create", "-f", &self.file("fill.yaml", &objects.join("---\n"))]);
+    }
+
     fn file(&self, name: &str, text: &str) -> String {
         let path = self.home.path().join(name);
         std::fs::write(&path, text).expect("written");
         path.to_str().expect("UTF-8").to_owned()
     }
+}
+
+fn manifest(name: &str, number: usize) -> String {
+    format!(
+        "apiVersion: management.loft.sh/v1\nkind: VirtualClusterInstance\n\
+         metadata: {{name: {name}, labels: {{number: \"{number}\"}}}}\nspec: {{displayName: shown-{name}}}\n"
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

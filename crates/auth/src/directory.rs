@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
 use vci_meta::{Caller, User};
 
@@ -32,6 +33,8 @@ pub const DEFAULT_NAMESPACE_PREFIX: &str = "loft-p-";
 pub struct Directory {
     namespace_prefix: String,
     tables: RwLock<Tables>,
+    /// How often a decision may have become another one.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +78,7 @@ impl Default for Directory {
 impl Directory {
     /// An empty directory. The namespace of project P is `namespace_prefix` followed by P.
     pub fn new(namespace_prefix: impl Into<String>) -> Self {
-        Self { namespace_prefix: namespace_prefix.into(), tables: RwLock::default() }
+        Self { namespace_prefix: namespace_prefix.into(), tables: RwLock::default(), changes: watch::Sender::new(0) }
     }
 
     /// Who holds this secret at `now` (Unix seconds). A secret that nobody has, a disabled or expired key, and a
@@ -130,51 +133,86 @@ impl Directory {
         self.read().keys.get(name).map_or_else(|| Some(KeyScope::default()), |key| key.scope.clone())
     }
 
+    /// Changes whenever who somebody is, or what they may do, may have become something else by a change of the
+    /// directory. What time alone changes ([`Directory::next_expiry`]) is not seen here.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// When, after `now` (Unix seconds), the next access key expires.
+    pub fn next_expiry(&self, now: i64) -> Option<i64> {
+        let tables = self.read();
+        tables.keys.values().filter_map(|key| key.expires).filter(|end| *end > now).min()
+    }
+
     /// Adds a user, or replaces the one of this name.
     pub fn put_user(&self, record: UserRecord) {
-        self.write().users.insert(record.name.clone(), UserEntry { record, identity: OnceLock::new() });
+        self.change(|tables| {
+            let matters = tables.users.get(&record.name).is_none_or(|old| old.record != record);
+            tables.users.insert(record.name.clone(), UserEntry { record, identity: OnceLock::new() });
+            matters
+        });
     }
 
     /// Forgets a user.
     pub fn remove_user(&self, name: &str) {
-        self.write().users.remove(name);
+        self.change(|tables| tables.users.remove(name).is_some());
     }
 
     /// Adds a team, or replaces the one of this name.
     pub fn put_team(&self, record: TeamRecord) {
-        let mut tables = self.write();
-        tables.teams.insert(record.name.clone(), record);
-        tables.forget_identities();
+        self.change(|tables| {
+            tables.forget_identities();
+            let matters = tables.teams.get(&record.name) != Some(&record);
+            tables.teams.insert(record.name.clone(), record);
+            matters
+        });
     }
 
     /// Forgets a team.
     pub fn remove_team(&self, name: &str) {
-        let mut tables = self.write();
-        tables.teams.remove(name);
-        tables.forget_identities();
+        self.change(|tables| {
+            tables.forget_identities();
+            tables.teams.remove(name).is_some()
+        });
     }
 
     /// Adds a project, or replaces the one of this name.
     pub fn put_project(&self, record: ProjectRecord) {
-        self.write().projects.insert(record.name.clone(), record);
+        self.change(|tables| {
+            let same = |old: &ProjectRecord| (&old.owner, &old.members) == (&record.owner, &record.members);
+            let matters = !tables.projects.get(&record.name).is_some_and(same);
+            tables.projects.insert(record.name.clone(), record);
+            matters
+        });
     }
 
     /// Forgets a project.
     pub fn remove_project(&self, name: &str) {
-        self.write().projects.remove(name);
+        self.change(|tables| tables.projects.remove(name).is_some());
     }
 
     /// Adds an access key, or replaces the one of this name.
     pub fn put_key(&self, record: KeyRecord) {
-        let mut tables = self.write();
-        tables.remove_key(&record.name);
-        tables.digests.entry(record.digest).or_default().push(record.name.clone());
-        tables.keys.insert(record.name.clone(), record);
+        self.change(|tables| {
+            let matters = tables.remove_key(&record.name).as_ref() != Some(&record);
+            tables.digests.entry(record.digest).or_default().push(record.name.clone());
+            tables.keys.insert(record.name.clone(), record);
+            matters
+        });
     }
 
     /// Forgets an access key.
     pub fn remove_key(&self, name: &str) {
-        self.write().remove_key(name);
+        self.change(|tables| tables.remove_key(name).is_some());
+    }
+
+    /// Changes the tables, and tells so when the change says that it matters. Told after the lock is free: whoever is
+    /// woken reads.
+    fn change(&self, change: impl FnOnce(&mut Tables) -> bool) {
+        if change(&mut self.write()) {
+            self.changes.send_modify(|count| *count += 1);
+        }
     }
 
     fn namespace_record(&self, project: &ProjectRecord) -> NamespaceRecord {
@@ -223,13 +261,15 @@ impl Tables {
         self.users.values_mut().for_each(|user| user.identity = OnceLock::new());
     }
 
-    fn remove_key(&mut self, name: &str) {
-        let Some(old) = self.keys.remove(name) else { return };
-        let Some(names) = self.digests.get_mut(&old.digest) else { return };
-        names.retain(|other| other != name);
-        if names.is_empty() {
-            self.digests.remove(&old.digest);
+    fn remove_key(&mut self, name: &str) -> Option<KeyRecord> {
+        let old = self.keys.remove(name)?;
+        if let Some(names) = self.digests.get_mut(&old.digest) {
+            names.retain(|other| other != name);
+            if names.is_empty() {
+                self.digests.remove(&old.digest);
+            }
         }
+        Some(old)
     }
 }
 

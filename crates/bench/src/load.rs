@@ -1,18 +1,17 @@
-//! The steps: create, get, list, page, patch, apply, watch fan-out.
+//! The steps that send requests and wait for answers: create, get, list, page, patch, apply.
 
 use crate::Args;
-use crate::process::Server;
+use crate::process::{Cpu, Server};
 use bytes::Bytes;
 use futures::future::join_all;
-use http_body_util::BodyExt;
 use hyper::Method;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-const COLLECTION: &str = "/apis/management.loft.sh/v1/namespaces/loft-p-my-project/virtualclusterinstances";
-const JSON: &str = "application/json";
+pub(crate) const COLLECTION: &str = "/apis/management.loft.sh/v1/namespaces/loft-p-my-project/virtualclusterinstances";
+pub(crate) const JSON: &str = "application/json";
 
 pub(crate) async fn run(args: &Args, server: &Server) {
     let objects = args.objects;
@@ -33,7 +32,7 @@ pub(crate) async fn run(args: &Args, server: &Server) {
         media: "application/merge-patch+json",
         body: json!({"spec": {"description": format!("patched {i}")}}).to_string().into(),
     };
-    step(args, server, "merge patch", until, patch).await;
+    step(args, server, "merge patch", Until::Count(objects), patch).await;
     let apply = move |i: usize| {
         Call {
         method: Method::PATCH,
@@ -44,8 +43,7 @@ pub(crate) async fn run(args: &Args, server: &Server) {
             .into(),
     }
     };
-    step(args, server, "apply", until, apply).await;
-    fan_out(args, server).await;
+    step(args, server, "apply", Until::Count(objects), apply).await;
 }
 
 struct Call {
@@ -65,9 +63,10 @@ enum Until {
 async fn step(args: &Args, server: &Server, name: &str, until: Until, call: impl Fn(usize) -> Call + Copy + Send + 'static) {
     let next = Arc::new(AtomicUsize::new(0));
     let connections = join_all((0..args.clients).map(|_| server.connector.connect())).await;
-    let (start, cpu) = (Instant::now(), server.cpu_ms());
+    let bytes = Arc::new(AtomicUsize::new(0));
+    let (start, cpu) = (Instant::now(), server.cpu());
     let workers = connections.into_iter().map(|mut connection| {
-        let next = Arc::clone(&next);
+        let (next, bytes) = (Arc::clone(&next), Arc::clone(&bytes));
         tokio::spawn(async move {
             let mut latencies = Vec::new();
             loop {
@@ -81,88 +80,27 @@ async fn step(args: &Args, server: &Server, name: &str, until: Until, call: impl
                 }
                 let call = call(i);
                 let sent = Instant::now();
-                let (status, _) = connection.send(call.method, &call.path, call.media, call.body).await.unwrap();
+                let (status, size) = connection.send(call.method, &call.path, call.media, call.body).await.unwrap();
                 assert!(status < 300, "{} answered {status}", call.path);
+                bytes.fetch_add(size, Ordering::Relaxed);
                 latencies.push(sent.elapsed());
             }
         })
     });
     let mut latencies: Vec<Duration> = join_all(workers).await.into_iter().flat_map(Result::unwrap).collect();
-    let (elapsed, cpu) = (start.elapsed(), server.cpu_ms() - cpu);
-    latencies.sort_unstable();
-    row(name, &latencies, elapsed, cpu / latencies.len() as f64);
+    let (elapsed, cpu) = (start.elapsed(), server.cpu() - cpu);
+    let size = bytes.load(Ordering::Relaxed) / latencies.len();
+    let count = latencies.len();
+    row(&format!("{name} ({size} bytes)"), &mut latencies, elapsed, cpu, count);
 }
 
-fn row(name: &str, latencies: &[Duration], elapsed: Duration, cpu: f64) {
-    let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    println!("| {name} | {:.0} | {:.2} | {:.2} | {cpu:.4} |", latencies.len() as f64 / elapsed.as_secs_f64(), at(0.5), at(0.99));
-}
-
-/// Patches objects one after the other while many watches look on; the row counts delivered events. What the
-/// patches themselves cost was measured before and is taken off.
-async fn fan_out(args: &Args, server: &Server) {
-    const PATCHES: usize = 500;
-    let mut alone = server.connector.connect().await;
-    let patch = async |connection: &mut crate::client::Connection, i: usize, round: &str| {
-        let path = format!("{COLLECTION}/bench-{:05}", i % args.objects);
-        let body = json!({"spec": {"description": format!("{round} {i}")}}).to_string().into();
-        let (status, _) = connection.send(Method::PATCH, &path, "application/merge-patch+json", body).await.unwrap();
-        assert_eq!(status, 200);
-    };
-    let cpu = server.cpu_ms();
-    for i in 0..PATCHES {
-        patch(&mut alone, i, "unseen").await;
-    }
-    let patches_alone = server.cpu_ms() - cpu;
-
-    let expected = PATCHES * args.watchers;
-    let delivered = Arc::new(AtomicUsize::new(0));
-    let opened = join_all((0..args.watchers).map(|_| async {
-        let mut connection = server.connector.connect().await;
-        let version = current_version(&mut connection).await;
-        let path = format!("{COLLECTION}?watch=1&resourceVersion={version}&timeoutSeconds=600");
-        let response = connection.open(Method::GET, &path, JSON, Bytes::new()).await.unwrap();
-        (connection, response.into_body())
-    }))
-    .await;
-    for (connection, mut body) in opened {
-        let delivered = Arc::clone(&delivered);
-        tokio::spawn(async move {
-            let _open = connection;
-            while let Some(Ok(frame)) = body.frame().await {
-                let lines = frame.data_ref().map_or(0, |data| data.iter().filter(|byte| **byte == b'\n').count());
-                delivered.fetch_add(lines, Ordering::Relaxed);
-            }
-        });
-    }
-    let (start, cpu) = (Instant::now(), server.cpu_ms());
-    let mut latencies = Vec::new();
-    for i in 0..PATCHES {
-        let sent = Instant::now();
-        patch(&mut alone, i, "seen").await;
-        while delivered.load(Ordering::Relaxed) < (i + 1) * args.watchers {
-            tokio::task::yield_now().await;
-        }
-        latencies.push(sent.elapsed());
-    }
-    let cpu = (server.cpu_ms() - cpu - patches_alone).max(0.0) / expected as f64;
-    let elapsed = start.elapsed();
+/// One line of the table.
+pub(crate) fn row(name: &str, latencies: &mut [Duration], elapsed: Duration, cpu: Cpu, operations: usize) {
     latencies.sort_unstable();
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    let rate = expected as f64 / elapsed.as_secs_f64();
-    println!(
-        "| watch event (one of {} watchers; latency: until all have it) | {rate:.0} | {:.2} | {:.2} | {cpu:.4} |",
-        args.watchers,
-        at(0.5),
-        at(0.99)
-    );
-}
-
-async fn current_version(connection: &mut crate::client::Connection) -> String {
-    let response = connection.open(Method::GET, &format!("{COLLECTION}?limit=1"), JSON, Bytes::new()).await.unwrap();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    let list: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    list["metadata"]["resourceVersion"].as_str().unwrap().to_owned()
+    let count = operations as f64;
+    let (rate, all, kernel) = (count / elapsed.as_secs_f64(), cpu.total() / count, cpu.system / count);
+    println!("| {name} | {rate:.0} | {:.2} | {:.2} | {all:.4} | {kernel:.4} |", at(0.5), at(0.99));
 }
 
 /// An object of about 1.3 KB, as the command line of vcluster makes them.

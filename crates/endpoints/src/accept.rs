@@ -46,7 +46,9 @@ fn parse(text: &str) -> Vec<Clause<'_>> {
 
 fn clause(text: &str) -> Option<Clause<'_>> {
     let mut parts = text.split(';').map(str::trim);
-    let (main, sub) = parts.next()?.split_once('/')?;
+    // A lone star is what some clients write for any type.
+    let range = parts.next().map(|range| if range == "*" { "*/*" } else { range });
+    let (main, sub) = range?.split_once('/')?;
     let mut clause = Clause { main: main.trim(), sub: sub.trim(), parameters: Vec::new(), quality: 1.0 };
     for part in parts {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -73,6 +75,7 @@ mod tests {
             ("a/b, c/d", &["a/b", "c/d"]),
             ("a/b;q=0, c/d", &["c/d"]),
             ("application, , a/b", &["a/b"]),
+            ("*; q=.2, a/b", &["a/b", "*/*"]),
         ];
         for (header, want) in cases {
             let found: Vec<String> = parse(header).iter().map(|c| format!("{}/{}", c.main, c.sub)).collect();

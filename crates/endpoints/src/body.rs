@@ -4,7 +4,7 @@ use crate::call::Call;
 use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use vci_meta::decode::{self, DecodeError, Parsed};
@@ -14,8 +14,11 @@ use vci_meta::{ApiError, Object, Reason};
 /// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
-/// 413 for a longer one, 400 when the client breaks off.
+/// 413 for a longer one, 415 for one that is compressed, 400 when the client breaks off.
 pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(ApiError::new(Reason::UnsupportedMediaType, "the body of the request must not be compressed"));
+    }
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(ApiError::too_large(limit));
@@ -143,7 +146,8 @@ fn oddities(unknown: &[String], duplicates: &[String]) -> Vec<String> {
     unknown.chain(duplicates.iter().map(|path| format!("duplicate field {path:?}"))).collect()
 }
 
-fn unrecognized(kind: &str, error: &DecodeError, body: &[u8]) -> ApiError {
+/// 400 for a body that is no object at all.
+pub(crate) fn unrecognized(kind: &str, error: &DecodeError, body: &[u8]) -> ApiError {
     ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {error} ({})", summary(body)))
 }
 

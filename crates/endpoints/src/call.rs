@@ -2,14 +2,17 @@
 
 use crate::app::App;
 use crate::body;
+use crate::layers::Place;
 use crate::negotiation::{self, Offer, Representation};
 use crate::query::Query;
+use crate::recheck::Proof;
 use crate::render::{Columns, Renderer};
 use crate::request_info::{RequestInfo, ResourceInfo};
 use crate::respond::Wire;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::USER_AGENT;
+use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 use std::sync::Arc;
 use vci_auth::Identity;
@@ -28,6 +31,12 @@ pub(crate) struct Call {
     pub(crate) subresource: Subresource,
     pub(crate) headers: HeaderMap,
     pub(crate) uri: Uri,
+    /// The request once more, if it asks to go on as a WebSocket.
+    pub(crate) handshake: Option<Box<Parts>>,
+    /// Of a watch: how to find out again who is calling.
+    pub(crate) proof: Option<Proof>,
+    /// Of a watch: its place among the requests under way.
+    pub(crate) place: Option<Arc<Place>>,
 }
 
 impl Call {

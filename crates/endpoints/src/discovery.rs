@@ -38,20 +38,20 @@ struct Aggregated {
 
 impl Discovery {
     pub(crate) fn new(kinds: &[&'static Descriptor], config: &Config) -> Self {
-        let core: Vec<&Descriptor> = config.namespaces.iter().map(|_| &crate::namespaces::DESCRIPTOR).collect();
-        let mut documents = vec![("/api".to_owned(), legacy::api_versions(!core.is_empty())), ("/apis".to_owned(), legacy::groups(kinds))];
+        let (core, kinds): (Vec<&Descriptor>, Vec<&Descriptor>) = kinds.iter().partition(|kind| kind.group.is_empty());
+        let mut documents = vec![("/api".to_owned(), legacy::api_versions(!core.is_empty())), ("/apis".to_owned(), legacy::groups(&kinds))];
         if !core.is_empty() {
             documents.push(("/api/v1".to_owned(), legacy::resources(&core, "", "v1")));
         }
-        for group in legacy::group_names(kinds) {
-            documents.push((format!("/apis/{group}"), legacy::group(kinds, group)));
-            for version in legacy::versions(kinds, group) {
-                documents.push((format!("/apis/{group}/{version}"), legacy::resources(kinds, group, version)));
+        for group in legacy::group_names(&kinds) {
+            documents.push((format!("/apis/{group}"), legacy::group(&kinds, group)));
+            for version in legacy::versions(&kinds, group) {
+                documents.push((format!("/apis/{group}/{version}"), legacy::resources(&kinds, group, version)));
             }
         }
         let root = root(&documents, config);
         documents.push((String::new(), root));
-        Self { documents, core: Aggregated::new(&aggregated::document(&core)), groups: Aggregated::new(&aggregated::document(kinds)) }
+        Self { documents, core: Aggregated::new(&aggregated::document(&core)), groups: Aggregated::new(&aggregated::document(&kinds)) }
     }
 }
 
@@ -79,16 +79,23 @@ pub(crate) fn serve(app: &App, segments: &[&str], parts: &Parts) -> Result<Respo
     if let Some(answer) = aggregated.and_then(|document| document.serve(&parts.headers)) {
         return Ok(answer);
     }
-    let path = segments.iter().filter(|segment| !segment.is_empty()).fold(String::new(), |path, segment| path + "/" + segment);
-    let Some((_, document)) = discovery.documents.iter().find(|(known, _)| *known == path) else {
-        return Ok(page_not_found());
-    };
+    let Some(document) = document(app, segments) else { return Ok(page_not_found()) };
     let representation = negotiation::negotiate(&parts.headers, Query(parts.uri.query().unwrap_or("")), Offer::Documents)?;
     let mut response = respond::document(document, Wire::new(representation, &parts.headers));
     if aggregated.is_some() {
         response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
     }
     Ok(response)
+}
+
+/// Whether a path is one of discovery.
+pub(crate) fn knows(app: &App, segments: &[&str]) -> bool {
+    document(app, segments).is_some()
+}
+
+fn document<'a>(app: &'a App, segments: &[&str]) -> Option<&'a Value> {
+    let path = segments.iter().filter(|segment| !segment.is_empty()).fold(String::new(), |path, segment| path + "/" + segment);
+    app.discovery.documents.iter().find(|(known, _)| *known == path).map(|(_, document)| document)
 }
 
 /// The parameters are how clients and the aggregation layer know the form: without them it counts as the old one.

@@ -6,9 +6,10 @@
 use crate::app::App;
 use crate::call::Call;
 use crate::layers::{AuditId, Deadline, info_of, refuse};
+use crate::recheck::Proof;
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
 use crate::verbs::{create, delete, deletecollection, get, list, patch, update, watch};
-use crate::{discovery, health, namespaces, openapi, respond, version, warning};
+use crate::{discovery, health, layers, namespaces, openapi, respond, reviews, version, warning, websocket};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -39,7 +40,12 @@ async fn path(app: &Arc<App>, parts: &Parts, info: &RequestInfo) -> Result<Respo
         ["version"] if reads => version::serve(app, parts)?,
         ["openapi", rest @ ..] if reads => openapi::serve(app, rest, parts),
         _ if reads => discovery::serve(app, &segments, parts)?,
-        _ => return Err(no_such_method()),
+        _ if discovery::knows(app, &segments)
+            || matches!(segments.as_slice(), ["healthz" | "livez" | "readyz" | "version" | "openapi", ..]) =>
+        {
+            return Err(no_such_method());
+        }
+        _ => respond::page_not_found(),
     };
     Ok(answer)
 }
@@ -48,6 +54,9 @@ async fn path(app: &Arc<App>, parts: &Parts, info: &RequestInfo) -> Result<Respo
 async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: &ResourceInfo, body: Body) -> Result<Response, ApiError> {
     if resource.group.is_empty() && resource.resource == "namespaces" {
         return namespaces::serve(app, parts, info, resource);
+    }
+    if app.stands_alone() && reviews::is_group(&resource.group) {
+        return reviews::serve(app, parts, info, resource, body).await;
     }
     let registry = app.registry(&resource.group, &resource.version, &resource.resource).ok_or_else(ApiError::no_such_path)?;
     let (place, subresource) = place(registry.descriptor().scope, resource)?;
@@ -62,6 +71,9 @@ async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: 
         subresource,
         headers: parts.headers.clone(),
         uri: parts.uri.clone(),
+        handshake: websocket::is_asked_for(&parts.headers).then(|| Box::new(parts.clone())),
+        proof: parts.extensions.get::<Proof>().cloned(),
+        place: parts.extensions.get::<Arc<layers::Place>>().cloned(),
     };
     let deadline = call.ctx.deadline;
     // Nothing is lost when this ends early: the registry carries a write that has begun to its end.
@@ -72,7 +84,8 @@ async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: 
     Ok(response)
 }
 
-fn context(parts: &Parts) -> Result<RequestContext, ApiError> {
+/// Who asks, until when, under which audit id.
+pub(crate) fn context(parts: &Parts) -> Result<RequestContext, ApiError> {
     let identity = parts.extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
     let deadline = parts.extensions.get::<Deadline>().map_or_else(Instant::now, |deadline| deadline.0);
     let audit_id = parts.extensions.get::<AuditId>().map_or_else(|| "".into(), |id| Arc::clone(&id.0));

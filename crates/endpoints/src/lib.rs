@@ -16,13 +16,16 @@ mod negotiation;
 pub mod openapi;
 mod pretty;
 mod query;
+mod recheck;
 mod render;
 mod request_info;
 mod respond;
+mod reviews;
 mod selectable;
 mod verbs;
 mod version;
 mod warning;
+mod websocket;
 
 pub use layers::AuditId;
 pub use request_info::{MalformedPath, PathForm, RequestInfo, ResourceInfo};
@@ -46,6 +49,8 @@ pub struct Config {
     pub authenticators: Vec<Arc<dyn Authenticator>>,
     /// Asked in order whether they may.
     pub authorizers: Vec<Arc<dyn Authorizer>>,
+    /// Changes when callers of open watches are to be authenticated and authorized again; `None`: they never are.
+    pub access_changes: Option<tokio::sync::watch::Receiver<u64>>,
     /// Serves `/api/v1/namespaces` from the projects; `None` behind a host cluster, which has its own.
     pub namespaces: Option<Arc<Directory>>,
     /// Asked by `/healthz`, `/livez` and `/readyz`.
@@ -69,16 +74,35 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Shortest time of a watch without `timeoutSeconds`; the longest is twice that.
     pub min_watch: Duration,
+    /// Reads at a time.
+    pub reads: InFlight,
+    /// Writes at a time.
+    pub writes: InFlight,
+    /// Watches at a time.
+    pub watches: InFlight,
+}
+
+/// How many requests may be under way at a time. Not counted are those of `system:masters`, and health checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// Of all users together.
+    pub all: usize,
+    /// Of one user.
+    pub one_user: usize,
 }
 
 impl Limits {
-    /// What a server uses: 3 MiB, 60 s, 34 s, 30 min, as kube-apiserver does.
+    /// What a server uses: 3 MiB, 60 s, 34 s, 30 min, 400 reads and 200 writes, as kube-apiserver does; of these a
+    /// quarter is for one user.
     pub fn standard() -> Self {
         Self {
             body: 3 * 1024 * 1024,
             request_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(34),
             min_watch: Duration::from_secs(1800),
+            reads: InFlight { all: 400, one_user: 100 },
+            writes: InFlight { all: 200, one_user: 50 },
+            watches: InFlight { all: 100_000, one_user: 10_000 },
         }
     }
 }
@@ -110,6 +134,7 @@ pub fn router(config: Config) -> axum::Router {
         .fallback(dispatch::serve)
         .with_state(with(&app))
         .layer(from_fn_with_state(with(&app), layers::authorize))
+        .layer(from_fn_with_state(with(&app), layers::in_flight))
         .layer(from_fn_with_state(with(&app), layers::authenticate))
         .layer(from_fn_with_state(with(&app), layers::deadline))
         .layer(from_fn_with_state(with(&app), layers::request_info))

@@ -100,7 +100,11 @@ pub(crate) fn negotiate(headers: &HeaderMap, query: Query<'_>, offer: Offer) -> 
     let layout = layout(headers, query);
     let mut found = match accept::clauses(headers) {
         None => Representation { media: Media::Json, layout, target: Target::Object },
-        Some(clauses) => clauses.iter().find_map(|clause| fulfil(clause, layout, offer)).ok_or_else(|| not_acceptable(offer))?,
+        Some(clauses) => clauses.iter().find_map(|clause| fulfil(clause, layout, offer)).ok_or_else(|| {
+            // A client that would read the objects is told in what it could watch them.
+            let streams = offer == Offer::Frames && clauses.iter().any(|clause| fulfil(clause, layout, Offer::Objects).is_some());
+            not_acceptable(if streams { STREAMED } else { ACCEPTED })
+        })?,
     };
     if let Target::Table(_, include) = &mut found.target {
         *include = include_object(query)?;
@@ -108,9 +112,9 @@ pub(crate) fn negotiate(headers: &HeaderMap, query: Query<'_>, offer: Offer) -> 
     Ok(found)
 }
 
-/// In what an error is told: as [`negotiate`] says, but never refused, because a 406 would hide the error.
+/// In what an error is told: as [`negotiate`] says of a document, but never refused, because a 406 would hide the error.
 pub(crate) fn for_errors(headers: &HeaderMap, query: Query<'_>) -> Representation {
-    let found = negotiate(headers, Query(""), Offer::Objects).ok();
+    let found = negotiate(headers, Query(""), Offer::Documents).ok();
     let media = found.map_or(Media::Json, |r| r.media);
     Representation { media, layout: layout(headers, query), target: Target::Object }
 }
@@ -173,11 +177,10 @@ fn layout(headers: &HeaderMap, query: Query<'_>) -> Layout {
     if pretty { Layout::Pretty } else { Layout::Compact }
 }
 
-fn not_acceptable(offer: Offer) -> ApiError {
-    let types = match offer {
-        Offer::Frames => "application/json;stream=watch",
-        Offer::Objects | Offer::Documents => "application/json, application/yaml",
-    };
+const ACCEPTED: &str = "application/json, application/yaml";
+const STREAMED: &str = "application/json;stream=watch";
+
+fn not_acceptable(types: &str) -> ApiError {
     ApiError::new(Reason::NotAcceptable, format!("only the following media types are accepted: {types}"))
 }
 

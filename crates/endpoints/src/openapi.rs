@@ -156,7 +156,11 @@ pub(crate) fn serve(app: &App, segments: &[&str], parts: &Parts) -> Response {
 }
 
 fn cached(document: &Document, protobuf: &[&str], headers: &HeaderMap) -> Response {
-    let Some(body) = encoding(document, protobuf, headers) else { return empty(StatusCode::NOT_ACCEPTABLE) };
+    let Some(body) = encoding(document, protobuf, headers) else {
+        let mut refused = empty(StatusCode::NOT_ACCEPTABLE);
+        refused.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+        return refused;
+    };
     let mut response = if headers.get(IF_NONE_MATCH) == Some(&document.etag()) { empty(StatusCode::NOT_MODIFIED) } else { body };
     let out = response.headers_mut();
     out.insert(ETAG, document.etag());
@@ -171,6 +175,7 @@ fn group_version(path: &str, document: &Document, parts: &Parts) -> Response {
     let hash = crate::query::Query(parts.uri.query().unwrap_or("")).first("hash");
     let mut response = cached(document, &V3_PROTOBUF, &parts.headers);
     match hash.as_deref() {
+        _ if response.status() == StatusCode::NOT_ACCEPTABLE => response,
         None | Some("") => response,
         Some(hash) if hash == document.tag => {
             let out = response.headers_mut();

@@ -4,4 +4,5 @@ mod answers;
 mod documents;
 mod fixture;
 mod reads;
+mod reviews;
 mod writes;

@@ -175,7 +175,9 @@ fn prune(schema: &Schema, merged: Map<String, Value>, set: &FieldSet, managed: &
         remove(schema, &mut object, fields);
         object
     };
-    let last = named(schema, last.clone());
+    let mut last = named(schema, last.clone());
+    // It holds the address, which nobody owns and nobody can take away.
+    without_metadata_itself(&mut last);
     let everything = fields_of(&merged);
     // Somebody's fields can stand inside of what goes: what holds them stays.
     let mut owned = managed.others(applier).into_iter().fold(set.clone(), |all, entry| all.union(entry.set.clone()));

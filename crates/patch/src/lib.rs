@@ -25,7 +25,7 @@ pub enum PatchError {
     #[error("{0}")]
     Malformed(String),
     /// More operations than [`MAX_OPERATIONS`]: 413.
-    #[error("The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {0}")]
+    #[error("Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {0}")]
     TooManyOperations(usize),
     /// The patch is well-formed and does not fit this object: 422. The causes name the failing operations.
     #[error("{message}")]

@@ -48,7 +48,7 @@ pub struct CacheConfig {
     pub history: Duration,
     /// At most so many events are kept.
     pub history_events: usize,
-    /// At most so many bytes of objects are kept by events.
+    /// At most about so many bytes are kept by events.
     pub history_bytes: usize,
     /// How often a watch that allows bookmarks gets one.
     pub bookmark_period: Duration,
@@ -66,7 +66,9 @@ impl CacheConfig {
         Self {
             history: Duration::from_secs(300),
             history_events: 100_000,
-            history_bytes: 64 << 20,
+            // About 4,000 changes of objects of 1.5 KB. Whoever missed more than that lists again, which costs less than
+            // to keep everything at hand.
+            history_bytes: 16 << 20,
             bookmark_period: Duration::from_secs(60),
             watcher_queue: 1000,
             freshness_timeout: Duration::from_secs(3),

@@ -13,6 +13,8 @@ use vci_store::Revision;
 
 pub mod cache;
 pub mod collector;
+#[cfg(feature = "suite")]
+pub mod suite;
 pub mod write;
 
 /// A stored object as readers get it: its bytes, and beside them the little that selectors and filters need.

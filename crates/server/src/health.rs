@@ -34,6 +34,25 @@ impl HealthCheck for StoreReachable {
     }
 }
 
+/// The store takes writes. For liveness as well: a file that could not be written is mended by opening it again.
+#[derive(Debug)]
+pub(crate) struct StoreWritable(pub(crate) Arc<dyn Store>);
+
+#[async_trait]
+impl HealthCheck for StoreWritable {
+    fn name(&self) -> &str {
+        "store-writable"
+    }
+
+    fn readiness_only(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        self.0.writable().map_err(|error| error.to_string())
+    }
+}
+
 /// Every watch cache is filled and follows the store.
 #[derive(Debug)]
 pub(crate) struct CachesFilled(pub(crate) Vec<Arc<Registry>>);

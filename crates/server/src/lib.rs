@@ -4,6 +4,7 @@
 //! [`vci_endpoints`]' business. Refused: flags, which store it is, which kinds there are.
 #![warn(missing_docs)]
 
+mod access_changes;
 mod admission;
 mod bootstrap;
 mod compaction;
@@ -14,7 +15,9 @@ mod health;
 mod kubeconfig;
 mod listen;
 pub mod logging;
+pub mod open_files;
 mod own_context;
+mod ownership;
 mod pki;
 mod private_file;
 mod run;

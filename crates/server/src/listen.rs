@@ -37,6 +37,8 @@ const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
 const BACKLOG: u32 = 1024;
 /// HTTP/2 flow control window of one stream, as kube-apiserver has it.
 const STREAM_WINDOW: u32 = 256 * 1024;
+/// What waits in memory for an HTTP/2 client that reads slowly, per stream: about a piece of a list.
+const STREAM_BUFFER: usize = 64 * 1024;
 
 /// A socket that listens on the address.
 ///
@@ -111,9 +113,11 @@ impl Server {
         };
         let peer = PeerCertificates(tls::peer_certificates(stream.get_ref().1));
         let activity = Arc::new(Activity::default());
+        // Each connection has a token of its own: waiting on the shared one takes its lock, for every event of every watch.
+        let stop = self.stop.child_token();
         let service = service_fn(|request: Request<Incoming>| {
             let (router, peer) = (self.router.clone(), peer.clone());
-            let (busy, stop) = (activity.begin(), activity::ends_with(&request, &self.stop));
+            let (busy, stop) = (activity.begin(), activity::ends_with(&request, &stop));
             let mut request = request.map(|body| activity.watch_body(body));
             async move {
                 request.extensions_mut().insert(peer);
@@ -135,7 +139,7 @@ impl Server {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
-            () = self.stop.cancelled() => {
+            () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -156,6 +160,7 @@ fn http_builder(bounds: &Connections) -> Builder<TokioExecutor> {
         .max_concurrent_streams(bounds.max_streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(STREAM_WINDOW * 4)
+        .max_send_buf_size(STREAM_BUFFER)
         .max_header_list_size(bounds.max_header_bytes)
         .keep_alive_interval(bounds.ping_interval)
         .keep_alive_timeout(bounds.ping_timeout);

@@ -16,6 +16,17 @@ pub enum Format {
     Json,
 }
 
+/// Tells the operator why the server does not start: one line on standard error, whatever the level of logs.
+pub fn complain(format: Format, line: &str) {
+    match format {
+        Format::Text => eprintln!("vci-apiserver: {line}"),
+        Format::Json => {
+            let timestamp = jiff::Timestamp::now();
+            eprintln!("{}", serde_json::json!({ "timestamp": timestamp.to_string(), "level": "ERROR", "message": line }));
+        }
+    }
+}
+
 /// Sends events of this level and above to standard error. To be called once, early; a second call changes nothing.
 pub fn init(format: Format, level: LevelFilter) {
     // The libraries below speak of every connection and frame: only what they warn of concerns an operator.
@@ -30,5 +41,8 @@ pub fn init(format: Format, level: LevelFilter) {
         Format::Json => layer.json().flatten_event(true).boxed(),
     };
     // An embedding program or test may have its own.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
+    if tracing_subscriber::registry().with(layer.with_filter(targets)).try_init().is_ok() {
+        // A panic is an event like others, on one line.
+        std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a task has panicked")));
+    }
 }

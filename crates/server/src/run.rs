@@ -8,15 +8,17 @@ use crate::admission::ProjectNamespaces;
 use crate::bootstrap::{self, Administrator, Manifest, Registries};
 use crate::config::{Config, ServingCertificate, StoreUse};
 use crate::directory_feed::DirectoryFeed;
-use crate::health::{CachesFilled, NotStopping, StoreReachable};
+use crate::health::{CachesFilled, NotStopping, StoreReachable, StoreWritable};
+use crate::ownership::Ownership;
 use crate::signals::Signals;
 use crate::tls::{self, Serving};
-use crate::{StartError, compaction, listen, pki, private_file};
+use crate::{StartError, access_changes, compaction, listen, pki, private_file};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vci_auth::directory::Directory;
 use vci_auth::{AccessKeys, AlwaysAllowedPaths, KeyScopes, Masters, ProjectRules};
@@ -130,6 +132,7 @@ impl Prepared {
         let directory = Arc::new(Directory::new(config.project_namespace_prefix.as_str()));
         let all = start_registries(&config, &resources, &store, &directory, stop)?;
         let feed = DirectoryFeed::start(&directory, &all, stop);
+        let access_changes = access_changes::follow(&directory, &all, stop);
         // Made while the caches fill.
         let (serving, ca_certificate) = match serving {
             Some(serving) => (serving, String::new()),
@@ -158,7 +161,7 @@ impl Prepared {
         let tls = serving.server_config()?;
         let registries = registries.all;
         tokio::spawn(vci_registry::collector::collect(registries.clone(), stop.clone()));
-        let router = router(&config, registries.clone(), directory, store, stopping.clone());
+        let router = router(&config, registries.clone(), directory, access_changes, store, stopping.clone());
         Ok(Started { listener, tls, router, registries, stopping, ready: Ready { url, kubeconfig } })
     }
 }
@@ -189,9 +192,9 @@ fn start_registries(
     let projects = started.iter().flatten().find(|registry| registry.descriptor().plural == "projects").cloned();
     let projects = projects.ok_or_else(|| StartError::Internal("projects are not served".into()))?;
     let namespaces = ProjectNamespaces::new(Arc::clone(directory), projects, config.project_namespace_prefix.as_str());
-    let namespaces: Arc<dyn Admission> = Arc::new(namespaces);
+    let admission: Vec<Arc<dyn Admission>> = vec![Arc::new(namespaces), Arc::new(Ownership::new(Arc::clone(directory)))];
     for (slot, resource) in started.iter_mut().zip(resources) {
-        slot.get_or_insert_with(|| start(resource, vec![Arc::clone(&namespaces)]));
+        slot.get_or_insert_with(|| start(resource, admission.clone()));
     }
     Ok(started.into_iter().flatten().collect())
 }
@@ -230,6 +233,7 @@ fn router(
     config: &Config,
     registries: Vec<Arc<Registry>>,
     directory: Arc<Directory>,
+    access_changes: watch::Receiver<u64>,
     store: Arc<dyn Store>,
     stopping: CancellationToken,
 ) -> axum::Router {
@@ -241,8 +245,14 @@ fn router(
             Arc::new(Masters),
             Arc::new(ProjectRules::new(Arc::clone(&directory))),
         ],
+        access_changes: Some(access_changes),
         namespaces: Some(directory),
-        checks: vec![Arc::new(StoreReachable(store)), Arc::new(CachesFilled(registries.clone())), Arc::new(NotStopping(stopping))],
+        checks: vec![
+            Arc::new(StoreReachable(Arc::clone(&store))),
+            Arc::new(StoreWritable(store)),
+            Arc::new(CachesFilled(registries.clone())),
+            Arc::new(NotStopping(stopping)),
+        ],
         registries,
         prefix: config.path_prefix.clone(),
         limits: config.limits.clone(),

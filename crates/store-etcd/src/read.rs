@@ -63,12 +63,16 @@ impl Shared {
             };
             let current = self.note(answer.header())?;
             let revision = *at.get_or_insert(current);
-            for pair in answer.take_kvs() {
+            let pairs = answer.take_kvs();
+            let taken = pairs.len();
+            for pair in pairs {
                 size += pair.key().len() + pair.value().len();
                 entries.push(self.keys.entry(pair)?);
             }
             let (false, Some(last)) = (!answer.more() || entries.len() == request.limit, entries.last()) else {
-                return Ok(RangeResponse { entries, more: answer.more(), revision });
+                // etcd counts the whole of what was asked for last, whatever the limit was.
+                let remaining = u64::try_from(answer.count()).ok().and_then(|count| count.checked_sub(taken as u64));
+                return Ok(RangeResponse { entries, more: answer.more(), remaining, revision });
             };
             start = self.keys.of(&last.key);
             start.push(0);

@@ -53,9 +53,9 @@ pub struct EmbeddedConfig {
 }
 
 impl EmbeddedConfig {
-    /// What a server uses: five minutes, as kube-apiserver has etcd keep, and 8 MiB.
+    /// What a server uses: five minutes, as kube-apiserver has etcd keep, and 2 MiB.
     pub fn standard() -> Self {
-        Self { history: Duration::from_secs(300), cache_bytes: 8 << 20 }
+        Self { history: Duration::from_secs(300), cache_bytes: 2 << 20 }
     }
 }
 
@@ -151,6 +151,10 @@ impl Store for EmbeddedStore {
 
     fn progress_support(&self) -> ProgressSupport {
         ProgressSupport::Reliable
+    }
+
+    fn writable(&self) -> Result<(), StoreError> {
+        self.shared.writable()
     }
 
     async fn compact(&self, revision: Revision) -> Result<(), StoreError> {

@@ -92,6 +92,8 @@ pub struct RangeResponse {
     pub entries: Vec<Entry>,
     /// Whether there are more behind the limit.
     pub more: bool,
+    /// How many there are behind the limit, where the store knows without reading them; `Some(0)` when there are none.
+    pub remaining: Option<u64>,
     /// The revision that was read: `at`, or the store's current one.
     pub revision: Revision,
 }
@@ -208,6 +210,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Whether that progress can be trusted.
     fn progress_support(&self) -> ProgressSupport;
+
+    /// Whether the last write that came to the store could be carried out as far as the store is concerned. An error
+    /// that stays is one that only opening the store again can mend: a full disk, a file that could not be synced.
+    fn writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Forgets history before `revision`; the state at `revision` and all changes after it stay readable.
     /// [`StoreError::Future`] when nothing so new exists; forgetting what is forgotten already is no error.

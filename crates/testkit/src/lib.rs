@@ -8,6 +8,7 @@ pub mod certs;
 pub mod client;
 pub mod etcd;
 mod process;
+pub mod program;
 pub mod proxy;
 pub mod server;
 

@@ -172,3 +172,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_what_may_change_a_decision_is_told() {
+    let directory = directory();
+    let project = ProjectRecord { name: "p".into(), resource_version: "1".into(), ..ProjectRecord::default() };
+    let owned = ProjectRecord { owner: Some(Principal::User("ann".into())), ..project.clone() };
+    let ann = UserRecord { name: "ann".into(), ..UserRecord::default() };
+    let team = TeamRecord { name: "t".into(), ..TeamRecord::default() };
+    let short = KeyRecord { expires: Some(5), ..key("k", "secret", user("ann")) };
+    let mut changes = directory.changes();
+    let mut told = |step: &dyn Fn()| {
+        step();
+        let told = changes.has_changed().unwrap();
+        changes.mark_unchanged();
+        told
+    };
+    let steps: &[(&str, &dyn Fn(), bool)] = &[
+        ("a user without groups", &|| directory.put_user(ann.clone()), true),
+        ("the same user", &|| directory.put_user(ann.clone()), false),
+        ("a new team", &|| directory.put_team(team.clone()), true),
+        ("the same team", &|| directory.put_team(team.clone()), false),
+        ("no such team", &|| directory.remove_team("nobody"), false),
+        ("a new project", &|| directory.put_project(project.clone()), true),
+        ("a label of it", &|| directory.put_project(ProjectRecord { resource_version: "2".into(), ..project.clone() }), false),
+        ("its owner", &|| directory.put_project(owned.clone()), true),
+        ("a new key", &|| directory.put_key(key("k", "secret", user("ann"))), true),
+        ("the same key", &|| directory.put_key(key("k", "secret", user("ann"))), false),
+        ("its end", &|| directory.put_key(short.clone()), true),
+        ("no such key", &|| directory.remove_key("nothing"), false),
+        ("it is gone", &|| directory.remove_key("k"), true),
+        ("the project is gone", &|| directory.remove_project("p"), true),
+        ("the user is gone", &|| directory.remove_user("ann"), true),
+    ];
+    for (what, step, want) in steps {
+        assert_eq!(told(step), *want, "{what}");
+    }
+}
+
+#[test]
+fn the_next_expiry_lies_ahead() {
+    let directory = directory();
+    assert_eq!(directory.next_expiry(0), None);
+    for (name, expires) in [("a", Some(20)), ("b", Some(10)), ("c", None)] {
+        directory.put_key(KeyRecord { expires, ..key(name, name, user("ann")) });
+    }
+    for (now, want) in [(0, Some(10)), (9, Some(10)), (10, Some(20)), (20, None)] {
+        assert_eq!(directory.next_expiry(now), want, "{now}");
+    }
+}

@@ -1,8 +1,10 @@
 //! The three documents that clients have always read: `APIGroupList`, `APIGroup`, `APIResourceList`.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use vci_meta::{Descriptor, Scope, Subresource};
+use vci_meta::{Descriptor, Scope, Subresource, Verb};
 
 /// `/api`.
 pub(super) fn api_versions(core: bool) -> Value {
@@ -48,8 +50,11 @@ fn with_subresources(kind: &Descriptor) -> Vec<Value> {
         "namespaced": kind.scope == Scope::Namespaced,
         "kind": kind.kind,
         "verbs": verbs,
-        "storageVersionHash": storage_version_hash(kind),
     });
+    // What cannot be read back is not stored.
+    if kind.verbs.contains(&Verb::Get) {
+        main["storageVersionHash"] = storage_version_hash(kind).into();
+    }
     if !kind.short_names.is_empty() {
         main["shortNames"] = json!(kind.short_names);
     }
@@ -71,16 +76,7 @@ fn with_subresources(kind: &Descriptor) -> Vec<Value> {
 /// Tells storage migrators apart which kinds are stored alike: the beginning of a SHA-256 of group, version and kind.
 fn storage_version_hash(kind: &Descriptor) -> String {
     let digest = Sha256::digest(format!("{}/{}/{}", kind.group, kind.version, kind.kind));
-    base64(digest.first_chunk::<8>().unwrap_or(&[0; 8]))
-}
-
-/// Eight bytes in standard base64: all that this crate ever encodes.
-fn base64(bytes: &[u8; 8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    // 64 bits and two of padding: eleven groups of six.
-    let bits = u128::from(u64::from_be_bytes(*bytes)) << 2;
-    let digits = (0..11).rev().map(|group| char::from(ALPHABET[((bits >> (6 * group)) & 63) as usize]));
-    digits.chain(std::iter::once('=')).collect()
+    STANDARD.encode(digest.first_chunk::<8>().unwrap_or(&[0; 8]))
 }
 
 /// The groups, in the order of the configuration.
@@ -101,16 +97,4 @@ fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_of_eight_bytes() {
-        assert_eq!(base64(&[0; 8]), "AAAAAAAAAAA=");
-        assert_eq!(base64(b"kubernet"), "a3ViZXJuZXQ=");
-        assert_eq!(base64(&[0xff; 8]), "//////////8=");
-    }
 }

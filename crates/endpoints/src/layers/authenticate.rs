@@ -1,15 +1,18 @@
-//! Who is calling. Credentials go no further than this.
+//! Who is calling. Credentials go no further than this, but for those of a watch, which are looked at again.
 
-use super::refuse;
+use super::{info_of, refuse};
 use crate::PeerCertificates;
 use crate::app::App;
+use crate::recheck::Proof;
+use crate::websocket;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
-use vci_auth::{Authentication, Authenticator, Credentials, Identity};
+use vci_auth::{Attributes, Authentication, Authenticator, Credentials, Identity, Target};
+use vci_meta::error::GroupResource;
 use vci_meta::{ApiError, User};
 
 /// How somebody came by their identity.
@@ -25,21 +28,31 @@ pub(crate) enum Standing {
 /// recognised by none is refused, not taken for anonymous.
 pub(crate) async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    if let Err(error) = websocket::settle_token(&mut parts.headers) {
+        return refuse(&error, &parts.headers, &parts.uri);
+    }
+    let proof = (info_of(&parts).verb == "watch").then(|| Proof::of(&app, &parts)).flatten();
     let certificates = parts.extensions.get::<PeerCertificates>().cloned().unwrap_or_default();
     let credentials = Credentials { headers: &parts.headers, certificates: &certificates.0 };
     let (identity, standing) = match identify(&app.config.authenticators, credentials).await {
         Ok(found) => found,
         Err(error) => return refuse(&error, &parts.headers, &parts.uri),
     };
+    if let Err(error) = refuse_impersonation(&parts.headers, &identity) {
+        return refuse(&error, &parts.headers, &parts.uri);
+    }
     strip(&mut parts.headers);
     parts.extensions.insert(identity.clone());
     parts.extensions.insert(standing);
+    if let Some(proof) = proof {
+        parts.extensions.insert(proof);
+    }
     let mut response = next.run(super::rejoin(parts, body)).await;
     response.extensions_mut().insert(identity);
     response
 }
 
-async fn identify(chain: &[Arc<dyn Authenticator>], credentials: Credentials<'_>) -> Result<(Identity, Standing), ApiError> {
+pub(crate) async fn identify(chain: &[Arc<dyn Authenticator>], credentials: Credentials<'_>) -> Result<(Identity, Standing), ApiError> {
     if credentials.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
         return Err(ApiError::unauthorized().with_source("more than one Authorization header"));
     }
@@ -59,10 +72,32 @@ async fn identify(chain: &[Arc<dyn Authenticator>], credentials: Credentials<'_>
     Err(ApiError::unauthorized())
 }
 
+/// Nobody may act for others here. To pass over such a wish would carry it out with the rights of the wrong one.
+fn refuse_impersonation(headers: &HeaderMap, identity: &Identity) -> Result<(), ApiError> {
+    if !headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
+        return Ok(());
+    }
+    let whom = headers.get("impersonate-user").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let target = Target::Resource {
+        group: String::new(),
+        version: "v1".into(),
+        resource: "users".into(),
+        subresource: String::new(),
+        namespace: String::new(),
+        name: whom.to_owned(),
+    };
+    let attributes = Attributes { identity: identity.clone(), verb: "impersonate".into(), target };
+    Err(ApiError::forbidden(GroupResource { group: "", resource: "users" }, whom, vci_auth::denial(&attributes)))
+}
+
 fn strip(headers: &mut HeaderMap) {
-    headers.remove(AUTHORIZATION);
-    let named: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("x-remote-")).cloned().collect();
+    let named: Vec<_> = headers.keys().filter(|name| is_credential(name)).cloned().collect();
     for name in named {
         headers.remove(name);
     }
+}
+
+/// Whether a header says who is calling: to this server, or for a front proxy's client.
+pub(crate) fn is_credential(name: &HeaderName) -> bool {
+    name == AUTHORIZATION || name.as_str().starts_with("x-remote-")
 }

@@ -32,12 +32,12 @@ pub(crate) async fn deadline(State(app): State<Arc<App>>, request: Request, next
 
 fn asked(query: Query<'_>) -> Result<Option<Duration>, ApiError> {
     let Some(text) = query.first("timeout").filter(|text| !text.is_empty()) else { return Ok(None) };
-    match duration(&text) {
-        Some(time) => Ok(Some(time)),
-        None => {
-            Err(ApiError::bad_request(format!("invalid timeout specified in the request URL - time: invalid duration {:?}", text.as_ref())))
-        }
-    }
+    let refused = || {
+        let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
+        let what = if is_number { "missing unit in" } else { "invalid" };
+        ApiError::bad_request(format!("invalid timeout specified in the request URL - time: {what} duration {:?}", text.as_ref()))
+    };
+    duration(&text).map(Some).ok_or_else(refused)
 }
 
 /// Go's `time.ParseDuration`: `1h2m3.5s`, `300ms`, `0`. Negative durations ask for no time at all, as 0 does.
@@ -80,6 +80,15 @@ fn unit(name: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals() {
+        for (query, want) in [("timeout=5", "missing unit in duration \"5\""), ("timeout=abc", "invalid duration \"abc\"")] {
+            let error = asked(Query(query)).err().map(|error| (error.code(), error.message));
+            let want = format!("invalid timeout specified in the request URL - time: {want}");
+            assert_eq!(error, Some((400, want)), "{query}");
+        }
+    }
 
     #[test]
     fn durations() {

@@ -71,6 +71,7 @@ fn refused() {
             Offer::Objects,
             "only the following media types are accepted: application/json, application/yaml",
         ),
+        ("text/html", Offer::Frames, "only the following media types are accepted: application/json, application/yaml"),
         ("application/yaml", Offer::Frames, "only the following media types are accepted: application/json;stream=watch"),
         (
             "application/json;as=Table;v=v1;g=meta.k8s.io",
@@ -109,5 +110,8 @@ fn what_a_row_carries() {
 fn errors_are_never_refused() {
     let found = for_errors(&headers("text/html", ""), Query(""));
     assert_eq!(found, Representation { media: Media::Json, layout: Layout::Compact, target: Target::Object });
-    assert_eq!(for_errors(&headers("application/yaml", ""), Query("")).media, Media::Yaml);
+    let table = "application/yaml;as=Table;v=v1;g=meta.k8s.io";
+    for (accept, media) in [("application/yaml", Media::Yaml), (table, Media::Json)] {
+        assert_eq!(for_errors(&headers(accept, ""), Query("")).media, media, "{accept}");
+    }
 }

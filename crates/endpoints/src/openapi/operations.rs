@@ -151,12 +151,13 @@ impl Builder<'_> {
     fn operation(&self, verb: Verb, path: &str, subresource: Subresource) -> Operation {
         let kind = self.kind;
         let (method, word, action) = words(verb);
+        let collection = if verb == Verb::DeleteCollection { "Collection" } else { "" };
         let scope = if kind.scope == Scope::Namespaced { "Namespaced" } else { "" };
         let suffix = if subresource == Subresource::Status { "Status" } else { "" };
         Operation {
             path: path.to_owned(),
             method,
-            id: format!("{word}{}{}{}{suffix}", camel(kind.group, kind.version), scope, kind.kind),
+            id: format!("{word}{}{collection}{scope}{}{suffix}", camel(kind.group, kind.version), kind.kind),
             tag: tag(kind.group, kind.version),
             description: description(verb, kind, subresource),
             action: Some(action),
@@ -213,7 +214,7 @@ fn words(verb: Verb) -> (&'static str, &'static str, &'static str) {
     match verb {
         Verb::Create => ("post", "create", "post"),
         Verb::Delete => ("delete", "delete", "delete"),
-        Verb::DeleteCollection => ("delete", "deleteCollection", "deletecollection"),
+        Verb::DeleteCollection => ("delete", "delete", "deletecollection"),
         Verb::Get => ("get", "read", "get"),
         Verb::List => ("get", "list", "list"),
         Verb::Patch => ("patch", "patch", "patch"),

@@ -89,6 +89,7 @@ async fn paths_and_methods_that_are_not_served() {
         ("OPTIONS", COLLECTION, 405, method),
         ("DELETE", "/api/v1/namespaces/a", 405, method),
         ("POST", "/version", 405, method),
+        ("POST", "/apis", 405, method),
     ];
     for (verb, path, code, message) in cases {
         let found = server.send(verb, path, &[], "{}").await.failure();
@@ -101,6 +102,8 @@ async fn paths_and_methods_that_are_not_served() {
         assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_FOUND, "404 page not found\n"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
     }
+    let nowhere = server.send("POST", "/nowhere", &[], "{}").await;
+    assert_eq!((nowhere.status, nowhere.text.as_str()), (StatusCode::NOT_FOUND, "404 page not found\n"));
     let malformed = Request::get("/a%zz").header("authorization", "Bearer admin").body(Body::empty()).unwrap();
     assert_eq!(server.raw(malformed).await.status(), StatusCode::BAD_REQUEST);
 }

@@ -12,7 +12,10 @@ async fn discovery_in_three_documents() {
     let server = Server::start().await;
     let version = json!({ "groupVersion": "example.io/v1", "version": "v1" });
     let group = json!({ "name": "example.io", "versions": [version], "preferredVersion": version });
-    assert_eq!(server.get("/apis", &[]).await.json(), json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [group] }));
+    let groups = server.get("/apis", &[]).await.json();
+    assert_eq!((&groups["kind"], &groups["apiVersion"], &groups["groups"][0]), (&json!("APIGroupList"), &json!("v1"), &group));
+    let names: Vec<&Value> = groups["groups"].as_array().unwrap().iter().map(|group| &group["name"]).collect();
+    assert_eq!(names, ["example.io", "authentication.k8s.io", "authorization.k8s.io"]);
     let alone = server.get("/apis/example.io/", &[]).await.json();
     assert_eq!((&alone["kind"], &alone["preferredVersion"]), (&json!("APIGroup"), &version));
     let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -113,6 +116,8 @@ async fn openapi_v3() {
     assert_eq!(types, served);
     let parameters: Vec<&Value> = patch["parameters"].as_array().unwrap().iter().map(|parameter| &parameter["name"]).collect();
     assert_eq!(parameters, ["dryRun", "fieldManager", "fieldValidation", "force"]);
+    let delete = &document["paths"]["/apis/example.io/v1/namespaces/{namespace}/widgets"]["delete"];
+    assert_eq!(delete["operationId"], "deleteExampleIoV1CollectionNamespacedWidget");
     assert_eq!(patch["x-kubernetes-group-version-kind"], json!({ "group": "example.io", "version": "v1", "kind": "Widget" }));
     let widget = &document["components"]["schemas"]["io.example.v1.Widget"];
     assert_eq!(

@@ -181,6 +181,7 @@ impl Server {
             registries: vec![widgets],
             authenticators: vec![Arc::new(Names)],
             authorizers: vec![Arc::new(AlwaysAllowedPaths), Arc::new(Rules)],
+            access_changes: None,
             namespaces: Some(Arc::new(Directory::default())),
             checks: vec![
                 Arc::new(Check { name: "store", readiness_only: false, answer: Ok(()) }),

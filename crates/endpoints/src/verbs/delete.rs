@@ -15,6 +15,8 @@ pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError>
     let representation = call.negotiate(Offer::Objects)?;
     let options = options(call, body).await?;
     match call.registry.delete(&call.ctx, &call.key(), &options, &call.view).await? {
+        // Upstream says "accepted" to nobody else: older clients take it for an error.
+        Deleted::Pending { bytes } if options.orphan_dependents == Some(false) => call.object(StatusCode::ACCEPTED, &bytes, representation),
         Deleted::Pending { bytes } => call.object(StatusCode::OK, &bytes, representation),
         Deleted::Gone { uid, .. } => {
             let kind = call.descriptor();

@@ -1,14 +1,14 @@
 //! Watches: frames as they come, many in one write when many are waiting.
-//!
-//! WebSocket upgrades are not served yet: a watch is chunked HTTP, which every client library uses.
 
 use crate::call::Call;
-use crate::chunks::PIECE;
+use crate::chunks::{PIECE, Pace};
 use crate::negotiation::Offer;
+use crate::recheck::while_allowed;
 use crate::render::{Columns, Renderer};
 use crate::request_info::PathForm;
 use crate::respond;
 use crate::selectable::watch_options;
+use crate::websocket;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use http_body::Frame as BodyFrame;
 use serde_json::json;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use vci_meta::selector::FieldSelector;
 use vci_meta::{ApiError, Descriptor};
@@ -35,7 +35,12 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
         options.timeout_seconds = Some(some_time(call.app.config.limits.min_watch).as_secs());
     }
     let watch = call.registry.watch(&call.ctx, &call.resource.namespace, &options, &call.view).await?;
-    let body = WatchBody { watch, frames: Frames::new(call.descriptor(), renderer), end: End::Open };
+    let watch = while_allowed(call, watch);
+    let frames = Frames::new(call.descriptor(), renderer);
+    if let Some(handshake) = &call.handshake {
+        return websocket::serve(handshake, watch, frames);
+    }
+    let body = WatchBody { watch, frames, pace: Pace::default(), end: End::Open };
     Ok(respond::response(StatusCode::OK, "application/json", Body::new(body)))
 }
 
@@ -64,6 +69,7 @@ fn some_time(least: Duration) -> Duration {
 struct WatchBody {
     watch: Watch,
     frames: Frames,
+    pace: Pace,
     end: End,
 }
 
@@ -78,6 +84,7 @@ impl http_body::Body for WatchBody {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
+        ready!(self.pace.poll(cx));
         let mut lines = Vec::new();
         while self.end == End::Open && lines.len() < PIECE {
             match self.watch.poll_next_unpin(cx) {
@@ -87,12 +94,13 @@ impl http_body::Body for WatchBody {
                 Poll::Pending => break,
             }
         }
+        self.pace.gave(lines.len());
         Poll::Ready((!lines.is_empty()).then(|| Ok(BodyFrame::data(Bytes::from(lines)))))
     }
 }
 
 /// Writes frames in the representation that the watcher asked for.
-struct Frames {
+pub(crate) struct Frames {
     kind: &'static str,
     api_version: String,
     renderer: Renderer,
@@ -104,7 +112,8 @@ impl Frames {
         Self { kind: descriptor.kind, api_version: descriptor.api_version(), renderer, columns: Columns::Shown }
     }
 
-    fn write(&mut self, frame: &Frame, out: &mut Vec<u8>) {
+    /// Appends one frame, ended by a newline.
+    pub(crate) fn write(&mut self, frame: &Frame, out: &mut Vec<u8>) {
         match frame {
             Frame::Event { line, .. } if matches!(self.renderer, Renderer::Object) => out.extend_from_slice(line),
             Frame::Event { kind, item, .. } => self.rendered(word(*kind), &item.bytes, out),

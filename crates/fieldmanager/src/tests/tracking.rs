@@ -448,3 +448,11 @@ fn test_sort_encoded_managed_fields() {
     }
     assert_eq!(Managed::decode(&json!([])).unwrap().encode(), None, "empty");
 }
+
+#[test]
+fn an_apply_that_says_nothing_of_metadata_any_more_leaves_the_address() {
+    let mut server = Server::new();
+    server.apply("ann", json!({"metadata": {"name": "n", "labels": {"a": "b"}}})).unwrap();
+    let left = server.apply("ann", json!({"metadata": {"name": "n"}})).unwrap();
+    assert_eq!((left.name(), left.metadata().get("labels"), left.uid()), ("n", None, "u-1"));
+}

@@ -36,6 +36,9 @@ impl DeleteOptions {
     /// # Errors
     /// 400 for another kind and values of a wrong type, 422 as for a query.
     pub fn from_body(body: &Value) -> Result<Self, ApiError> {
+        if body.is_null() {
+            return Ok(Self::default());
+        }
         let body = conform(body.clone(), &SCHEMA).map_err(|error| ApiError::bad_request(error.0))?;
         // What conforms to the schema of a type can be read as that type.
         let wire: types::DeleteOptions = serde_json::from_value(body.value).map_err(|error| ApiError::bad_request(error.to_string()))?;
@@ -106,8 +109,9 @@ mod tests {
             assert_eq!((options.propagation, options.grace_period_seconds), (Some(Propagation::Foreground), Some(1)));
             assert_eq!(options.orphan_dependents, None);
         }
-        let nothing = DeleteOptions::from_query(&[]).unwrap();
-        assert_eq!((nothing.uid, nothing.resource_version, nothing.propagation), (None, None, None));
+        for nothing in [DeleteOptions::from_query(&[]).unwrap(), DeleteOptions::from_body(&Value::Null).unwrap()] {
+            assert_eq!((nothing.uid, nothing.resource_version, nothing.propagation), (None, None, None));
+        }
     }
 
     #[test]

@@ -36,10 +36,10 @@ impl ListOptions {
         let mut errors = Vec::new();
         let version_match = if watch { watch_match(query, &mut errors) } else { list_match(query, &mut errors) };
         refuse("ListOptions", &errors)?;
-        let resource_version = query.resource_version()?;
-        if !watch && !query.text("continue").is_empty() && matches!(resource_version, ResourceVersion::At(_)) {
+        if !watch && !query.text("continue").is_empty() && !is_nowhere(query.text("resourceVersion")) {
             return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
         }
+        let resource_version = query.resource_version()?;
         let options = Self {
             labels,
             fields,
@@ -65,6 +65,11 @@ impl ListOptions {
         }
         self
     }
+}
+
+/// Whether a resourceVersion is none in particular.
+fn is_nowhere(text: &str) -> bool {
+    matches!(text, "" | "0")
 }
 
 fn parse_match(text: &str) -> Option<VersionMatch> {
@@ -117,9 +122,11 @@ fn watch_match(query: Query<'_>, errors: &mut Vec<FieldError>) -> Option<Version
         if parsed != Some(VersionMatch::NotOlderThan) {
             errors.push(FieldError::not_supported(&path, text, &["NotOlderThan"]));
         }
-        if !query.text("continue").is_empty() {
-            errors.push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
-        }
+    }
+    // A watch from nowhere is given a match before it is judged.
+    let has_match = !text.is_empty() || (!initial_events && is_nowhere(query.text("resourceVersion")));
+    if has_match && !query.text("continue").is_empty() {
+        errors.push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
     }
     parsed
 }

@@ -207,7 +207,7 @@ fn too_many_operations_are_refused() {
     let object = json!({"a": 1});
     assert_eq!(patched(&object, &Value::from(vec![operation.clone(); MAX_OPERATIONS])), Ok(object.clone()));
     let error = patched(&object, &Value::from(vec![operation; MAX_OPERATIONS + 1])).unwrap_err();
-    assert_eq!(error.to_string(), "The allowed maximum operations in a JSON patch is 10000, got 10001");
+    assert_eq!(error.to_string(), "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001");
 }
 
 #[test]

@@ -6,6 +6,9 @@ use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 use vci_store::Revision;
 
+/// What an event costs beside the bytes of an object, about: its path, the object's key, labels and access facts.
+const OVERHEAD: usize = 600;
+
 /// What happened to one object.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
@@ -25,10 +28,10 @@ impl Event {
         self.current.as_ref().or(self.previous.as_ref())
     }
 
-    /// The bytes that the event keeps alive.
+    /// About how many bytes are kept only because the event is. The object after it is not counted: it is the newest
+    /// one, or the one before a later event.
     pub(super) fn weight(&self) -> usize {
-        let bytes = |item: &Option<Arc<Item>>| item.as_ref().map_or(0, |item| item.bytes.len());
-        bytes(&self.previous) + bytes(&self.current)
+        self.previous.as_ref().map_or(0, |item| item.bytes.len()) + OVERHEAD
     }
 }
 

@@ -214,11 +214,11 @@ impl Cache {
             },
         };
         let mut items: Vec<Arc<Item>> = Vec::new();
-        let mut next = None;
+        let (mut next, mut remaining) = (None, None);
         'store: loop {
             let found = source.store.range(&request).await.map_err(|error| self.expired(error, page))?;
             request.at = Some(found.revision);
-            for entry in &found.entries {
+            for (place, entry) in found.entries.iter().enumerate() {
                 let item = Item::from_entry(&*source.resource, entry).map_err(|error| from_store(error, self.descriptor(), "list"))?;
                 let path = source.path(entry).unwrap_or_default();
                 if !page.filter.spans(path) || !page.filter.shows(&item) {
@@ -226,6 +226,8 @@ impl Cache {
                 }
                 if page.limit > 0 && items.len() == page.limit {
                     next = Some(path.to_owned());
+                    // This one and those behind it. What was read is what the filter spans: all of it counts.
+                    remaining = found.remaining.map(|behind| (found.entries.len() - place) as u64 + behind);
                     break 'store;
                 }
                 items.push(Arc::new(item));
@@ -235,8 +237,11 @@ impl Cache {
             request.limit = (request.limit * 2).min(STORE_PAGE);
         }
         let revision = request.at.unwrap_or_default();
-        let continue_token = next.map(|next| token(&next, Some(revision), None));
-        Ok(List { items, revision, continue_token, remaining: None })
+        let known = page.left.and_then(|left| left.checked_sub(items.len() as u64));
+        let remaining = remaining.or(known).filter(|count| page.filter.is_plain() && *count > 0);
+        let continue_token = next.map(|next| token(&next, Some(revision), remaining));
+        let remaining = remaining.filter(|_| continue_token.is_some());
+        Ok(List { items, revision, continue_token, remaining })
     }
 
     /// A failure of the store, for a page; when the page's revision is forgotten, with a token to go on at the newest.

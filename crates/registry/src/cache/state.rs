@@ -166,6 +166,8 @@ impl Feed {
 
     fn apply(&mut self, change: Change) {
         let Change { revision, path, content } = change;
+        // One path for all versions of an object: the history keeps thousands of them.
+        let path = self.newest.objects.get_key_value(&*path).map_or(path, |(known, _)| Arc::clone(known));
         let was_corrupt = self.newest.corrupt.remove(&*path).is_some();
         let current = match content {
             Content::Object(item) => Some(item),

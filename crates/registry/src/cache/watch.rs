@@ -119,10 +119,7 @@ struct Watcher {
 pub(super) fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) -> super::Watch {
     let now = Instant::now();
     let config = cache.config();
-    let lasts = options
-        .timeout_seconds
-        .filter(|seconds| *seconds > 0)
-        .map_or_else(|| config.min_watch.mul_f64(1.0 + jitter()), Duration::from_secs);
+    let lasts = options.timeout_seconds.map_or_else(|| config.min_watch.mul_f64(1.0 + jitter()), Duration::from_secs);
     let deadline = now.checked_add(lasts).unwrap_or_else(|| now + config.min_watch);
     let start = start(options);
     let filter = Arc::new(filter);

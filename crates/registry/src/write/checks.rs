@@ -79,7 +79,8 @@ fn finalizer_warnings(new: &Object, old: Option<&Object>) -> Vec<String> {
         .into_iter()
         .filter(|name| !name.contains('/') && !["orphan", "foregroundDeletion", "kubernetes"].contains(name) && !known.contains(name))
         .map(|name| {
-            format!("metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers")
+            let hint = if name.contains('.') { " including a path (/)" } else { "" };
+            format!("metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name{hint} to avoid accidental conflicts with other finalizer writers")
         })
         .collect()
 }

@@ -125,7 +125,8 @@ impl Registry {
                     let shown = self.shown(&bytes, current.revision)?;
                     return self.believe(key, current, Ok(Outcome::Deleted(shown)), operation).await;
                 }
-                self.store.delete(&storage_key, current.revision).await.map(|revision| self.shown(&bytes, revision).map(Outcome::Deleted))
+                // With the revision it had: a watch from there tells of the deletion.
+                self.store.delete(&storage_key, current.revision).await.map(|_| self.shown(&bytes, current.revision).map(Outcome::Deleted))
             }
         };
         match written {

@@ -7,6 +7,7 @@ use super::{Patch, PatchKind, Registry, Written, system};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::time::Instant;
 use vci_fieldmanager::{ApplyError, Conflict, Manager, ResetField};
 use vci_meta::decode::{self, Parsed};
 use vci_meta::options::{FieldValidation, PatchOptions};
@@ -49,13 +50,32 @@ impl Registry {
         options: &PatchOptions,
         view: &View,
     ) -> Result<Written, ApiError> {
-        let applied = self.applied_object(ctx, key, patch, options)?;
+        let applied = self.applied_object(ctx, patch, options)?;
         let change = Applied { registry: self, key, subresource, applied: &applied, options };
-        let missing = match self.commit(ctx, key, view, options.write.dry_run, &change).await {
-            Ok(Outcome::Stored(bytes) | Outcome::Deleted(bytes)) => return Ok(Written { bytes, created: false }),
-            Err(error) if error.reason == Reason::NotFound && subresource == Subresource::Main => error,
-            Err(error) => return Err(error),
-        };
+        loop {
+            let missing = match self.commit(ctx, key, view, options.write.dry_run, &change).await {
+                Ok(Outcome::Stored(bytes) | Outcome::Deleted(bytes)) => return Ok(Written { bytes, created: false }),
+                Err(error) if error.reason == Reason::NotFound && subresource == Subresource::Main => error,
+                Err(error) => return Err(error),
+            };
+            match self.apply_to_nothing(ctx, key, &applied, patch, options, missing).await {
+                // Somebody created it meanwhile: then it is there to be applied to.
+                Err(error) if error.reason == Reason::AlreadyExists && Instant::now() < ctx.deadline => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// An apply that creates its object.
+    async fn apply_to_nothing(
+        &self,
+        ctx: &RequestContext,
+        key: &ObjectKey,
+        applied: &Object,
+        patch: &Patch,
+        options: &PatchOptions,
+        missing: ApiError,
+    ) -> Result<Written, ApiError> {
         if let Some(denial) = &patch.create_denial {
             return Err(ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial));
         }
@@ -63,7 +83,8 @@ impl Registry {
             let why = format!("uid mismatch: the provided object specified uid {}, and no existing object was found", applied.uid());
             return Err(ApiError::conflict(self.descriptor().group_resource(), &key.name, why).with_source(missing));
         }
-        let mut object = self.merge_applied(None, &applied, subresource, options)?;
+        let mut object = self.merge_applied(None, applied, Subresource::Main, options)?;
+        check_place(key, &object)?;
         wipe(&mut object, &key.namespace);
         if self.descriptor().has_status() {
             object.0.insert("status".into(), Value::Object(Map::new()));
@@ -73,34 +94,26 @@ impl Registry {
 
     /// The object that an apply names, checked as far as that goes without the live one. Not in canonical form: what
     /// is not named is not applied, and a zero that is named is.
-    fn applied_object(&self, ctx: &RequestContext, key: &ObjectKey, patch: &Patch, options: &PatchOptions) -> Result<Object, ApiError> {
+    fn applied_object(&self, ctx: &RequestContext, patch: &Patch, options: &PatchOptions) -> Result<Object, ApiError> {
         let parsed = decode::parse_yaml(&patch.body).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
         if !parsed.duplicates.is_empty() && options.write.field_validation == FieldValidation::Strict {
             let text = decode::strict_error(&[], &parsed.duplicates).unwrap_or_default();
             return Err(ApiError::bad_request(format!("error strict decoding YAML: {text}")));
         }
         let mut value = parsed.value.clone();
-        let want = self.descriptor().api_version();
+        let descriptor = self.descriptor();
         let given = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or("");
-        if given("apiVersion") != want {
-            return Err(ApiError::bad_request(format!(
-                "Incorrect version specified in apply patch. Specified patch version: {}, expected: {want}",
-                given("apiVersion")
-            )));
-        }
-        if given("kind") != self.descriptor().kind {
-            return Err(ApiError::bad_request(format!("the kind of the object ({}) is not {}", given("kind"), self.descriptor().kind)));
+        let (version, kind) = (given("apiVersion"), given("kind"));
+        if (version, kind) != (descriptor.api_version().as_str(), descriptor.kind) {
+            let slash = if version.contains('/') { "" } else { "/" };
+            return Err(ApiError::bad_request(format!("invalid object type: {slash}{version}, Kind={kind}")));
         }
         if value.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(ApiError::bad_request("metadata.managedFields must be nil"));
         }
         self.conformed(ctx, parsed, options, Source::Apply)?;
         decode::prune(&mut value, self.schema());
-        let mut object = Object::from_value(value).ok_or_else(|| ApiError::bad_request("an apply patch must be an object"))?;
-        self.check_place(key, &object)?;
-        object.set_meta_str("name", &key.name);
-        object.set_meta_str("namespace", &key.namespace);
-        Ok(object)
+        Object::from_value(value).ok_or_else(|| ApiError::bad_request("an apply patch must be an object"))
     }
 
     fn merge_applied(
@@ -131,58 +144,74 @@ impl Registry {
         }
     }
 
-    /// A patch's result as an object of this kind; unknown fields as `fieldValidation` says.
+    /// A patch's result as an object of this kind; what is odd about it and about the patch, as `fieldValidation` says.
     fn conformed(&self, ctx: &RequestContext, parsed: Parsed, options: &PatchOptions, source: Source) -> Result<Object, ApiError> {
-        let before = (source == Source::Patch).then(|| parsed.value.to_string());
+        let Parsed { mut value, duplicates } = parsed;
+        let before = matches!(source, Source::Patch { .. }).then(|| value.to_string());
         let refuse = |text: String| match &before {
             // Upstream names the patch as the field and shows the whole object.
             Some(json) => ApiError::invalid("", "", "", &[FieldError::invalid(&FieldPath::new("patch"), json.as_str(), text)]),
             None => ApiError::bad_request(text),
         };
-        let conformed = decode::conform(parsed.value, self.schema()).map_err(|error| refuse(error.to_string()))?;
+        self.identify(&mut value).map_err(refuse)?;
+        let conformed = decode::conform(value, self.schema()).map_err(|error| refuse(error.to_string()))?;
+        let mut odd = match source {
+            Source::Patch { odd } => odd,
+            Source::Apply => Vec::new(),
+        };
+        odd.extend(decode::strict_warnings(&conformed.unknown, &duplicates));
         match options.write.field_validation {
-            FieldValidation::Ignore => {}
-            FieldValidation::Warn => {
-                decode::strict_warnings(&conformed.unknown, &parsed.duplicates).into_iter().for_each(|text| ctx.warn(text));
-            }
-            FieldValidation::Strict => {
-                if let Some(text) = decode::strict_error(&conformed.unknown, &parsed.duplicates) {
-                    return Err(refuse(text));
-                }
-            }
+            FieldValidation::Warn => odd.into_iter().for_each(|text| ctx.warn(text)),
+            FieldValidation::Strict if !odd.is_empty() => return Err(refuse(format!("strict decoding error: {}", odd.join(", ")))),
+            FieldValidation::Strict | FieldValidation::Ignore => {}
         }
         Object::from_value(conformed.value).ok_or_else(|| refuse("not an object".into()))
     }
 
-    /// The patched object must still be the one that the URL names.
-    fn check_place(&self, key: &ObjectKey, object: &Object) -> Result<(), ApiError> {
-        if !object.name().is_empty() && object.name() != key.name {
-            return Err(ApiError::bad_request(format!(
-                "the name of the object ({}) does not match the name on the URL ({})",
-                object.name(),
-                key.name
-            )));
+    /// A kind and an apiVersion that a patch took away are the endpoint's; others would make it another object.
+    fn identify(&self, value: &mut Value) -> Result<(), String> {
+        let Value::Object(members) = value else { return Ok(()) };
+        let own = [("apiVersion", self.descriptor().api_version()), ("kind", self.descriptor().kind.to_owned())];
+        for (field, own) in &own {
+            if members.get(*field).is_none_or(|given| given.is_null() || given.as_str() == Some("")) {
+                members.insert((*field).into(), own.as_str().into());
+            }
         }
-        if !object.namespace().is_empty() && object.namespace() != key.namespace {
-            return Err(ApiError::bad_request(format!(
-                "the namespace of the object ({}) does not match the namespace on the URL ({})",
-                object.namespace(),
-                key.namespace
-            )));
+        let given = |field: &str| members.get(field).and_then(Value::as_str).unwrap_or("");
+        if own.iter().all(|(field, own)| given(field) == own) {
+            return Ok(());
         }
-        let (kind, version) = (object.str_at(&["kind"]), object.str_at(&["apiVersion"]));
-        if kind != self.descriptor().kind || version != self.descriptor().api_version() {
-            return Err(ApiError::bad_request(format!("a patch may not change apiVersion and kind, here to {version:?} and {kind:?}")));
-        }
-        Ok(())
+        Err(format!("no kind {:?} is registered for version {:?}", given("kind"), given("apiVersion")))
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The patched object must still be the one that the URL names.
+fn check_place(key: &ObjectKey, object: &Object) -> Result<(), ApiError> {
+    if !object.namespace().is_empty() && object.namespace() != key.namespace {
+        return Err(ApiError::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+    }
+    let (given, name) = (object.name(), key.name.as_str());
+    if given.is_empty() {
+        let why = format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
+        return Err(ApiError::bad_request(why));
+    }
+    if given != name {
+        return Err(ApiError::bad_request(format!("the name of the object ({given}) does not match the name on the URL ({name})")));
+    }
+    Ok(())
+}
+
+/// What an object was made by.
 enum Source {
     Apply,
-    Patch,
+    Patch {
+        /// What is odd about the patch itself.
+        odd: Vec<String>,
+    },
 }
+
+/// How many members that no operation has are told of.
+const MOST_ODD: usize = 100;
 
 struct Patched<'a> {
     registry: &'a Registry,
@@ -206,10 +235,9 @@ impl Change for Patched<'_> {
             PatchKind::Strategic => vci_patch::strategic_merge_patch(&before, body, self.registry.schema()),
             PatchKind::Merge | PatchKind::Apply => vci_patch::merge_patch(&before, body),
         };
-        let parsed = Parsed { value: after.map_err(refused)?, duplicates: self.duplicates() };
-        let mut object = self.registry.conformed(ctx, parsed, self.options, Source::Patch)?;
-        self.registry.check_place(self.key, &object)?;
-        object.set_meta_str("name", &self.key.name);
+        let parsed = Parsed { value: after.map_err(refused)?, duplicates: Vec::new() };
+        let object = self.registry.conformed(ctx, parsed, self.options, Source::Patch { odd: self.odd() })?;
+        check_place(self.key, &object)?;
         // A resourceVersion that the patch itself sets is a lock; one that it leaves alone is the current one.
         self.registry.check_version(&self.key.name, object.resource_version(), current)?;
         self.registry.finish_update(ctx, current, object, self.subresource, Tracking::Update(&self.options.write)).await
@@ -217,13 +245,25 @@ impl Change for Patched<'_> {
 }
 
 impl Patched<'_> {
-    /// Duplicate keys of the patch itself; a JSON patch is a list of operations and is not looked at.
-    fn duplicates(&self) -> Vec<String> {
-        match self.patch.kind {
-            PatchKind::Json => Vec::new(),
-            _ => decode::parse_json(&self.patch.body).map(|parsed| parsed.duplicates).unwrap_or_default(),
+    /// Duplicate keys of the patch itself, and members of a JSON patch that no operation has.
+    fn odd(&self) -> Vec<String> {
+        if self.options.write.field_validation == FieldValidation::Ignore {
+            return Vec::new();
         }
+        let Ok(Parsed { value, duplicates }) = decode::parse_json(&self.patch.body) else { return Vec::new() };
+        if self.patch.kind != PatchKind::Json {
+            return decode::strict_warnings(&[], &duplicates);
+        }
+        let texts = decode::strict_warnings(&unknown_members(&value), &duplicates);
+        texts.into_iter().map(|text| format!("json patch {text}")).collect()
     }
+}
+
+fn unknown_members(operations: &Value) -> Vec<String> {
+    let operations = operations.as_array().into_iter().flatten().enumerate();
+    let members = operations.flat_map(|(index, operation)| operation.as_object().into_iter().flatten().map(move |(name, _)| (index, name)));
+    let unknown = members.filter(|(_, name)| !["op", "path", "from", "value"].contains(&name.as_str()));
+    unknown.take(MOST_ODD).map(|(index, name)| format!("[{index}].{name}")).collect()
 }
 
 struct Applied<'a> {
@@ -241,15 +281,12 @@ impl Change for Applied<'_> {
     }
 
     async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, ApiError> {
-        let (given, live) = (self.applied.uid(), current.object.uid());
-        if !given.is_empty() && given != live {
-            let why = format!("Precondition failed: UID in precondition: {given}, UID in object meta: {live}");
-            return Err(ApiError::conflict(self.registry.descriptor().group_resource(), &self.key.name, why));
-        }
-        if !self.applied.resource_version().is_empty() {
-            self.registry.check_version(&self.key.name, self.applied.resource_version(), current)?;
-        }
         let merged = self.registry.merge_applied(Some(&current.object), self.applied, self.subresource, self.options)?;
+        check_place(self.key, &merged)?;
+        // Absent, it is the current one; said, it is a lock even when it is empty.
+        if let Some(version) = self.applied.metadata().get("resourceVersion").and_then(Value::as_str) {
+            self.registry.check_version(&self.key.name, version, current)?;
+        }
         self.registry.finish_update(ctx, current, merged, self.subresource, Tracking::Done).await
     }
 }

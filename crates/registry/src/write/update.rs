@@ -41,6 +41,8 @@ impl Registry {
         };
         match given.parse::<u64>() {
             _ if given.is_empty() => invalid(0.into(), "must be specified for an update"),
+            // A sign is no digit, though Rust reads one.
+            _ if given.starts_with('+') => invalid(given.into(), "must be a decimal number"),
             Ok(0) => invalid(0.into(), "must be specified for an update"),
             Ok(version) if version == current.revision => Ok(()),
             Ok(_) => Err(ApiError::modified(self.descriptor().group_resource(), name)),
@@ -110,7 +112,10 @@ fn restore(new: &mut Object, old: &Object, subresource: Subresource, has_status:
     for field in ["creationTimestamp", "generation"] {
         replace(metadata, field, old.metadata().get(field).cloned());
     }
-    for field in ["deletionGracePeriodSeconds", "deletionTimestamp", "namespace", "uid"] {
+    if old.is_terminating() {
+        replace(metadata, "deletionTimestamp", old.metadata().get("deletionTimestamp").cloned());
+    }
+    for field in ["deletionGracePeriodSeconds", "namespace", "uid"] {
         if !metadata.contains_key(field) {
             replace(metadata, field, old.metadata().get(field).cloned());
         }

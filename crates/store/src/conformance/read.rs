@@ -56,21 +56,23 @@ pub async fn range_of_nothing(store: Arc<dyn Store>) {
     assert!(found.revision >= revision && found.revision > 0);
 }
 
-/// Limit and more: exactly the first entries, and whether others follow.
+/// Limit and more: exactly the first entries, whether others follow and, if it is told, how many.
 pub async fn range_limit(store: Arc<dyn Store>) {
     for name in ["pods/ns/a", "pods/ns/b", "pods/ns/c", "pods/ns2/z"] {
         add(&*store, name, "x").await;
     }
-    let wants: [(usize, &[&str], bool); 5] = [
-        (0, &["pods/ns/a", "pods/ns/b", "pods/ns/c"], false),
-        (1, &["pods/ns/a"], true),
-        (2, &["pods/ns/a", "pods/ns/b"], true),
-        (3, &["pods/ns/a", "pods/ns/b", "pods/ns/c"], false),
-        (4, &["pods/ns/a", "pods/ns/b", "pods/ns/c"], false),
+    let wants: [(usize, &[&str], u64); 5] = [
+        (0, &["pods/ns/a", "pods/ns/b", "pods/ns/c"], 0),
+        (1, &["pods/ns/a"], 2),
+        (2, &["pods/ns/a", "pods/ns/b"], 1),
+        (3, &["pods/ns/a", "pods/ns/b", "pods/ns/c"], 0),
+        (4, &["pods/ns/a", "pods/ns/b", "pods/ns/c"], 0),
     ];
-    for (limit, want, more) in wants {
+    for (limit, want, remaining) in wants {
         let found = store.range(&RangeRequest { limit, ..under("pods/ns/") }).await.unwrap();
-        assert_eq!((names(&found).as_slice(), found.more), (want, more), "limit {limit}");
+        assert_eq!((names(&found).as_slice(), found.more), (want, remaining > 0), "limit {limit}");
+        let told = found.remaining;
+        assert!(told == Some(remaining) || (told.is_none() && found.more), "limit {limit}: {told:?} remaining");
     }
 }
 
@@ -153,7 +155,7 @@ pub async fn range_at_old_revision(store: Arc<dyn Store>) {
     ];
     for (at, want) in wants {
         let found = range_at(&*store, "pods/", at).await.unwrap();
-        assert_eq!(found, RangeResponse { entries: want, more: false, revision: at });
+        assert_eq!(found, RangeResponse { entries: want, more: false, remaining: Some(0), revision: at });
     }
 }
 

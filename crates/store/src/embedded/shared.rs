@@ -8,7 +8,7 @@ use crate::{Entry, Event, Key, RangeRequest, RangeResponse, Revision, StoreError
 use bytes::Bytes;
 use redb::{Database, ReadableTable};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// How much of history one step reads: events, their bytes, and records looked at.
 const STEP_EVENTS: usize = 512;
@@ -22,16 +22,28 @@ pub(super) struct Shared {
     index: RwLock<Index>,
     /// `index.current`, for those who want nothing else.
     current: AtomicU64,
+    /// Why the last group of writes could not be committed, when that is so.
+    failure: Mutex<Option<String>>,
 }
 
 impl Shared {
     pub(super) fn new(db: Database, index: Index) -> Self {
         let current = index.current;
-        Self { db, hub: Hub::new(current), index: RwLock::new(index), current: AtomicU64::new(current) }
+        Self { db, hub: Hub::new(current), index: RwLock::new(index), current: AtomicU64::new(current), failure: Mutex::default() }
     }
 
     pub(super) fn current(&self) -> Revision {
         self.current.load(Ordering::Acquire)
+    }
+
+    /// Notes how the last commit went.
+    pub(super) fn note(&self, failure: Option<String>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    pub(super) fn writable(&self) -> Result<(), StoreError> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().map_or(Ok(()), |why| Err(StoreError::Unavailable(why.clone())))
     }
 
     pub(super) fn index(&self) -> RwLockReadGuard<'_, Index> {
@@ -86,7 +98,9 @@ impl Shared {
         let mut entries = chosen.into_iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
         entries.sort_unstable_by_key(|(place, _)| *place);
         let entries = entries.into_iter().map(|(_, entry)| entry).collect();
-        Ok(RangeResponse { entries, more, revision: at })
+        // More are not counted: that would walk the index under its lock.
+        let remaining = (!more).then_some(0);
+        Ok(RangeResponse { entries, more, remaining, revision: at })
     }
 
     /// Reads the beginning of a gap; tells the events under a prefix and what remains of the gap.

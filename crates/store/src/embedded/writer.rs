@@ -129,12 +129,14 @@ impl Writer {
     fn serve(&self, group: Vec<Write>) {
         match self.commit(&group) {
             Ok(outcomes) => {
+                self.shared.note(None);
                 for (write, outcome) in group.into_iter().zip(outcomes) {
                     write.answer(outcome.map_err(WriteError::Conflict));
                 }
             }
             Err(failure) => {
                 tracing::error!(writes = group.len(), error = %failure.to_error(), "the store could not commit");
+                self.shared.note(Some(failure.to_error().to_string()));
                 for write in group {
                     write.answer(Err(failure.to_error().into()));
                 }

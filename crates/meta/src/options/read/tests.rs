@@ -27,6 +27,7 @@ fn what_is_said_is_read() {
     }
     let odd = list("limit=-1&timeoutSeconds=0").unwrap();
     assert_eq!((odd.limit, odd.timeout_seconds), (0, None));
+    assert_eq!(list("watch=1&continue=c&resourceVersion=5").unwrap().continue_token, "c");
     assert_eq!(list("timeoutSeconds=-1").unwrap().timeout_seconds, Some(0));
 }
 
@@ -64,6 +65,8 @@ fn what_makes_no_sense_is_refused_in_the_words_of_upstream() {
             r#"invalid resource version: resourceVersion: Invalid value: "+5": strconv.ParseUint: parsing "+5": invalid syntax"#,
         ),
         ("continue=c&resourceVersion=5", 400, "specifying resource version is not allowed when using continue"),
+        ("continue=c&resourceVersion=x", 400, "specifying resource version is not allowed when using continue"),
+        ("watch=1&continue=c", 422, "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided"),
         (
             "resourceVersionMatch=Exact",
             422,

@@ -5,19 +5,20 @@ use crate::Item;
 use std::time::Duration;
 use vci_meta::ObjectKey;
 
-const BOUNDS: Bounds = Bounds { age: Duration::from_secs(300), events: 4, bytes: 1000 };
+const BOUNDS: Bounds = Bounds { age: Duration::from_secs(300), events: 4, bytes: 5000 };
 
-fn event(revision: Revision, name: &str, weight: usize) -> Event {
-    let item = Item {
+/// A change of an object that has so many bytes before and after.
+fn event(revision: Revision, name: &str, size: usize) -> Event {
+    let item = Arc::new(Item {
         key: ObjectKey::new("ns", name),
         revision,
-        bytes: vec![b' '; weight].into(),
+        bytes: vec![b' '; size].into(),
         labels: Box::default(),
         fields: Box::default(),
         owners: Box::default(),
         access: vci_meta::ObjectAccess::default(),
-    };
-    Event { revision, path: format!("ns/{name}").into(), previous: None, current: Some(Arc::new(item)) }
+    });
+    Event { revision, path: format!("ns/{name}").into(), previous: Some(Arc::clone(&item)), current: Some(item) }
 }
 
 fn revisions(history: &History, position: Position) -> Option<Vec<Revision>> {
@@ -44,9 +45,9 @@ async fn what_is_over_the_number_is_forgotten() {
 async fn what_is_over_the_bytes_is_forgotten() {
     let mut history = History::new(BOUNDS, 0);
     for revision in 1..=3 {
-        history.push(event(revision, "a", 400));
+        history.push(event(revision, "a", 1500));
     }
-    assert_eq!(history.floor(), 1);
+    assert_eq!(history.floor(), 1, "an object is counted once, where it was replaced");
     history.push(event(4, "a", 5000));
     assert_eq!((history.floor(), history.end()), (4, 4));
     assert_eq!(history.bytes, 0);

@@ -127,9 +127,14 @@ async fn list_continuation() {
 
 #[tokio::test(start_paused = true)]
 async fn the_rest_of_a_namespace_is_counted() {
-    let rig = rig().await;
-    let options = ListOptions { limit: 1, ..ListOptions::default() };
-    assert_eq!(pages(&rig, "ns2", options).await, [page(&["ns2/c"], 8, Some(1)), page(&["ns2/d"], 8, None)]);
+    for unreliable in [false, true] {
+        let rig = rig().await;
+        rig.store.fault(|faults| faults.unreliable = unreliable);
+        let options = ListOptions { limit: 1, ..ListOptions::default() };
+        assert_eq!(pages(&rig, "ns2", options).await, [page(&["ns2/c"], 8, Some(1)), page(&["ns2/d"], 8, None)]);
+        let one = ListOptions { limit: 1, ..fields("metadata.namespace=ns2,spec.color!=red") };
+        assert_eq!(rig.list("", &one).await.unwrap().remaining, None, "where something may be left out nothing is counted");
+    }
 }
 
 /// RunTestListContinuationWithFilter: pages are filled; only where nothing is left out the rest is counted.

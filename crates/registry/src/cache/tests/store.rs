@@ -163,11 +163,12 @@ impl Store for MemoryStore {
         let found = inner.state(at).into_values();
         let mut entries: Vec<Entry> =
             found.filter(|entry| entry.key.as_str().starts_with(&request.prefix) && entry.key.as_str() >= request.start.as_str()).collect();
-        let more = request.limit > 0 && entries.len() > request.limit;
-        if more {
+        let found = entries.len();
+        if request.limit > 0 {
             entries.truncate(request.limit);
         }
-        Ok(RangeResponse { entries, more, revision: at })
+        let remaining = found - entries.len();
+        Ok(RangeResponse { entries, more: remaining > 0, remaining: Some(remaining as u64), revision: at })
     }
 
     async fn put(&self, key: &Key, value: Bytes, expect: Expect) -> Result<Revision, WriteError> {

@@ -232,10 +232,10 @@ async fn a_watch_ends_after_its_time() {
     let mut watch = rig.watch("ns", &ListOptions { timeout_seconds: Some(7), ..at(0) }).await;
     watch.is_over().await;
     assert_eq!(began.elapsed().as_secs(), 7);
-    for timeout_seconds in [None, Some(0)] {
+    for (timeout_seconds, lasts) in [(None, 1800..=3600), (Some(0), 0..=0)] {
         let began = tokio::time::Instant::now();
         rig.watch("ns", &ListOptions { timeout_seconds, ..at(0) }).await.is_over().await;
-        assert!((1800..=3600).contains(&began.elapsed().as_secs()));
+        assert!(lasts.contains(&began.elapsed().as_secs()));
     }
 }
 

@@ -223,3 +223,20 @@ async fn power_failure_at_every_step_loses_nothing_acknowledged() {
         }
     }
 }
+
+/// A file that cannot be written is something that an operator hears of, until it is opened again.
+#[tokio::test]
+async fn a_failed_commit_is_told() {
+    let disk = Disk::default();
+    let store = start(&disk).unwrap();
+    store.put(&Key::new("a"), "x".into(), Expect::Absent).await.unwrap();
+    store.writable().unwrap();
+    disk.fail_after(0);
+    store.put(&Key::new("b"), "x".into(), Expect::Absent).await.unwrap_err();
+    assert!(matches!(store.writable(), Err(StoreError::Unavailable(_))));
+    store.get(&Key::new("a")).await.unwrap().unwrap();
+    drop(store);
+    let store = start(&disk.after_failure(&mut || 0)).unwrap();
+    store.writable().unwrap();
+    store.put(&Key::new("b"), "x".into(), Expect::Absent).await.unwrap();
+}

@@ -1,0 +1,61 @@
+//! Tells open watches that who somebody is, or what they may do, may have changed.
+//!
+//! First the caches ask their watches' views again, so that clients are told what of a namespace appears or disappears;
+//! then, a little later, callers are authenticated and authorized again, which ends some of these watches. Changes that
+//! come together are told together.
+
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use vci_auth::directory::Directory;
+use vci_registry::Registry;
+
+/// How long changes are gathered.
+const GATHER: Duration = Duration::from_millis(100);
+/// How long watches have to tell what disappears, before some of them end.
+const LEAD: Duration = Duration::from_millis(300);
+/// The clock is looked at this often while the next key to expire is far away: somebody may set it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Starts telling, until `stop`. The receiver changes when callers are to be looked at again.
+pub(crate) fn follow(directory: &Arc<Directory>, registries: &[Arc<Registry>], stop: &CancellationToken) -> watch::Receiver<u64> {
+    let (teller, told) = watch::channel(0);
+    let (directory, registries) = (Arc::clone(directory), registries.to_vec());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(tell(directory, registries, teller)));
+    told
+}
+
+async fn tell(directory: Arc<Directory>, registries: Vec<Arc<Registry>>, teller: watch::Sender<u64>) {
+    let mut changes = directory.changes();
+    let mut told_at = unix_seconds();
+    loop {
+        tokio::select! {
+            // The directory is held here: waiting cannot fail.
+            _ = changes.changed() => {}
+            () = expiry(&directory, told_at) => {}
+        }
+        tokio::time::sleep(GATHER).await;
+        changes.mark_unchanged();
+        registries.iter().for_each(|registry| registry.cache().reevaluate());
+        tokio::time::sleep(LEAD).await;
+        told_at = unix_seconds();
+        teller.send_modify(|count| *count += 1);
+    }
+}
+
+/// Ends when an access key has expired that was good at `since`.
+async fn expiry(directory: &Directory, since: i64) {
+    let Some(end) = directory.next_expiry(since) else { return std::future::pending().await };
+    loop {
+        let left = Duration::from_secs(u64::try_from(end.saturating_sub(unix_seconds())).unwrap_or(0));
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+    }
+}
+
+fn unix_seconds() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
