@@ -20,6 +20,15 @@ pub(crate) enum Http {
     Two,
 }
 
+impl std::fmt::Display for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::One => "1.1",
+            Self::Two => "2",
+        })
+    }
+}
+
 /// Where to connect, and as whom.
 #[derive(Clone)]
 pub(crate) struct Connector {

@@ -58,7 +58,8 @@ async fn main() {
         let (first, first_ready) = Server::start(&binary, folder.path(), url.as_deref(), args.http).await;
         drop(first);
         let (server, ready) = Server::start(&binary, folder.path(), url.as_deref(), args.http).await;
-        println!("\n### {name}, {} objects, {} clients, {} watchers, {:?}\n", args.objects, args.clients, args.watchers, args.http);
+        let Args { objects, clients, watchers, .. } = args;
+        println!("\n### {name}: {objects} objects, {clients} clients, {watchers} watchers, HTTP/{}\n", args.http);
         println!(
             "ready after exec: {:.0} ms (first start: {:.0} ms), idle: {:.1} MiB resident\n",
             ready.as_secs_f64() * 1e3,
@@ -68,8 +69,8 @@ async fn main() {
         println!("| operation | per second | p50 ms | p99 ms | server CPU ms per operation | of it in the kernel |");
         println!("|---|---|---|---|---|---|");
         load::run(&args, &server).await;
-        println!("\nloaded: {:.1} MiB resident", server.resident_mib());
+        let loaded = server.resident_mib();
         fan_out::run(&args, &server).await;
-        println!("\nwith {} watchers: {:.1} MiB resident", args.watchers, server.resident_mib());
+        println!("\nloaded: {loaded:.1} MiB resident, {:.1} MiB with {watchers} watchers", server.resident_mib());
     }
 }
