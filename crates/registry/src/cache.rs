@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use vci_meta::access::{Grant, Reach};
+use vci_meta::access::Reach;
 use vci_meta::options::{GetOptions, ListOptions, ResourceVersion};
 use vci_meta::{ApiError, Descriptor, ObjectKey, RequestContext, Resource, View};
 use vci_store::{ProgressSupport, Revision, Store, StoreError};
@@ -215,12 +215,6 @@ impl Cache {
     /// in them answer from memory and call no cache's watch, stats or this.
     pub fn reevaluate(&self) {
         self.state().reevaluate();
-    }
-
-    /// Ends the watches whose view has this condition with 410, so that their clients list again. For a change of what
-    /// a caller is, such as the teams that a user belongs to, which a view cannot notice by itself.
-    pub fn expire_watches(&self, condition: impl Fn(&Grant) -> bool) {
-        self.state().revoke(condition);
     }
 
     /// How the cache is doing.

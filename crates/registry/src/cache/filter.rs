@@ -4,7 +4,6 @@ use super::event::Event;
 use super::snapshot::{Objects, range};
 use crate::{EventKind, Item};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vci_meta::access::{Grant, Reach};
 use vci_meta::options::ListOptions;
@@ -35,8 +34,6 @@ pub(super) struct Filter {
     /// What the caller reaches in each namespace met so far. Held on to, so that what was shown is known when it
     /// changes.
     reaches: Mutex<HashMap<String, Reach>>,
-    /// Nothing more may be shown.
-    revoked: AtomicBool,
 }
 
 /// A namespace in which the caller's reach is no longer what it was.
@@ -57,7 +54,6 @@ impl Filter {
             fields: options.fields.clone(),
             view: view.clone(),
             reaches: Mutex::default(),
-            revoked: AtomicBool::new(false),
         }
     }
 
@@ -73,24 +69,6 @@ impl Filter {
     /// Whether it shows the whole of its extent: then what is left can be counted.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self.view, View::All) && !matches!(self.extent, Extent::Nothing) && self.labels.is_empty() && self.fields.is_empty()
-    }
-
-    /// The condition of its view, if it has one.
-    pub(super) fn grant(&self) -> Option<&Grant> {
-        match &self.view {
-            View::All => None,
-            View::Granted(grant) => Some(grant),
-        }
-    }
-
-    /// From here on nothing more may be shown.
-    pub(super) fn revoke(&self) {
-        self.revoked.store(true, Ordering::Release);
-    }
-
-    /// Whether nothing more may be shown.
-    pub(super) fn is_revoked(&self) -> bool {
-        self.revoked.load(Ordering::Acquire)
     }
 
     /// Whether the extent holds the path.

@@ -6,10 +6,9 @@ use super::history::{Position, undo};
 use super::snapshot::Objects;
 use crate::EventKind;
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use vci_meta::Status;
-use vci_meta::access::Grant;
 use vci_store::Revision;
 
 /// What a watcher finds in its queue.
@@ -49,8 +48,6 @@ pub(super) struct Hub {
     all: Vec<Watcher>,
     namespaces: HashMap<String, Vec<Watcher>>,
     objects: HashMap<String, Vec<Watcher>>,
-    /// The filters with a view's condition, also of watches that are not here at the moment.
-    conditional: Vec<Weak<Filter>>,
     last_id: WatcherId,
     /// How often a watcher's queue was full.
     overruns: u64,
@@ -71,24 +68,6 @@ impl Hub {
         };
         shelf.push(Watcher { id, filter, queue });
         (id, receiver)
-    }
-
-    /// Notes a filter, so that it can be revoked wherever its watch is.
-    pub(super) fn note(&mut self, filter: &Arc<Filter>) {
-        if filter.grant().is_none() {
-            return;
-        }
-        if self.conditional.len() == self.conditional.capacity() {
-            self.conditional.retain(|known| known.strong_count() > 0);
-        }
-        self.conditional.push(Arc::downgrade(filter));
-    }
-
-    /// Revokes the filters whose view has this condition, and wakes their watches.
-    pub(super) fn revoke(&mut self, condition: impl Fn(&Grant) -> bool, status: &Arc<Status>) {
-        let known = self.conditional.iter().filter_map(Weak::upgrade);
-        known.filter(|filter| filter.grant().is_some_and(&condition)).for_each(|filter| filter.revoke());
-        self.fail(status, Filter::is_revoked);
     }
 
     /// Forgets a watcher; one that is not there any more is fine.

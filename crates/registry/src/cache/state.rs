@@ -9,7 +9,6 @@ use crate::Item;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use vci_meta::ApiError;
-use vci_meta::access::Grant;
 use vci_store::Revision;
 
 /// One entry as the store tells it.
@@ -130,11 +129,6 @@ impl State {
         hub.reevaluate(&newest.objects, newest.revision);
     }
 
-    /// Ends the watches whose view has this condition, so that their clients list again.
-    pub(super) fn revoke(&self, condition: impl Fn(&Grant) -> bool) {
-        self.feed().hub.revoke(condition, &Arc::new(revoked().status()));
-    }
-
     /// Ends every watch. What was read stays readable.
     pub(super) fn stop(&self) {
         let mut feed = self.feed();
@@ -198,11 +192,6 @@ impl Feed {
         self.newest.corrupt.insert(path);
         self.history.restart(revision);
     }
-}
-
-/// What a watch ends with whose caller is no longer who it was.
-pub(super) fn revoked() -> ApiError {
-    ApiError::expired("access has changed, list again")
 }
 
 /// What happened between a state and a later one, as far as it can be told: each object's last change with its own

@@ -10,7 +10,6 @@ use super::filter::{Filter, Shift};
 use super::history::Position;
 use super::hub::{Delivery, WatcherId};
 use super::snapshot::{Objects, Path, Snapshot, range};
-use super::state::revoked;
 use super::{Cache, Freshness, jitter};
 use crate::{EventKind, Frame};
 use futures::StreamExt;
@@ -123,7 +122,6 @@ pub(super) fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) ->
     let deadline = now.checked_add(lasts).unwrap_or_else(|| now + config.min_watch);
     let start = start(options);
     let filter = Arc::new(filter);
-    cache.state().feed().hub.note(&filter);
     let mut watcher = Watcher {
         cache: Arc::clone(cache),
         filter,
@@ -153,10 +151,6 @@ fn start(options: &ListOptions) -> Start {
 impl Watcher {
     async fn next(&mut self) -> Option<Frame> {
         loop {
-            if self.filter.is_revoked() && !matches!(self.phase, Phase::Ended) {
-                self.pending.clear();
-                self.fail(revoked().status());
-            }
             if let Some(frame) = self.pending.pop_front() {
                 return Some(frame);
             }
