@@ -66,7 +66,7 @@ impl CacheConfig {
         Self {
             history: Duration::from_secs(300),
             history_events: 100_000,
-            // About 4,000 changes of objects of 1.5 KB. Whoever missed more than that lists again, which costs less than
+            // About 8,000 changes of objects of 1.5 KB. Whoever missed more than that lists again, which costs less than
             // to keep everything at hand.
             history_bytes: 16 << 20,
             bookmark_period: Duration::from_secs(60),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::fixture::{COLLECTION, Server};
-use crate::{AuditId, RequestInfo};
+use crate::{AuditId, Limits, RequestInfo};
 use axum::body::Body;
 use http::{Request, StatusCode};
 use std::sync::Arc;
@@ -29,6 +29,26 @@ async fn what_layers_around_learn() {
     assert_eq!(extensions.get::<AuditId>().unwrap().0.as_ref(), "x");
     assert_eq!(extensions.get::<Arc<RequestInfo>>().unwrap().verb, "list");
     assert_eq!(extensions.get::<Identity>().unwrap().user.name, "admin");
+}
+
+#[tokio::test]
+async fn one_user_gets_so_many_answers_at_a_time() {
+    let server = Server::start().await;
+    let mut unread = Vec::new();
+    for _ in 0..Limits::standard().reads.one_user {
+        let response = server.open("GET", COLLECTION, &[], "").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        unread.push(response);
+    }
+    let refused = server.get(COLLECTION, &[]).await;
+    assert_eq!((refused.failure().0, refused.header("retry-after")), (429, "1"));
+    // Others, other sorts of requests and health are not held up by it.
+    assert_eq!(server.get(COLLECTION, &[("authorization", "Bearer editor")]).await.status, StatusCode::OK);
+    assert_eq!(server.get("/livez", &[]).await.status, StatusCode::OK);
+    server.create("w").await;
+    // An answer that is read or dropped gives its place back.
+    unread.pop();
+    assert_eq!(server.get(COLLECTION, &[]).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
