@@ -180,7 +180,8 @@ fn prune(schema: &Schema, merged: Map<String, Value>, set: &FieldSet, managed: &
     without_metadata_itself(&mut last);
     let everything = fields_of(&merged);
     // Somebody's fields can stand inside of what goes: what holds them stays.
-    let mut owned = managed.others(applier).into_iter().fold(set.clone(), |all, entry| all.union(entry.set.clone()));
+    let others = managed.others(applier).into_iter().map(|entry| entry.set.clone());
+    let mut owned = FieldSet::union_all(others.chain([set.clone()]));
     owned = named(schema, owned).union(fields_of(&without(&last)));
     let mut unowned = everything.clone();
     unowned.subtract(&owned);

@@ -118,6 +118,18 @@ impl FieldSet {
         }
     }
 
+    /// Every member of any. Many small sets cost no more than their members, times a logarithm.
+    pub(crate) fn union_all(sets: impl IntoIterator<Item = Self>) -> Self {
+        let mut sets: Vec<Self> = sets.into_iter().collect();
+        while sets.len() > 1 {
+            let mut rest = std::mem::take(&mut sets).into_iter();
+            while let Some(left) = rest.next() {
+                sets.push(left.union(rest.next().unwrap_or_default()));
+            }
+        }
+        sets.pop().unwrap_or_default()
+    }
+
     /// Every member of both.
     #[must_use]
     pub(crate) fn intersection(&self, other: &Self) -> Self {
@@ -152,16 +164,13 @@ impl FieldSet {
 
     /// Calls `keep` on every node that `other` has as well.
     fn retain(&mut self, other: &Self, keep: impl Fn(&mut Node, &Node) -> bool) {
-        let mut theirs = other.nodes.iter().peekable();
+        let mut theirs = other.nodes.as_slice();
         self.nodes.retain_mut(|mine| {
-            while let Some(node) = theirs.peek() {
-                match node.element.cmp(&mine.element) {
-                    Ordering::Less => theirs.next(),
-                    Ordering::Equal => return keep(mine, node),
-                    Ordering::Greater => return true,
-                };
+            theirs = starting_at(theirs, &mine.element);
+            match theirs.first() {
+                Some(node) if node.element == mine.element => keep(mine, node),
+                _ => true,
             }
-            true
         });
     }
 
@@ -224,15 +233,29 @@ impl FieldSet {
     }
 }
 
+/// Sorted nodes without those before `element`: in ever longer steps, so that a small set is found in a large one
+/// without looking at all of it.
+fn starting_at<'a>(nodes: &'a [Node], element: &PathElement) -> &'a [Node] {
+    let before = |at: usize| nodes.get(at).is_some_and(|node| node.element < *element);
+    let (mut passed, mut step) = (0, 1);
+    while before(passed + step - 1) {
+        passed += step;
+        step *= 2;
+    }
+    let rest = nodes.get(passed..).unwrap_or_default();
+    let window = rest.get(..step - 1).unwrap_or(rest);
+    rest.get(window.partition_point(|node| node.element < *element)..).unwrap_or_default()
+}
+
 /// The nodes of one set, each with the node of another at the same element.
 struct Matches<'a> {
     left: std::slice::Iter<'a, Node>,
-    right: std::iter::Peekable<std::slice::Iter<'a, Node>>,
+    right: &'a [Node],
 }
 
 impl<'a> Matches<'a> {
     fn of(left: &'a FieldSet, right: &'a FieldSet) -> Self {
-        Self { left: left.nodes.iter(), right: right.nodes.iter().peekable() }
+        Self { left: left.nodes.iter(), right: &right.nodes }
     }
 }
 
@@ -241,8 +264,8 @@ impl<'a> Iterator for Matches<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mine = self.left.next()?;
-        while self.right.next_if(|node| node.element < mine.element).is_some() {}
-        Some((mine, self.right.next_if(|node| node.element == mine.element)))
+        self.right = starting_at(self.right, &mine.element);
+        Some((mine, self.right.first().filter(|node| node.element == mine.element)))
     }
 }
 

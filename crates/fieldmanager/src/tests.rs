@@ -13,3 +13,4 @@ mod script;
 mod sets;
 mod speed;
 mod tracking;
+mod typed;

@@ -15,6 +15,8 @@ use vci_meta::Cause;
 mod limits;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 /// Applies the operations in order to a copy of the object.
 pub(crate) fn apply(object: &Value, patch: &[u8]) -> Result<Value, PatchError> {
@@ -129,6 +131,7 @@ fn run(document: &mut Value, written: &Written, limits: &mut Limits) -> Result<(
         }
         PatchOperation::Remove(_) | PatchOperation::Replace(_) => {}
     }
+    limits.shifts(document, &operation)?;
     json_patch::patch_unsafe(document, std::slice::from_ref(&operation)).map_err(|error| match error.kind {
         PatchErrorKind::InvalidFromPointer => Failure::new(NOT_FOUND, "nothing is at the from path"),
         PatchErrorKind::InvalidPointer => Failure::new(NOT_FOUND, "the path does not exist"),

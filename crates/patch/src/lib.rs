@@ -9,6 +9,8 @@ use vci_meta::{Cause, Schema};
 
 #[cfg(test)]
 mod arbitrary;
+#[cfg(test)]
+mod deep;
 mod json;
 mod merge;
 mod strategic;

@@ -11,18 +11,21 @@
 //!
 //! Directives never reach the result. Upstream: k8s.io/apimachinery/pkg/util/strategicpatch, and the design
 //! proposal "Preserve Order in Strategic Merge Patch". Departures, where upstream answers 500 or stores the
-//! directive: the errors are 400 or 422, and directives are obeyed below members that the object lacks.
+//! directive: the errors are 400 or 422, directives are obeyed below members that the object lacks, and items
+//! of a keyed list must have their keys there too.
 
 use crate::PatchError;
-use list::{Order, merge_keyed, merge_set};
+use list::{merge_keyed, merge_set};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use vci_meta::schema::{ListMerge, MapMerge, Shape};
 use vci_meta::{Cause, FieldPath, Schema};
 
 mod list;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 const DIRECTIVE: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
@@ -39,7 +42,7 @@ pub(crate) fn apply(object: &Value, patch: &[u8], schema: &Schema) -> Result<Val
 #[derive(Default)]
 struct Parts {
     directive: Option<Directive>,
-    retain: Option<Vec<String>>,
+    retain: Option<HashSet<String>>,
     members: Map<String, Value>,
     orders: BTreeMap<String, Vec<Value>>,
     deletions: BTreeMap<String, Vec<Value>>,
@@ -103,7 +106,7 @@ impl Parts {
     }
 }
 
-fn names(value: Value) -> Result<Vec<String>, PatchError> {
+fn names(value: Value) -> Result<HashSet<String>, PatchError> {
     serde_json::from_value(value).map_err(|_| PatchError::Malformed("invalid patch format of retainKeys".into()))
 }
 
@@ -130,15 +133,17 @@ fn merge_object(
     if let Some(retain) = &parts.retain {
         original.retain(|name, _| retain.contains(name));
     }
-    for name in parts.orders.keys().filter(|name| original.contains_key(*name) && merges(below(schema, name))) {
-        // An order without a list beside it sorts the list that is there.
-        parts.members.entry(name).or_insert_with(|| Value::Array(Vec::new()));
-    }
     for (name, value) in parts.members {
         let before = original.remove(&name);
-        let order = parts.orders.remove(&name).map(Order);
+        let order = parts.orders.remove(&name);
         if let Some(merged) = merge_value(before, value, order, below(schema, &name), &path.child(&name))? {
             original.insert(name, merged);
+        }
+    }
+    for (name, order) in parts.orders {
+        // An order without a list beside it only sorts the list that is there.
+        if let Some(Value::Array(items)) = original.get_mut(&name) {
+            *items = sort_list(std::mem::take(items), order, below(schema, &name), &path.child(&name))?;
         }
     }
     for (name, unwanted) in parts.deletions {
@@ -153,18 +158,23 @@ fn merge_object(
 fn merge_value(
     original: Option<Value>,
     patch: Value,
-    order: Option<Order>,
+    order: Option<Vec<Value>>,
     schema: Option<&Schema>,
     path: &FieldPath,
 ) -> Result<Option<Value>, PatchError> {
     match (original, patch) {
         (_, Value::Null) => Ok(None),
-        (None, Value::Object(patch)) if Directive::of(&patch, path)? == Some(Directive::Delete) => Ok(None),
-        (_, Value::Object(patch)) if replaced_whole(schema) => Ok(Some(Value::Object(patch))),
+        (original, Value::Object(patch))
+            if !matches!(original, Some(Value::Object(_))) && Directive::of(&patch, path)? == Some(Directive::Delete) =>
+        {
+            Ok(None)
+        }
+        (Some(Value::Object(_)), Value::Object(patch)) if replaced_whole(schema) => Ok(Some(Value::Object(patch))),
+        (_, Value::Object(patch)) if replaced_whole(schema) => Ok(Some(without_nulls(Value::Object(patch)))),
         (Some(Value::Object(original)), Value::Object(patch)) => merge_object(original, patch, schema, path).map(Value::Object).map(Some),
         (_, Value::Object(patch)) => merge_object(Map::new(), patch, schema, path).map(Value::Object).map(Some),
         (Some(Value::Array(original)), Value::Array(patch)) => merge_list(original, patch, order, schema, path).map(Some),
-        (_, Value::Array(patch)) => merge_list(Vec::new(), patch, order, schema, path).map(Some),
+        (_, Value::Array(patch)) => merge_list(Vec::new(), patch, order, schema, path).map(without_nulls).map(Some),
         (_, scalar) => Ok(Some(scalar)),
     }
 }
@@ -172,7 +182,7 @@ fn merge_value(
 fn merge_list(
     original: Vec<Value>,
     mut patch: Vec<Value>,
-    order: Option<Order>,
+    order: Option<Vec<Value>>,
     schema: Option<&Schema>,
     path: &FieldPath,
 ) -> Result<Value, PatchError> {
@@ -189,6 +199,29 @@ fn merge_list(
     Ok(Value::Array(merged))
 }
 
+/// Puts a list that the patch does not change into the order that it asks for.
+fn sort_list(items: Vec<Value>, order: Vec<Value>, schema: Option<&Schema>, path: &FieldPath) -> Result<Vec<Value>, PatchError> {
+    match schema.map(|schema| &schema.shape) {
+        Some(Shape::List { items: item, merge: ListMerge::Map { keys } }) => {
+            list::sort_keyed(items, order, &list::Keyed { keys, items: item, path })
+        }
+        Some(Shape::List { merge: ListMerge::Set, .. }) => Ok(list::sort_set(items, order)),
+        _ => Ok(items),
+    }
+}
+
+/// A value that takes the place of nothing, or of another type: null members in it would remove nothing.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members.into_iter().filter(|(_, member)| !member.is_null());
+            Value::Object(kept.map(|(name, member)| (name, without_nulls(member))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        scalar => scalar,
+    }
+}
+
 /// The schema of the member `name`.
 fn below<'a>(schema: Option<&'a Schema>, name: &str) -> Option<&'a Schema> {
     match &schema?.shape {
@@ -196,11 +229,6 @@ fn below<'a>(schema: Option<&'a Schema>, name: &str) -> Option<&'a Schema> {
         Shape::Map { values, .. } => Some(values),
         Shape::String { .. } | Shape::Boolean | Shape::Integer { .. } | Shape::Number | Shape::List { .. } | Shape::Any => None,
     }
-}
-
-/// Whether two lists of this schema become one.
-fn merges(schema: Option<&Schema>) -> bool {
-    matches!(schema.map(|schema| &schema.shape), Some(Shape::List { merge: ListMerge::Map { .. } | ListMerge::Set, .. }))
 }
 
 fn replaced_whole(schema: Option<&Schema>) -> bool {

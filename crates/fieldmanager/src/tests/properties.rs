@@ -106,7 +106,70 @@ fn any_body() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Sets of one level, of which one may be much larger than the other.
+fn any_flat_set() -> impl Strategy<Value = std::collections::BTreeSet<u16>> {
+    prop_oneof![proptest::collection::btree_set(0..300_u16, 0..4), proptest::collection::btree_set(0..300_u16, 0..200)]
+}
+
+fn flat(members: &std::collections::BTreeSet<u16>) -> FieldSet {
+    let fields: Map<String, Value> = members.iter().map(|n| (format!("f:{n:03}"), json!({}))).collect();
+    FieldSet::from_fields_v1(&Value::Object(fields)).unwrap()
+}
+
+/// How much more than ten times as long ten times as much takes, in this thread's own processor time, as others may be
+/// using the machine: about 1 for what grows with its length, 10 for what grows with its square. `None` where the
+/// system does not tell.
+fn growth(mut work: impl FnMut(usize), few: usize) -> Option<f64> {
+    let spent = || -> Option<f64> { std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok() };
+    let start = spent()?;
+    (0..10).for_each(|_| work(few));
+    let middle = spent()?;
+    work(10 * few);
+    Some((spent()? - middle) / (middle - start))
+}
+
+#[test]
+fn many_managers_cost_no_more_than_their_fields() {
+    let entry = |n: usize| {
+        json!({"manager": format!("m{n}"), "operation": "Apply", "apiVersion": kind::VERSION, "fieldsType": "FieldsV1",
+            "time": "2026-01-02T03:04:05Z", "fieldsV1": {"f:spec": {"f:data": {format!("f:k{n}"): {}}}}})
+    };
+    let work = |count| {
+        let mut server = Server::new();
+        let data: Map<String, Value> = (0..count).map(|n| (format!("k{n}"), "v".into())).collect();
+        let managed: Vec<Value> = (0..count).map(entry).collect();
+        server.put("one", json!({"metadata": {"name": "x"}, "spec": {"data": data}}));
+        server.put("one", json!({"metadata": {"name": "x", "managedFields": managed}, "spec": {"data": data}}));
+        assert_eq!(server.managers().len(), count);
+        server.force("m7", json!({"metadata": {"name": "x"}, "spec": {"data": {"new": "v"}}}));
+        server.put("one", json!({"metadata": {"name": "x"}, "spec": {"displayName": "x"}}));
+        assert_eq!(server.managers(), ["one"]);
+    };
+    let growth = growth(work, 200);
+    assert!(growth.is_none_or(|growth| growth < 4.0), "{growth:?}");
+}
+
+#[test]
+fn deep_managed_fields_are_refused_or_read_and_cost_nothing() {
+    let nest = |depth: usize| (0..depth).fold(json!({}), |below, _| json!({"f:a": below}));
+    let set = FieldSet::from_fields_v1(&nest(120)).unwrap();
+    assert_eq!(set.paths(), [".a".repeat(120)]);
+    for element in ["v:", "k:"] {
+        let key = format!("{element}{}", "[".repeat(1024 * 1024));
+        assert!(FieldSet::from_fields_v1(&json!({key: {}})).is_err());
+    }
+}
+
 proptest! {
+    #[test]
+    fn flat_sets_do_as_sets_do(a in any_flat_set(), b in any_flat_set()) {
+        let minus = |mut left: FieldSet, right: &FieldSet| { left.subtract(right); left };
+        prop_assert_eq!(minus(flat(&a), &flat(&b)), flat(&(&a - &b)));
+        prop_assert_eq!(flat(&a).intersection(&flat(&b)), flat(&(&a & &b)));
+        prop_assert_eq!(flat(&a).union(flat(&b)), flat(&(&a | &b)));
+        prop_assert_eq!(flat(&a).contains(&flat(&b)), a.is_superset(&b));
+    }
+
     #[test]
     fn fields_v1_round_trip(set in any_set()) {
         prop_assert_eq!(FieldSet::from_fields_v1(&set.to_fields_v1()).unwrap(), set);
@@ -119,6 +182,7 @@ proptest! {
         prop_assert_eq!(&union, &b.clone().union(a.clone()));
         prop_assert_eq!(union.clone().union(c.clone()), a.clone().union(b.clone().union(c.clone())));
         prop_assert_eq!(a.clone().union(a.clone()), a.clone());
+        prop_assert_eq!(FieldSet::union_all([a.clone(), b.clone(), c.clone()]), a.clone().union(b.clone().union(c.clone())));
         let both = a.intersection(&b);
         prop_assert_eq!(&both, &b.intersection(&a));
         prop_assert_eq!(&both, &minus(a.clone(), &minus(a.clone(), &b)));

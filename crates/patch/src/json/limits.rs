@@ -2,24 +2,31 @@
 
 use super::{Failure, INVALID};
 use crate::MAX_COPIED_BYTES;
-use json_patch::PatchOperation;
 use json_patch::jsonptr::Pointer;
+use json_patch::{AddOperation, PatchOperation, RemoveOperation};
 use serde_json::Value;
 
 /// Deepest nesting of lists and objects: as deep as serde_json reads, so that what was stored can be read again
 /// and recursion over it never exhausts a stack.
 const MAX_DEPTH: usize = 127;
 
+/// How often one patch may have the whole document walked to find how deep it is.
+const MOST_WALKS: u32 = 16;
+/// How many list items one patch may push aside: each item put into a list, or taken out, moves those behind it.
+const MOST_SHIFTED: usize = 100_000_000;
+
 /// What one patch has used up.
 pub(super) struct Limits {
     copied: usize,
+    shifted: usize,
+    walks: u32,
     /// The document is nested no deeper than this; it may be less deep.
     depth: usize,
 }
 
 impl Limits {
     pub(super) fn new(document: &Value) -> Self {
-        Self { copied: 0, depth: depth(document) }
+        Self { copied: 0, shifted: 0, walks: 0, depth: depth(document) }
     }
 
     /// Counts what a `copy` is about to copy. A path that leads nowhere is left to the engine to complain of.
@@ -30,6 +37,24 @@ impl Limits {
         if self.copied > MAX_COPIED_BYTES {
             let why = format!("the bytes copied so far are {}, the limit is {MAX_COPIED_BYTES}", self.copied);
             return Err(Failure::new(INVALID, why));
+        }
+        Ok(())
+    }
+
+    /// Counts the items of the lists that an operation is about to put an item into or take one out of.
+    pub(super) fn shifts(&mut self, document: &Value, operation: &PatchOperation) -> Result<(), Failure> {
+        let length = |path: &Pointer| {
+            let list = path.parent().and_then(|parent| document.pointer(parent.as_str()));
+            list.and_then(Value::as_array).map_or(0, Vec::len)
+        };
+        self.shifted += match operation {
+            PatchOperation::Add(AddOperation { path, .. }) | PatchOperation::Remove(RemoveOperation { path }) => length(path),
+            PatchOperation::Copy(copy) => length(&copy.path),
+            PatchOperation::Move(r#move) => length(&r#move.from) + length(&r#move.path),
+            PatchOperation::Replace(_) | PatchOperation::Test(_) => 0,
+        };
+        if self.shifted > MOST_SHIFTED {
+            return Err(Failure::new(INVALID, "the patch changes long lists too often"));
         }
         Ok(())
     }
@@ -46,7 +71,8 @@ impl Limits {
             PatchOperation::Remove(_) | PatchOperation::Test(_) => 0,
         };
         self.depth = self.depth.max(estimate);
-        if self.depth > MAX_DEPTH {
+        if self.depth > MAX_DEPTH && self.walks < MOST_WALKS {
+            self.walks += 1;
             self.depth = depth(document);
         }
         if self.depth > MAX_DEPTH {

@@ -11,9 +11,6 @@ use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use vci_meta::{FieldPath, Schema};
 
-/// The list of `$setElementOrder`: whole scalars, or objects of which only the keys count.
-pub(super) struct Order(pub(super) Vec<Value>);
-
 /// What there is to know of a keyed list.
 pub(super) struct Keyed<'a> {
     pub(super) keys: &'a [String],
@@ -54,38 +51,43 @@ impl Keyed<'_> {
     }
 }
 
+/// Merges a list of objects. `order` is the list of `$setElementOrder`, objects of which only the keys count.
 pub(super) fn merge_keyed(
     original: Vec<Value>,
     patch: Vec<Value>,
-    order: Option<Order>,
+    order: Option<Vec<Value>>,
     list: &Keyed<'_>,
 ) -> Result<Vec<Value>, PatchError> {
     let mut merged = list.identified(original)?;
+    let before = merged.len();
     let mut wanted = Vec::new();
-    let mut replace = false;
+    let (mut replace, mut gone) = (false, HashSet::new());
     for item in patch {
         let item = list.object(item)?;
         match Directive::of(&item, list.path)? {
             None => wanted.push((list.identity(&item)?, item)),
             Some(Directive::Delete) => {
-                let gone = list.identity(&item)?;
-                merged.retain(|(identity, _)| *identity != gone);
+                gone.insert(list.identity(&item)?);
             }
             Some(Directive::Replace) => replace = true,
             Some(Directive::Merge) => return Err(unprocessable(list.path, "merging lists cannot yet be specified in the patch")),
         }
     }
+    merged.retain(|(identity, _)| !gone.contains(identity));
+    let deleted = before - merged.len();
     if replace {
         merged.clear();
     }
-    let former = identities(&merged);
+    let mut former = identities(&merged);
     let mut order_wanted: Vec<String> = wanted.iter().map(|(identity, _)| identity.clone()).collect();
-    if let Some(Order(order)) = order {
+    let ordered = order.is_some();
+    if let Some(order) = order {
         let order = identities(&list.identified(order)?);
         check_order(&order_wanted, &order, list.path)?;
         order_wanted = order;
     }
     let mut places = places(&former);
+    let kept = former.len();
     for (identity, item) in wanted {
         let place = places.get(&identity).copied();
         match place.and_then(|place| merged.get_mut(place)) {
@@ -96,6 +98,10 @@ pub(super) fn merge_keyed(
             None => {
                 let added = merge_object(Map::new(), item, Some(list.items), list.path)?;
                 places.insert(identity.clone(), merged.len());
+                // In a given order, added items take the places of deleted ones: after all that are left.
+                if ordered && former.len() < kept + deleted {
+                    former.push(identity.clone());
+                }
                 merged.push((identity, Value::Object(added)));
             }
         }
@@ -103,16 +109,28 @@ pub(super) fn merge_keyed(
     Ok(arrange(merged, &order_wanted, &former))
 }
 
-pub(super) fn merge_set(original: Vec<Value>, patch: Vec<Value>, order: Option<Order>, path: &FieldPath) -> Result<Vec<Value>, PatchError> {
+/// Sorts a list of objects by `$setElementOrder`.
+pub(super) fn sort_keyed(items: Vec<Value>, order: Vec<Value>, list: &Keyed<'_>) -> Result<Vec<Value>, PatchError> {
+    let (items, order) = (list.identified(items)?, identities(&list.identified(order)?));
+    let former = identities(&items);
+    Ok(arrange(items, &order, &former))
+}
+
+/// Unites a list of scalars with the patch's. `order` is the list of `$setElementOrder`.
+pub(super) fn merge_set(
+    original: Vec<Value>,
+    patch: Vec<Value>,
+    order: Option<Vec<Value>>,
+    path: &FieldPath,
+) -> Result<Vec<Value>, PatchError> {
     if original.iter().chain(&patch).any(Value::is_array) {
         return Err(unprocessable(path, "lists of lists are not supported"));
     }
-    let identified = |items: Vec<Value>| -> Vec<Item> { items.into_iter().map(|item| (item.to_string(), item)).collect() };
-    let (mut merged, patch) = (identified(original), identified(patch));
+    let (mut merged, patch) = (scalars(original), scalars(patch));
     let former = identities(&merged);
     let mut order_wanted = identities(&patch);
-    if let Some(Order(order)) = order {
-        let order = identities(&identified(order));
+    if let Some(order) = order {
+        let order = identities(&scalars(order));
         check_order(&order_wanted, &order, path)?;
         order_wanted = order;
     }
@@ -120,6 +138,18 @@ pub(super) fn merge_set(original: Vec<Value>, patch: Vec<Value>, order: Option<O
     let mut seen = HashSet::new();
     merged.retain(|(identity, _)| seen.insert(identity.clone()));
     Ok(arrange(merged, &order_wanted, &former))
+}
+
+/// Sorts a list of scalars by `$setElementOrder`; values that stand in it twice still do.
+pub(super) fn sort_set(items: Vec<Value>, order: Vec<Value>) -> Vec<Value> {
+    let items = scalars(items);
+    let former = identities(&items);
+    arrange(items, &identities(&scalars(order)), &former)
+}
+
+/// Scalars are their own identity.
+fn scalars(items: Vec<Value>) -> Vec<Item> {
+    items.into_iter().map(|item| (item.to_string(), item)).collect()
 }
 
 /// `$deleteFromPrimitiveList`.

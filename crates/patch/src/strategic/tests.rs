@@ -8,19 +8,19 @@ use std::sync::Arc;
 use vci_meta::Schema;
 use vci_meta::schema::{Field, ListMerge, MapMerge, Presence, Shape};
 
-fn of(shape: Shape) -> Arc<Schema> {
+pub(super) fn of(shape: Shape) -> Arc<Schema> {
     Arc::new(Schema { description: String::new(), shape, component: None })
 }
 
-fn text() -> Arc<Schema> {
+pub(super) fn text() -> Arc<Schema> {
     of(Shape::String { format: None, allowed: Vec::new() })
 }
 
-fn list(items: Arc<Schema>, merge: ListMerge) -> Arc<Schema> {
+pub(super) fn list(items: Arc<Schema>, merge: ListMerge) -> Arc<Schema> {
     of(Shape::List { items, merge })
 }
 
-fn object(fields: &[(&str, Arc<Schema>)], merge: MapMerge) -> Arc<Schema> {
+pub(super) fn object(fields: &[(&str, Arc<Schema>)], merge: MapMerge) -> Arc<Schema> {
     let field = |schema: &Arc<Schema>| Field {
         schema: Arc::clone(schema),
         description: String::new(),
@@ -32,7 +32,7 @@ fn object(fields: &[(&str, Arc<Schema>)], merge: MapMerge) -> Arc<Schema> {
     of(Shape::Object { fields, merge })
 }
 
-fn keyed(keys: &[&str]) -> ListMerge {
+pub(super) fn keyed(keys: &[&str]) -> ListMerge {
     ListMerge::Map { keys: keys.iter().map(|key| (*key).to_owned()).collect() }
 }
 
@@ -221,6 +221,47 @@ fn bad_patches_are_refused() {
             }
             other => panic!("{patch}: {other:?}"),
         }
+    }
+}
+
+/// How much more than ten times as long ten times as much takes, in this thread's own processor time, as others may be
+/// using the machine: about 1 for what grows with its length, 10 for what grows with its square. `None` where the
+/// system does not tell.
+fn growth(mut work: impl FnMut(usize), few: usize) -> Option<f64> {
+    let spent = || -> Option<f64> { std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok() };
+    let start = spent()?;
+    (0..10).for_each(|_| work(few));
+    let middle = spent()?;
+    work(10 * few);
+    Some((spent()? - middle) / (middle - start))
+}
+
+#[test]
+fn long_lists_cost_no_more_than_their_length() {
+    let schema = schema();
+    let items = |count: usize, named: &dyn Fn(usize) -> Value| (0..count).map(named).collect::<Value>();
+    let plain = |count| items(count, &|n| json!({"name": n.to_string()}));
+    let names = |count| items(count, &|n| n.to_string().into());
+    let labels = |count: usize| (0..count).map(|n| (n.to_string(), "".into())).collect::<serde_json::Map<String, Value>>();
+    let deletions = |count| items(count, &|n| json!({"name": format!("x{n}"), "$patch": "delete"}));
+    type Case<'a> = &'a dyn Fn(usize) -> (Value, Value);
+    let cases: [(&str, Case<'_>); 4] = [
+        ("deletions", &|n| (json!({"items": plain(n)}), json!({"items": deletions(n)}))),
+        ("order", &|n| (json!({"items": plain(n)}), json!({"items": plain(n), "$setElementOrder/items": plain(n)}))),
+        ("tags", &|n| (json!({"tags": names(n)}), json!({"tags": names(n), "$deleteFromPrimitiveList/tags": names(n)}))),
+        ("retained", &|n| {
+            let mut retained = labels(n);
+            retained.insert("$retainKeys".into(), names(n));
+            (json!({"labels": labels(n)}), json!({"labels": retained}))
+        }),
+    ];
+    for (name, case) in cases {
+        let work = |count| {
+            let (object, patch) = case(count);
+            strategic_merge_patch(&object, patch.to_string().as_bytes(), &schema).unwrap();
+        };
+        let growth = growth(work, 1_000);
+        assert!(growth.is_none_or(|growth| growth < 4.0), "{name}: {growth:?}");
     }
 }
 
