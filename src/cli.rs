@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use vci_server::{Config, ServingCertificate, StoreUse, logging};
+use vci_server::{Config, FrontProxyTerms, FrontProxyTrust, ServingCertificate, StoreUse, Trust, logging};
 
 /// An aggregated Kubernetes API server for virtual clusters.
 #[derive(Debug, Parser)]
@@ -38,8 +38,8 @@ pub(crate) struct Serve {
     #[command(flatten)]
     tls: Tls,
     #[command(flatten)]
-    aggregation: Aggregation,
-    /// A YAML file of Users, Teams, Projects and OwnedAccessKeys to create when missing; may be repeated.
+    clients: Clients,
+    /// A YAML file of Users, Teams, Projects, VirtualClusterTemplates and OwnedAccessKeys to create when missing; may be repeated.
     #[arg(long, env = "VCI_BOOTSTRAP", value_name = "FILE", value_delimiter = ',')]
     bootstrap: Vec<PathBuf>,
     /// The namespace of project P is this followed by P.
@@ -82,32 +82,61 @@ struct Tls {
     tls_private_key_file: Option<PathBuf>,
 }
 
-/// Flags of the aggregated deployment, which this version knows and cannot honour yet.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Aggregation (not supported by this version)")]
-struct Aggregation {
-    /// Certificate authorities that sign the certificates of clients, PEM.
+#[command(next_help_heading = "Clients by certificate and by front proxy")]
+struct Clients {
+    /// Certificate authorities that sign the certificates of clients, PEM: the common name is the user, organizations are groups.
     #[arg(long, env = "VCI_CLIENT_CA_FILE", value_name = "FILE")]
-    client_ca_file: Option<String>,
-    /// Certificate authorities that sign the front proxy's certificate, PEM.
+    client_ca_file: Option<PathBuf>,
+    /// Certificate authorities that sign the front proxy's certificate, PEM. Without it no header says who is calling.
     #[arg(long, env = "VCI_REQUESTHEADER_CLIENT_CA_FILE", value_name = "FILE")]
-    requestheader_client_ca_file: Option<String>,
+    requestheader_client_ca_file: Option<PathBuf>,
     /// The front proxy's names; any when empty.
-    #[arg(long, env = "VCI_REQUESTHEADER_ALLOWED_NAMES", value_name = "NAME", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "VCI_REQUESTHEADER_ALLOWED_NAMES",
+        value_name = "NAME",
+        value_delimiter = ',',
+        requires = "requestheader_client_ca_file"
+    )]
     requestheader_allowed_names: Vec<String>,
-    /// Headers that carry the user's name.
-    #[arg(long, env = "VCI_REQUESTHEADER_USERNAME_HEADERS", value_name = "HEADER", value_delimiter = ',')]
+    /// Headers that carry the user's name [default: X-Remote-User].
+    #[arg(
+        long,
+        env = "VCI_REQUESTHEADER_USERNAME_HEADERS",
+        value_name = "HEADER",
+        value_delimiter = ',',
+        requires = "requestheader_client_ca_file"
+    )]
     requestheader_username_headers: Vec<String>,
-    /// Headers that carry the user's UID.
-    #[arg(long, env = "VCI_REQUESTHEADER_UID_HEADERS", value_name = "HEADER", value_delimiter = ',')]
+    /// Headers that carry the user's UID [default: X-Remote-Uid].
+    #[arg(
+        long,
+        env = "VCI_REQUESTHEADER_UID_HEADERS",
+        value_name = "HEADER",
+        value_delimiter = ',',
+        requires = "requestheader_client_ca_file"
+    )]
     requestheader_uid_headers: Vec<String>,
-    /// Headers that carry groups.
-    #[arg(long, env = "VCI_REQUESTHEADER_GROUP_HEADERS", value_name = "HEADER", value_delimiter = ',')]
+    /// Headers that carry groups [default: X-Remote-Group].
+    #[arg(
+        long,
+        env = "VCI_REQUESTHEADER_GROUP_HEADERS",
+        value_name = "HEADER",
+        value_delimiter = ',',
+        requires = "requestheader_client_ca_file"
+    )]
     requestheader_group_headers: Vec<String>,
-    /// Prefixes of headers that carry more.
-    #[arg(long, env = "VCI_REQUESTHEADER_EXTRA_HEADERS_PREFIX", value_name = "PREFIX", value_delimiter = ',')]
+    /// Prefixes of headers that carry more [default: X-Remote-Extra-].
+    #[arg(
+        long,
+        env = "VCI_REQUESTHEADER_EXTRA_HEADERS_PREFIX",
+        value_name = "PREFIX",
+        value_delimiter = ',',
+        requires = "requestheader_client_ca_file"
+    )]
     requestheader_extra_headers_prefix: Vec<String>,
-    /// The kubeconfig of the cluster whose API this one joins, or `in-cluster`.
+    /// The kubeconfig of the cluster whose API this one joins, or `in-cluster`. Not supported by this version.
     #[arg(long, env = "VCI_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<String>,
 }
@@ -153,12 +182,12 @@ pub(crate) enum Declined {
 /// Help, or the first thing that is wrong with it.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Serve, Declined> {
     let Cli { command: Command::Serve(serve) } = Cli::try_parse_from(args).map_err(|error| declined(&error))?;
-    match serve.aggregation.first_given() {
-        Some(flag) => {
-            Err(Declined::Error(format!("{flag} is not supported by this version: it serves stand-alone, without a host cluster")))
-        }
-        None => Ok(*serve),
+    // To pass over a flag that says whom to ask would be worse than not to start.
+    if serve.clients.kubeconfig.is_some() {
+        let line = "--kubeconfig is not supported by this version: it asks no host cluster whom to let in";
+        return Err(Declined::Error(line.into()));
     }
+    Ok(*serve)
 }
 
 impl Serve {
@@ -173,6 +202,7 @@ impl Serve {
             bind_address: self.bind_address,
             secure_port: self.secure_port,
             serving_certificate,
+            trust: self.clients.trust(),
             bootstrap: self.bootstrap.clone(),
             store_use: if self.etcd.etcd_servers.is_empty() { StoreUse::Alone } else { StoreUse::Shared },
             project_namespace_prefix: self.project_namespace_prefix.clone(),
@@ -198,20 +228,19 @@ impl Serve {
     }
 }
 
-impl Aggregation {
-    /// A flag that was given. To pass over one that says whom to trust would be worse than not to start.
-    fn first_given(&self) -> Option<&'static str> {
-        let given = [
-            ("--client-ca-file", self.client_ca_file.is_some()),
-            ("--requestheader-client-ca-file", self.requestheader_client_ca_file.is_some()),
-            ("--requestheader-allowed-names", !self.requestheader_allowed_names.is_empty()),
-            ("--requestheader-username-headers", !self.requestheader_username_headers.is_empty()),
-            ("--requestheader-uid-headers", !self.requestheader_uid_headers.is_empty()),
-            ("--requestheader-group-headers", !self.requestheader_group_headers.is_empty()),
-            ("--requestheader-extra-headers-prefix", !self.requestheader_extra_headers_prefix.is_empty()),
-            ("--kubeconfig", self.kubeconfig.is_some()),
-        ];
-        given.into_iter().find_map(|(flag, given)| given.then_some(flag))
+impl Clients {
+    fn trust(&self) -> Trust {
+        let standard = FrontProxyTerms::default();
+        let given_or = |given: &Vec<String>, standard| if given.is_empty() { standard } else { given.clone() };
+        let terms = FrontProxyTerms {
+            allowed_names: self.requestheader_allowed_names.clone(),
+            username_headers: given_or(&self.requestheader_username_headers, standard.username_headers),
+            uid_headers: given_or(&self.requestheader_uid_headers, standard.uid_headers),
+            group_headers: given_or(&self.requestheader_group_headers, standard.group_headers),
+            extra_header_prefixes: given_or(&self.requestheader_extra_headers_prefix, standard.extra_header_prefixes),
+        };
+        let front_proxy = self.requestheader_client_ca_file.clone().map(|authorities| FrontProxyTrust { authorities, terms });
+        Trust { clients: self.client_ca_file.clone(), front_proxy }
     }
 }
 
@@ -283,6 +312,21 @@ mod tests {
     }
 
     #[test]
+    fn whom_to_trust_is_nobody_unless_said() {
+        assert_eq!(parse_serve(&[]).unwrap().config().trust, Trust::default());
+        let args =
+            "--client-ca-file c --requestheader-client-ca-file p --requestheader-allowed-names a,b --requestheader-username-headers X-U";
+        let trust = parse_serve(&args.split(' ').collect::<Vec<_>>()).unwrap().config().trust;
+        let terms = FrontProxyTerms {
+            allowed_names: vec!["a".into(), "b".into()],
+            username_headers: vec!["X-U".into()],
+            ..FrontProxyTerms::default()
+        };
+        let front_proxy = FrontProxyTrust { authorities: "p".into(), terms };
+        assert_eq!(trust, Trust { clients: Some("c".into()), front_proxy: Some(front_proxy) });
+    }
+
+    #[test]
     fn what_cannot_be_followed_is_one_line_that_names_it() {
         let cases: &[(&[&str], &str)] = &[
             (&["--nonsense"], "--nonsense"),
@@ -297,10 +341,8 @@ mod tests {
             (&["--project-namespace-prefix", "Not Valid/"], "lower-case letters"),
             (&["--project-namespace-prefix=-p"], "lower-case letters"),
             (&["surplus"], "surplus"),
-            (&["--client-ca-file", "f"], "--client-ca-file is not supported"),
-            (&["--requestheader-client-ca-file", "f"], "--requestheader-client-ca-file is not supported"),
-            (&["--requestheader-allowed-names", "n"], "--requestheader-allowed-names is not supported"),
-            (&["--requestheader-extra-headers-prefix", "X-"], "--requestheader-extra-headers-prefix is not supported"),
+            (&["--requestheader-allowed-names", "n"], "--requestheader-client-ca-file"),
+            (&["--requestheader-extra-headers-prefix", "X-"], "--requestheader-client-ca-file"),
             (&["--kubeconfig", "in-cluster"], "--kubeconfig is not supported"),
         ];
         for (args, named) in cases {

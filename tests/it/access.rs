@@ -1,5 +1,10 @@
 //! Who may do what: access keys, roles of a project, owners, access rules.
 
+mod acting;
+mod attacks;
+mod keys;
+mod reviews;
+
 use crate::common::{GROUP, every_store_with};
 use serde_json::{Value, json};
 use vci_testkit::client::{Client, Protocol};
@@ -40,6 +45,7 @@ apiVersion: management.loft.sh/v1
 kind: Project
 metadata: {name: blue}
 spec:
+  requireTemplate: {disabled: true}
   members:
   - {kind: User, group: storage.loft.sh, name: adam, clusterRole: loft-management-project-admin}
   - {kind: User, group: storage.loft.sh, name: una, clusterRole: loft-management-project-user}

@@ -1,6 +1,11 @@
-//! Clients in other languages: what they list and watch ends with exactly the server's set.
+//! Clients of every sort: what they list and watch ends with exactly the server's set.
 
 use crate::common::{COLLECTION, MERGE, embedded, instance, path};
+use futures::StreamExt as _;
+use kube::api::{ApiResource, DynamicObject};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::reflector::Store;
+use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,6 +34,10 @@ async fn informers_end_with_the_servers_set() {
     for (name, informer) in &mut informers {
         assert_eq!(informer.line().await, "ready", "{name}");
     }
+    let reflectors = [Lists::Plain, Lists::Streamed].map(|lists| Reflector::start(&kubeconfig, lists));
+    for reflector in &reflectors {
+        reflector.ready().await;
+    }
     // Half of it on the watches that are open, then a broken network in the middle of writes, then another server process.
     write(&server, 0).await;
     proxy.turn(Network::Down);
@@ -44,8 +53,66 @@ async fn informers_end_with_the_servers_set() {
     let list = server.admin(Protocol::Http2).get(COLLECTION).await.expect(200).json();
     let want: BTreeMap<String, String> = list["items"].as_array().expect("items").iter().map(named).collect();
     assert!(want.len() > 5, "hardly anything is left: {want:?}");
+    for reflector in &reflectors {
+        reflector.ends_with(&want).await;
+    }
     for (name, informer) in &mut informers {
         end_with(name, informer, &want).await;
+    }
+}
+
+/// How a reflector gets the state.
+#[derive(Clone, Copy, Debug)]
+enum Lists {
+    Plain,
+    Streamed,
+}
+
+/// kube-rs, in this process.
+struct Reflector {
+    lists: Lists,
+    known: Store<DynamicObject>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Reflector {
+    fn start(kubeconfig: &tempfile::NamedTempFile, lists: Lists) -> Self {
+        let text = std::fs::read_to_string(kubeconfig.path()).expect("a kubeconfig");
+        let kubeconfig = Kubeconfig::from_yaml(&text).expect("a good kubeconfig");
+        let kind = kube::api::GroupVersionKind::gvk("management.loft.sh", "v1", "VirtualClusterInstance");
+        let resource = ApiResource::from_gvk_with_plural(&kind, "virtualclusterinstances");
+        let writer = reflector::store::Writer::<DynamicObject>::new(resource.clone());
+        let known = writer.as_reader();
+        let task = tokio::spawn(async move {
+            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a config");
+            let client = kube::Client::try_from(config).expect("a client");
+            let api = kube::Api::<DynamicObject>::namespaced_with(client, NAMESPACE, &resource);
+            let config = match lists {
+                Lists::Plain => watcher::Config::default(),
+                Lists::Streamed => watcher::Config::default().streaming_lists(),
+            };
+            reflector(writer, watcher(api, config)).default_backoff().touched_objects().for_each(|_| async {}).await;
+        });
+        Self { lists, known, task }
+    }
+
+    async fn ready(&self) {
+        tokio::time::timeout(PATIENCE, self.known.wait_until_ready()).await.expect("in time").expect("a reflector that lives");
+    }
+
+    async fn ends_with(&self, want: &BTreeMap<String, String>) {
+        let known = || self.known.state().iter().map(|object| named(&json!({ "metadata": &object.metadata }))).collect::<BTreeMap<_, _>>();
+        let start = Instant::now();
+        while known() != *want {
+            assert!(start.elapsed() < PATIENCE, "kube-rs, {:?} lists, has {:?}, the server {want:?}", self.lists, known());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Reflector {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

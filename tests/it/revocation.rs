@@ -42,6 +42,17 @@ impl Cluster {
         self.servers[self.servers.len() - 1].anonymous(Protocol::Http2).bearer(key)
     }
 
+    /// Every server answers so before the bound is over.
+    async fn answers(&self, key: &str, path: &str, code: u16, since: Instant, what: &str) {
+        for server in &self.servers {
+            let client = server.anonymous(Protocol::Http2).bearer(key);
+            while client.get(path).await.status != code {
+                assert!(since.elapsed() < BOUND, "{what}: not yet {code} on {} of {}", server.base_url(), self.label);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
     /// An open watch that has told its first `objects`.
     async fn watch(&self, key: &str, path: &str, objects: usize) -> Watch {
         let mut watch = self.reader(key).watch(&format!("{path}?watch=1&timeoutSeconds=120")).await;
@@ -74,6 +85,11 @@ fn bootstrap() -> String {
     for name in ["root", "boss", "disabled", "revoked", "narrowed"] {
         text += &user(name, "{groups: ['system:masters']}");
     }
+    for name in ["proxy", "other-proxy"] {
+        text += &user(name, "{groups: ['system:masters']}");
+        text += &key(name, &format!("user: {name}"));
+    }
+    text += &user("acted", "{}");
     text += &user("chief", "{clusterRoles: [{name: loft-management-admin}]}");
     for name in ["locked", "forgotten", "leaver", "member", "demoted", "constant"] {
         text += &user(name, "{}");
@@ -94,7 +110,7 @@ fn bootstrap() -> String {
 /// The project's members: some viewers, and one whose role is given.
 fn members(viewers: &[&str], demoted: &str) -> Value {
     let entry = |name: &str, role: &str| json!({"kind": "User", "name": name, "clusterRole": format!("loft-management-project-{role}")});
-    let always = ["locked", "forgotten", "leaver", "constant"];
+    let always = ["locked", "forgotten", "leaver", "constant", "acted"];
     let mut list: Vec<Value> = always.iter().chain(viewers).map(|name| entry(name, "viewer")).collect();
     list.push(entry("demoted", demoted));
     json!({"members": list})
@@ -144,7 +160,7 @@ async fn a_watch_ends_when_its_caller_is_no_longer_who_it_was() {
             let mut watch = cluster.watch(&key, &everywhere, 1).await;
             let since = cluster.change(method, path, &body).await;
             ends(&mut watch, since, BOUND, &what).await;
-            assert_eq!(cluster.reader(&key).get(&everywhere).await.status.as_u16(), after, "{what}");
+            cluster.answers(&key, &everywhere, after, since, &what).await;
         }
         assert_eq!(constant.within(Duration::from_millis(10)).await, None, "somebody else's watch goes on");
         cluster
@@ -188,6 +204,48 @@ async fn a_watch_follows_the_members_of_a_project() {
         let since = cluster.change(Method::PATCH, "projects/blue", &json!({"spec": members(&["member"], "viewer")})).await;
         let back = all.next().await.expect("an event");
         assert_eq!((&back["type"], &back["object"]["metadata"]["name"]), (&json!("ADDED"), &json!("shared")), "on {}", cluster.label);
+        assert!(since.elapsed() < BOUND, "on {}: took {:?}", cluster.label, since.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_for_somebody_else_ends_with_the_rights_of_either() {
+    for cluster in Cluster::on_every_store().await {
+        let share = json!({"metadata": {"name": "shared"}, "spec": {"access": [{"verbs": ["get"], "users": ["acted"]}]}});
+        cluster.writer().post(BLUE, &share).await.expect(201);
+        let acting = |key: &str| cluster.reader(key).header(http::HeaderName::from_static("impersonate-user"), "acted");
+        let open = async |key: &str| {
+            let mut watch = acting(key).watch(&format!("{BLUE}?watch=1&timeoutSeconds=120")).await;
+            assert_eq!(watch.status.as_u16(), 200, "{key} on {}", cluster.label);
+            assert_eq!(watch.next().await.expect("an object")["object"]["metadata"]["name"], "shared");
+            watch
+        };
+        let (mut one, mut two) = (open("key-of-proxy").await, open("key-of-other-proxy").await);
+        // What changes nothing for the two of them ends nothing.
+        cluster.change(Method::PATCH, "users/constant", &json!({"spec": {"groups": ["new"]}})).await;
+        let since = cluster.change(Method::PATCH, "users/proxy", &json!({"spec": {"groups": null}})).await;
+        ends(&mut one, since, BOUND, "whoever acts may no longer").await;
+        acting("key-of-proxy").get(BLUE).await.expect(403);
+        assert_eq!(two.within(Duration::from_millis(10)).await, None, "another's watch goes on");
+        let since = cluster.change(Method::PATCH, "users/acted", &json!({"spec": {"disabled": true}})).await;
+        ends(&mut two, since, BOUND, "who is acted for is locked out").await;
+        acting("key-of-other-proxy").get(BLUE).await.expect(403);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_rule_no_longer_grants_is_gone_on_every_server() {
+    for cluster in Cluster::on_every_store().await {
+        let share = json!({"metadata": {"name": "shared"}, "spec": {"access": [{"verbs": ["get"], "users": ["constant"]}]}});
+        cluster.writer().post(BLUE, &share).await.expect(201);
+        let path = format!("{BLUE}/shared");
+        cluster.answers("key-of-constant", &path, 200, Instant::now(), "granted").await;
+        let mut watch = cluster.watch("key-of-constant", BLUE, 1).await;
+        let since = cluster
+            .change(Method::PATCH, "namespaces/loft-p-blue/virtualclusterinstances/shared", &json!({"spec": {"access": null}}))
+            .await;
+        cluster.answers("key-of-constant", &path, 403, since, "taken back").await;
+        assert_eq!(watch.next().await.expect("an event")["type"], "DELETED", "on {}", cluster.label);
         assert!(since.elapsed() < BOUND, "on {}: took {:?}", cluster.label, since.elapsed());
     }
 }

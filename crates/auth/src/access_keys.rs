@@ -32,7 +32,7 @@ impl Authenticator for AccessKeys {
         let Some(secret) = value.to_str().ok().and_then(bearer) else {
             return Authentication::Failed("Authorization header is not a bearer token".into());
         };
-        match self.directory.identify(secret, unix_seconds()) {
+        match self.directory.authenticate(secret, unix_seconds()) {
             Some(identity) => Authentication::Authenticated(identity),
             None => Authentication::Failed("access key is unknown, disabled or expired, or its holder is".into()),
         }
@@ -56,7 +56,7 @@ fn unix_seconds() -> i64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::directory::{Holder, KeyRecord, UserRecord};
+    use crate::directory::{Holder, KeyRecord, Lifetime, UserRecord};
     use http::{HeaderMap, HeaderValue};
     use sha2::{Digest as _, Sha256};
 
@@ -65,7 +65,8 @@ mod tests {
         directory.put_user(UserRecord { name: "ann".into(), ..UserRecord::default() });
         let digest = Sha256::digest(b"s3cret").into();
         let holder = Holder::User("ann".into());
-        directory.put_key(KeyRecord { name: "k".into(), digest, holder, disabled: false, expires: None, scope: None });
+        let lifetime = Lifetime::Endless;
+        directory.put_key(KeyRecord { name: "k".into(), digest, holder, disabled: false, lifetime, last_activity: 0, scope: None });
         Arc::new(directory)
     }
 

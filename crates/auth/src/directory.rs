@@ -4,23 +4,30 @@
 //! look-ups and never across an await. Secrets are not in it, only their SHA-256: keys are at least 256 random
 //! bits, so that a slow hash would protect nothing. Refused: JSON, stores, deciding what a role allows.
 
+mod key;
 mod record;
+pub(crate) mod scope;
 #[cfg(test)]
 mod tests;
 
-pub use record::{Holder, KeyRecord, KeyScope, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
+pub use record::{Holder, KeyRecord, Lifetime, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
+pub use scope::{KeyRole, KeyScope, RoleInScope, RuleResources, ScopeParts, ScopeRule};
 
 use crate::Identity;
+use key::{KeyEntry, same};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
 use vci_meta::{Caller, User};
 
 /// Everybody whom this server knows by an access key.
 pub const GROUP_LOFT_AUTHENTICATED: &str = "loft:authenticated";
+/// Everybody who is a user here.
+pub const GROUP_USERS: &str = "loft:user:*";
+/// What the name of somebody who acts as a team begins with; the team's name follows.
+pub const TEAM_PREFIX: &str = "loft:team:";
 /// The key of [`User::extra`] under which the name of the access key stands that a request came with.
 pub const EXTRA_ACCESS_KEY: &str = "management.loft.sh/access-key";
 /// The cluster role, of a user or of one of the user's teams, that may do everything.
@@ -40,9 +47,9 @@ pub struct Directory {
 #[derive(Debug, Default)]
 struct Tables {
     users: HashMap<String, UserEntry>,
-    teams: BTreeMap<String, TeamRecord>,
+    teams: BTreeMap<String, TeamEntry>,
     projects: BTreeMap<String, ProjectRecord>,
-    keys: HashMap<String, KeyRecord>,
+    keys: HashMap<String, KeyEntry>,
     /// Names of keys by digest. More than one key may hold the same secret.
     digests: HashMap<[u8; 32], Vec<String>>,
 }
@@ -52,6 +59,12 @@ struct UserEntry {
     record: UserRecord,
     /// Made by the first request after a change of the user or of any team, then shared by all.
     identity: OnceLock<Identity>,
+}
+
+#[derive(Debug)]
+struct TeamEntry {
+    record: TeamRecord,
+    identity: Identity,
 }
 
 /// A project's namespace, as `kubectl get namespaces` shows it when no cluster stands behind the server.
@@ -84,14 +97,61 @@ impl Directory {
     /// Who holds this secret at `now` (Unix seconds). A secret that nobody has, a disabled or expired key, and a
     /// key whose user or team is disabled or missing all answer alike.
     pub fn identify(&self, secret: &str, now: i64) -> Option<Identity> {
+        self.find(secret, now, |_| ())
+    }
+
+    /// The same, and notes that the key was used.
+    pub fn authenticate(&self, secret: &str, now: i64) -> Option<Identity> {
+        self.find(secret, now, |key| key.note_use(now))
+    }
+
+    /// Every secret costs one digest, one look-up and one comparison, be it right or wrong. The look-up is by digest, of
+    /// which nobody can choose the first bytes to find out how far they match.
+    fn find(&self, secret: &str, now: i64, found: impl FnOnce(&KeyEntry)) -> Option<Identity> {
         let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
         let tables = self.read();
-        let names = tables.digests.get(&digest)?;
-        names.iter().filter_map(|name| tables.keys.get(name)).find_map(|key| {
-            let same: bool = key.digest.ct_eq(&digest).into();
-            let usable = same && !key.disabled && key.expires.is_none_or(|end| now < end);
-            usable.then(|| tables.holder(&key.holder)).flatten().map(|identity| with_key(identity, key))
-        })
+        let keys = tables.digests.get(&digest).into_iter().flatten().filter_map(|name| tables.keys.get(name));
+        let usable = keys.filter(|key| key.is_good(now)).find_map(|key| Some((key, tables.identity(key)?)));
+        let known = usable.as_ref().map_or(&[0; 32], |(key, _)| &key.record.digest);
+        if !same(known, &digest) {
+            return None;
+        }
+        let (key, identity) = usable?;
+        found(key);
+        Some(identity)
+    }
+
+    /// Who goes by this name: a user, or with [`TEAM_PREFIX`] a team. `None` for whoever is not known here or is locked out.
+    pub fn known_as(&self, name: &str) -> Option<Identity> {
+        let holder = match name.strip_prefix(TEAM_PREFIX) {
+            Some(team) => Holder::Team(team.into()),
+            None => Holder::User(name.into()),
+        };
+        self.read().holder(&holder)
+    }
+
+    /// Somebody who is named and has proved nothing here: whoever is known by the name is that user or team, with all their
+    /// groups beside those that are given.
+    pub fn identity_of(&self, user: User) -> Identity {
+        let Some(known) = self.known_as(&user.name) else { return Identity { user: Arc::new(user), caller: Arc::default() } };
+        let mut groups = known.user.groups.clone();
+        groups.extend(user.groups.iter().filter(|group| !known.user.in_group(group)).cloned());
+        let uid = if user.uid.is_empty() { known.user.uid.clone() } else { user.uid };
+        Identity { user: Arc::new(User { uid, groups, ..user }), caller: known.caller }
+    }
+
+    /// The access key that somebody came with; `None` when they came without one, or it is gone since then.
+    pub fn key_of(&self, user: &User) -> Option<KeyRecord> {
+        let name = user.extra.get(EXTRA_ACCESS_KEY)?.first()?;
+        self.read().keys.get(name).map(|key| key.record.clone())
+    }
+
+    /// The keys of which `due` says that their last use is to be stored, and when that was: at most `limit` of them.
+    /// It is asked with what is known of the key and the time of its last use, in Unix seconds, when that is not stored.
+    pub fn last_uses(&self, limit: usize, due: impl Fn(&KeyRecord, i64) -> bool) -> Vec<(String, i64)> {
+        let tables = self.read();
+        let newer = tables.keys.values().map(|key| (&key.record, key.last_use())).filter(|(record, used)| *used > record.last_activity);
+        newer.filter(|(record, used)| due(record, *used)).map(|(record, used)| (record.name.clone(), used)).take(limit).collect()
     }
 
     /// The namespaces that the caller may see, in order of name.
@@ -124,13 +184,18 @@ impl Directory {
         let admin = |roles: &[String]| roles.iter().any(|role| role == CLUSTER_ROLE_ADMIN);
         let user = caller.user.as_ref().and_then(|name| tables.users.get(name));
         user.is_some_and(|user| !user.record.disabled && admin(&user.record.cluster_roles))
-            || caller.teams.iter().filter_map(|name| tables.teams.get(name)).any(|team| admin(&team.cluster_roles))
+            || caller.teams.iter().filter_map(|name| tables.teams.get(name)).any(|team| admin(&team.record.cluster_roles))
+    }
+
+    /// Whether the project itself says that the caller may do this with it: as the owner, or by a rule.
+    pub fn project_grants(&self, project: &str, caller: &Caller, verb: &str, subresource: &str) -> bool {
+        self.read().projects.get(project).is_some_and(|project| project.access.grants(caller, verb, subresource))
     }
 
     /// What the access key that the identity came with is narrowed to. A key that is gone since then opens nothing.
-    pub fn scope(&self, identity: &Identity) -> Option<KeyScope> {
+    pub fn scope(&self, identity: &Identity) -> Option<Arc<KeyScope>> {
         let name = identity.user.extra.get(EXTRA_ACCESS_KEY)?.first()?;
-        self.read().keys.get(name).map_or_else(|| Some(KeyScope::default()), |key| key.scope.clone())
+        self.read().keys.get(name).map_or_else(|| Some(Arc::default()), |key| key.record.scope.clone())
     }
 
     /// Changes whenever who somebody is, or what they may do, may have become something else by a change of the
@@ -142,7 +207,7 @@ impl Directory {
     /// When, after `now` (Unix seconds), the next access key expires.
     pub fn next_expiry(&self, now: i64) -> Option<i64> {
         let tables = self.read();
-        tables.keys.values().filter_map(|key| key.expires).filter(|end| *end > now).min()
+        tables.keys.values().filter_map(KeyEntry::end).filter(|end| *end > now).min()
     }
 
     /// Adds a user, or replaces the one of this name.
@@ -163,8 +228,9 @@ impl Directory {
     pub fn put_team(&self, record: TeamRecord) {
         self.change(|tables| {
             tables.forget_identities();
-            let matters = tables.teams.get(&record.name) != Some(&record);
-            tables.teams.insert(record.name.clone(), record);
+            let matters = tables.teams.get(&record.name).is_none_or(|old| old.record != record);
+            let identity = team_identity(&record.name);
+            tables.teams.insert(record.name.clone(), TeamEntry { record, identity });
             matters
         });
     }
@@ -180,7 +246,7 @@ impl Directory {
     /// Adds a project, or replaces the one of this name.
     pub fn put_project(&self, record: ProjectRecord) {
         self.change(|tables| {
-            let same = |old: &ProjectRecord| (&old.owner, &old.members) == (&record.owner, &record.members);
+            let same = |old: &ProjectRecord| (&old.owner, &old.members, &old.access) == (&record.owner, &record.members, &record.access);
             let matters = !tables.projects.get(&record.name).is_some_and(same);
             tables.projects.insert(record.name.clone(), record);
             matters
@@ -195,9 +261,10 @@ impl Directory {
     /// Adds an access key, or replaces the one of this name.
     pub fn put_key(&self, record: KeyRecord) {
         self.change(|tables| {
-            let matters = tables.remove_key(&record.name).as_ref() != Some(&record);
+            let old = tables.remove_key(&record.name);
+            let matters = old.as_ref().is_none_or(|old| !old.record.same_but_for_use(&record));
             tables.digests.entry(record.digest).or_default().push(record.name.clone());
-            tables.keys.insert(record.name.clone(), record);
+            tables.keys.insert(record.name.clone(), KeyEntry::new(record, old.as_ref()));
             matters
         });
     }
@@ -241,16 +308,21 @@ impl Tables {
                 let user = self.users.get(name).filter(|user| !user.record.disabled)?;
                 Some(user.identity.get_or_init(|| self.user_identity(&user.record)).clone())
             }
-            Holder::Team(name) => self.teams.get(name).map(|team| team_identity(&team.name)),
+            Holder::Team(name) => self.teams.get(name).map(|team| team.identity.clone()),
         }
+    }
+
+    fn identity(&self, key: &KeyEntry) -> Option<Identity> {
+        Some(key.identity(self.holder(&key.record.holder)?))
     }
 
     fn user_identity(&self, record: &UserRecord) -> Identity {
         let mut groups = record.groups.clone();
-        groups.extend([GROUP_AUTHENTICATED.into(), GROUP_LOFT_AUTHENTICATED.into(), format!("loft:user:{}", record.name)]);
+        let own = format!("loft:user:{}", record.name);
+        groups.extend([GROUP_AUTHENTICATED.into(), GROUP_LOFT_AUTHENTICATED.into(), GROUP_USERS.into(), own]);
         let member = |team: &&TeamRecord| team.users.contains(&record.name) || team.groups.iter().any(|group| groups.contains(group));
-        let teams: Vec<String> = self.teams.values().filter(member).map(|team| team.name.clone()).collect();
-        groups.extend(teams.iter().map(|team| format!("loft:team:{team}")));
+        let teams: Vec<String> = self.teams.values().map(|team| &team.record).filter(member).map(|team| team.name.clone()).collect();
+        groups.extend(teams.iter().map(|team| format!("{TEAM_PREFIX}{team}")));
         Identity {
             user: Arc::new(User { name: record.name.clone(), uid: record.uid.clone(), groups, extra: BTreeMap::new() }),
             caller: Arc::new(Caller { user: Some(record.name.clone()), teams }),
@@ -261,12 +333,13 @@ impl Tables {
         self.users.values_mut().for_each(|user| user.identity = OnceLock::new());
     }
 
-    fn remove_key(&mut self, name: &str) -> Option<KeyRecord> {
+    fn remove_key(&mut self, name: &str) -> Option<KeyEntry> {
         let old = self.keys.remove(name)?;
-        if let Some(names) = self.digests.get_mut(&old.digest) {
+        let digest = old.record.digest;
+        if let Some(names) = self.digests.get_mut(&digest) {
             names.retain(|other| other != name);
             if names.is_empty() {
-                self.digests.remove(&old.digest);
+                self.digests.remove(&digest);
             }
         }
         Some(old)
@@ -274,7 +347,7 @@ impl Tables {
 }
 
 fn team_identity(name: &str) -> Identity {
-    let group = format!("loft:team:{name}");
+    let group = format!("{TEAM_PREFIX}{name}");
     Identity {
         user: Arc::new(User {
             name: group.clone(),
@@ -283,12 +356,4 @@ fn team_identity(name: &str) -> Identity {
         }),
         caller: Arc::new(Caller { user: None, teams: vec![name.to_owned()] }),
     }
-}
-
-/// Notes which key was used where that decides something: most keys have no scope and share their holder's identity.
-fn with_key(mut identity: Identity, key: &KeyRecord) -> Identity {
-    if key.scope.is_some() {
-        Arc::make_mut(&mut identity.user).extra.insert(EXTRA_ACCESS_KEY.into(), vec![key.name.clone()]);
-    }
-    identity
 }

@@ -1,12 +1,15 @@
 //! Access keys that may do less than their holders.
 
-use crate::directory::{Directory, KeyScope};
+use crate::directory::scope::{RuleTarget, names};
+use crate::directory::{Directory, KeyRole, KeyScope, RoleInScope, ScopeParts};
 use crate::{Attributes, Authorizer, Decision, Target};
 use async_trait::async_trait;
 use std::sync::Arc;
 
 /// Denies what lies outside the scope of the access key that a request came with; has no opinion on the rest. Stands
 /// before every authorizer that allows, [`crate::AlwaysAllowedPaths`] excepted.
+///
+/// A key with a scope never acts for others: what it would do then is not narrowed.
 #[derive(Debug)]
 pub struct KeyScopes {
     directory: Arc<Directory>,
@@ -23,7 +26,7 @@ impl KeyScopes {
 impl Authorizer for KeyScopes {
     async fn authorize(&self, attributes: &Attributes) -> Decision {
         match self.directory.scope(&attributes.identity) {
-            Some(scope) if !self.covers(&scope, &attributes.target) => {
+            Some(scope) if attributes.verb == "impersonate" || !self.covers(&scope, attributes) => {
                 Decision::Deny("the scope of the access key does not cover this".into())
             }
             _ => Decision::NoOpinion(String::new()),
@@ -31,73 +34,94 @@ impl Authorizer for KeyScopes {
     }
 }
 
+/// What lies in a project.
+#[derive(Clone, Copy)]
+struct Inside<'a> {
+    project: &'a str,
+    /// `virtualclusterinstances`, if it is one of them or all of a namespace.
+    instances: bool,
+    /// The instance; empty when no single one is meant.
+    instance: &'a str,
+}
+
 impl KeyScopes {
-    fn covers(&self, scope: &KeyScope, target: &Target) -> bool {
-        let Target::Resource { group, resource, namespace, name, .. } = target else { return false };
+    fn covers(&self, scope: &KeyScope, attributes: &Attributes) -> bool {
+        if scope.parts.is_none() && scope.rules.is_none() {
+            return false;
+        }
+        let verb = attributes.verb.as_str();
+        let parts = scope.parts.as_ref().is_none_or(|parts| self.parts_cover(parts, verb, &attributes.target));
+        parts && scope.rules.as_ref().is_none_or(|rules| rules.iter().any(|rule| rule_target(rule, verb, &attributes.target)))
+    }
+
+    fn parts_cover(&self, parts: &ScopeParts, verb: &str, target: &Target) -> bool {
+        let Target::Resource { group, resource, subresource, namespace, name, .. } = target else {
+            return parts.roles.iter().any(|role| role.role == KeyRole::MetricsReader) && is_metrics(verb, target);
+        };
+        let instances = resource == "virtualclusterinstances";
         let project = match (group.as_str(), resource.as_str()) {
             ("", "namespaces") => self.directory.project_of(name),
             (_, "projects") => Some(name.clone()).filter(|name| !name.is_empty()),
             _ => self.directory.project_of(namespace),
         };
-        let Some(project) = project else { return false };
+        let inside = project.as_deref().map(|project| Inside { project, instances, instance: if instances { name } else { "" } });
         let is = |allowed: &str, name: &str| allowed == "*" || allowed == name;
-        scope.projects.iter().any(|allowed| is(allowed, &project))
-            || scope.instances.iter().any(|(in_project, instance)| {
-                is(in_project, &project)
-                    && (instance == "*" || resource == "virtualclusterinstances" && !name.is_empty() && instance == name)
-            })
+        inside.is_some_and(|inside| {
+            names(&parts.projects, inside.project)
+                || parts.instances.iter().any(|(project, instance)| {
+                    is(project, inside.project) && (instance == "*" || !inside.instance.is_empty() && instance == inside.instance)
+                })
+        }) || parts.roles.iter().any(|role| role_covers(role, verb, resource, subresource, inside))
+    }
+}
+
+/// What a key is allowed for the part that it plays.
+fn role_covers(role: &RoleInScope, verb: &str, resource: &str, subresource: &str, inside: Option<Inside<'_>>) -> bool {
+    let reads = matches!(verb, "get" | "list" | "watch");
+    let served = match role.role {
+        KeyRole::CommandLine => {
+            let read = match resource {
+                "virtualclusterinstances" | "virtualclustertemplates" | "users" | "teams" | "namespaces" => subresource.is_empty(),
+                "projects" => matches!(subresource, "" | "clusters" | "members" | "templates"),
+                _ => false,
+            };
+            reads && read || verb == "use" && resource == "virtualclusterinstances"
+        }
+        KeyRole::VirtualCluster => match resource {
+            "virtualclusterinstances" => {
+                subresource.is_empty() && (reads || matches!(verb, "create" | "update" | "patch"))
+                    || subresource == "status" && matches!(verb, "get" | "update" | "patch")
+            }
+            "projects" | "namespaces" => verb == "get" && subresource.is_empty(),
+            _ => false,
+        },
+        KeyRole::MetricsReader => false,
+    };
+    let project = role.projects.is_empty() || inside.is_some_and(|inside| names(&role.projects, inside.project));
+    let instance = role.instances.is_empty()
+        || inside.is_some_and(|inside| {
+            let named = !inside.instance.is_empty() && names(&role.instances, inside.instance);
+            // The project around the instance is read with it.
+            if inside.instances { named || names(&role.instances, "*") } else { reads && !role.projects.is_empty() }
+        });
+    served && project && instance
+}
+
+fn is_metrics(verb: &str, target: &Target) -> bool {
+    matches!(target, Target::Path(path) if path == "/metrics") && verb == "get"
+}
+
+fn rule_target(rule: &crate::directory::ScopeRule, verb: &str, target: &Target) -> bool {
+    match target {
+        Target::Path(path) => rule.covers_path(verb, path),
+        Target::Resource { group, resource, subresource, namespace, name, .. } => {
+            // What lives in namespaces and is asked for without one is asked for in all of them.
+            let everywhere = namespace.is_empty() && resource == "virtualclusterinstances";
+            let namespace = (!everywhere).then_some(namespace.as_str());
+            rule.covers(verb, RuleTarget { group, resource, subresource, namespace, name })
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::directory::{Holder, KeyRecord, ProjectRecord, UserRecord};
-
-    #[tokio::test]
-    async fn a_scope_narrows_to_the_projects_and_instances_it_names() {
-        let directory = Arc::new(Directory::default());
-        directory.put_user(UserRecord { name: "ann".into(), ..UserRecord::default() });
-        for name in ["a", "b", "c"] {
-            directory.put_project(ProjectRecord { name: name.into(), ..ProjectRecord::default() });
-        }
-        let scope = KeyScope { projects: vec!["a".into()], instances: vec![("b".into(), "x".into())] };
-        let digest = <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest(b"s"));
-        let holder = Holder::User("ann".into());
-        let key = KeyRecord { name: "k".into(), digest, holder, disabled: false, expires: None, scope: Some(scope) };
-        directory.put_key(key.clone());
-        let scopes = KeyScopes::new(directory.clone());
-        let identity = directory.identify("s", 0).unwrap_or_else(|| panic!("the key is good"));
-
-        let vci = "virtualclusterinstances";
-        let management = "management.loft.sh";
-        // group, resource, namespace, name, whether the scope covers it
-        let cases = [
-            (management, vci, "loft-p-a", "x", true),
-            (management, vci, "loft-p-a", "", true),
-            (management, vci, "loft-p-b", "x", true),
-            (management, vci, "loft-p-b", "y", false),
-            (management, vci, "loft-p-b", "", false),
-            (management, vci, "loft-p-c", "x", false),
-            (management, vci, "", "", false),
-            (management, "projects", "", "a", true),
-            (management, "projects", "", "c", false),
-            (management, "projects", "", "", false),
-            (management, "users", "", "ann", false),
-            ("", "namespaces", "loft-p-a", "loft-p-a", true),
-            ("", "namespaces", "", "", false),
-        ];
-        for (group, resource, namespace, name, want) in cases {
-            let [group, resource, namespace, name] = [group, resource, namespace, name].map(str::to_owned);
-            let target = Target::Resource { group, version: "v1".into(), resource, subresource: String::new(), namespace, name };
-            let attributes = Attributes { identity: identity.clone(), verb: "get".into(), target };
-            let covered = matches!(scopes.authorize(&attributes).await, Decision::NoOpinion(_));
-            assert_eq!(covered, want, "{:?}", attributes.target);
-            directory.put_key(KeyRecord { scope: None, ..key.clone() });
-            assert!(matches!(scopes.authorize(&attributes).await, Decision::NoOpinion(_)), "a key without scope is not narrowed");
-            directory.remove_key("k");
-            assert!(matches!(scopes.authorize(&attributes).await, Decision::Deny(_)), "a key that is gone opens nothing");
-            directory.put_key(key.clone());
-        }
-    }
-}
+mod tests;

@@ -13,13 +13,19 @@ use vci_meta::{Caller, User, View};
 
 mod access_keys;
 mod always_allowed_paths;
+mod authorities;
+mod client_certificates;
 pub mod directory;
+mod front_proxy;
 mod key_scopes;
 mod masters;
 mod project_rules;
 
 pub use access_keys::AccessKeys;
 pub use always_allowed_paths::AlwaysAllowedPaths;
+pub use authorities::{Authorities, Subject};
+pub use client_certificates::ClientCertificates;
+pub use front_proxy::{FrontProxy, FrontProxyTerms};
 pub use key_scopes::KeyScopes;
 pub use masters::Masters;
 pub use project_rules::ProjectRules;
@@ -58,6 +64,12 @@ pub enum Authentication {
 pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// Looks at the credentials. Never logs them.
     async fn authenticate(&self, credentials: Credentials<'_>) -> Authentication;
+
+    /// Whether a header of this name says who is calling. Such headers go no further than authentication, whoever sent them.
+    /// `Authorization` and the names that begin with `X-Remote-` are known to be such.
+    fn is_credential(&self, _name: &http::HeaderName) -> bool {
+        false
+    }
 }
 
 /// What is asked of an authorizer (`authorizer.Attributes`).
@@ -125,7 +137,8 @@ pub fn denial(attributes: &Attributes) -> String {
             format!("User {user:?} cannot {verb} resource {what:?} in API group {group:?} {place}")
         }
     };
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    // Hardly any text has one of these.
+    if text.contains(['&', '<', '>']) { text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;") } else { text }
 }
 
 #[cfg(test)]

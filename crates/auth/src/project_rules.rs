@@ -40,60 +40,120 @@ impl Authorizer for ProjectRules {
         if !known_here {
             return no_opinion();
         }
+        let asked = Asked { attributes, caller, verb: &attributes.verb, subresource, name };
         match (group.as_str(), resource.as_str()) {
-            ("", "namespaces") => self.namespaces(&attributes.verb, subresource, name, caller),
-            (GROUP, "projects") => self.projects(attributes, name, caller),
-            (GROUP, "users") => read_if(&attributes.verb, caller.user.as_ref() == Some(name)),
-            (GROUP, "teams") => read_if(&attributes.verb, caller.teams.contains(name)),
-            (GROUP, "ownedaccesskeys") => no_opinion(),
-            (GROUP, _) if namespace.is_empty() => self.everywhere(attributes),
-            (GROUP, _) => self.in_namespace(attributes, namespace),
+            ("", "namespaces") => self.namespaces(asked),
+            (GROUP, "projects") => self.projects(asked),
+            (GROUP, "users") => read_if(asked, caller.user.as_ref() == Some(name)),
+            // The keys of a team are not for all who are in it: with one, a member would stay who they were.
+            (GROUP, "teams") if subresource == "accesskeys" => {
+                if asked.reads() {
+                    self.granted(asked)
+                } else {
+                    no_opinion()
+                }
+            }
+            (GROUP, "teams") => read_if(asked, caller.teams.contains(name)),
+            (GROUP, "ownedaccesskeys") => self.keys(asked),
+            (GROUP, "virtualclustertemplates") => self.templates(asked),
+            (GROUP, "virtualclusterinstances") if namespace.is_empty() => self.everywhere(asked),
+            (GROUP, _) if !namespace.is_empty() => self.in_namespace(asked, namespace),
             _ => no_opinion(),
         }
     }
 }
 
+/// What is asked, taken apart.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    attributes: &'a Attributes,
+    caller: &'a Arc<Caller>,
+    verb: &'a str,
+    subresource: &'a str,
+    name: &'a str,
+}
+
+impl Asked<'_> {
+    fn reads(self) -> bool {
+        matches!(self.verb, "get" | "list" | "watch")
+    }
+
+    fn reads_many(self) -> bool {
+        matches!(self.verb, "list" | "watch")
+    }
+}
+
 impl ProjectRules {
     /// A list shows what [`Directory::namespaces`] says, so anybody may ask for it; one namespace is for its members.
-    fn namespaces(&self, verb: &str, subresource: &str, name: &str, caller: &Caller) -> Decision {
-        let member = self.directory.role(name, caller).is_some();
-        let allowed = subresource.is_empty() && (verb == "list" && name.is_empty() || verb == "get" && member);
+    fn namespaces(&self, asked: Asked<'_>) -> Decision {
+        let member = || self.directory.role(asked.name, asked.caller).is_some();
+        let allowed = asked.subresource.is_empty() && (asked.verb == "list" && asked.name.is_empty() || asked.verb == "get" && member());
         if allowed { Decision::Allow(View::All) } else { no_opinion() }
     }
 
-    /// Members may read their project. A list shows the projects that grant it.
-    fn projects(&self, attributes: &Attributes, name: &str, caller: &Caller) -> Decision {
-        match attributes.verb.as_str() {
-            "list" | "watch" if name.is_empty() => self.granted(attributes),
-            verb => read_if(verb, self.directory.role_in_project(name, caller).is_some()),
+    /// Members read their project and what is told about it; its admins change it. Beside that the project says itself
+    /// who may do what with it, though never with its status: that is what limits count on. The answer is whole and not a
+    /// view, so that a project that is not there cannot be told from one that is not the caller's.
+    fn projects(&self, asked: Asked<'_>) -> Decision {
+        let Asked { caller, verb, subresource, name, .. } = asked;
+        if asked.reads_many() && subresource.is_empty() {
+            return self.granted(asked);
+        }
+        let told = matches!(subresource, "" | "status" | "clusters" | "members" | "templates");
+        let by_role = match self.directory.role_in_project(name, caller) {
+            Some(Role::Admin) => verb == "get" && told || subresource.is_empty() && matches!(verb, "update" | "patch"),
+            Some(Role::User | Role::Viewer) => verb == "get" && told,
+            None => false,
+        };
+        let about_one = !name.is_empty() && !matches!(verb, "create" | "deletecollection") && (subresource != "status" || verb == "get");
+        let granted = || about_one && self.directory.project_grants(name, caller, verb, subresource);
+        if by_role || granted() { Decision::Allow(View::All) } else { no_opinion() }
+    }
+
+    /// Users make keys, and do with their own what they like; what they may make is for admission to say. The status,
+    /// in which the digest of the secret stands, is the server's.
+    fn keys(&self, asked: Asked<'_>) -> Decision {
+        match asked.verb {
+            _ if !asked.subresource.is_empty() && asked.verb != "get" => no_opinion(),
+            "create" if asked.caller.user.is_some() => Decision::Allow(View::All),
+            "create" => no_opinion(),
+            _ => self.granted(asked),
         }
     }
 
-    /// All namespaces at once: reads only, and in each namespace what the role there gives.
-    fn everywhere(&self, attributes: &Attributes) -> Decision {
-        if matches!(attributes.verb.as_str(), "list" | "watch") { self.granted(attributes) } else { no_opinion() }
+    /// Templates say themselves who may do what with them. Projects tell their members of those that they allow.
+    fn templates(&self, asked: Asked<'_>) -> Decision {
+        if asked.verb == "create" { no_opinion() } else { self.granted(asked) }
     }
 
-    fn in_namespace(&self, attributes: &Attributes, namespace: &str) -> Decision {
-        match (self.directory.role(namespace, &attributes.identity.caller), attributes.verb.as_str()) {
-            (Some(Role::Admin), _) | (Some(Role::User), "create") => Decision::Allow(View::All),
-            (Some(Role::Viewer), "create") | (None, _) => no_opinion(),
-            (Some(Role::User | Role::Viewer), _) => self.granted(attributes),
+    /// All namespaces at once: what is done with objects that are there, in each namespace as far as the role there gives it.
+    /// Only reads are served so, but whoever reads may want to be told what else they may do.
+    fn everywhere(&self, asked: Asked<'_>) -> Decision {
+        let new_or_many = matches!(asked.verb, "create" | "deletecollection");
+        if new_or_many || asked.subresource == "restricted" { no_opinion() } else { self.granted(asked) }
+    }
+
+    /// `restricted` is what RBAC calls the creation without a template: a right in the project and no part of an object. Any
+    /// other creation below an object is something done with that object.
+    fn in_namespace(&self, asked: Asked<'_>, namespace: &str) -> Decision {
+        match (self.directory.role(namespace, asked.caller), asked.verb, asked.subresource) {
+            (Some(Role::Admin), _, _) | (Some(Role::User), "create", "") => Decision::Allow(View::All),
+            (Some(Role::Viewer), "create", "") | (_, _, "restricted") | (None, _, _) => no_opinion(),
+            (Some(Role::User | Role::Viewer), _, _) => self.granted(asked),
         }
     }
 
-    fn granted(&self, attributes: &Attributes) -> Decision {
-        let Target::Resource { subresource, .. } = &attributes.target else { return no_opinion() };
-        let caller = Arc::clone(&attributes.identity.caller);
-        let verb = match attributes.verb.as_str() {
+    fn granted(&self, asked: Asked<'_>) -> Decision {
+        let caller = Arc::clone(asked.caller);
+        let verb = match asked.verb {
             "list" | "watch" => "get",
             "deletecollection" => "delete",
             verb => verb,
         };
         Decision::Allow(View::Granted(Arc::new(Grant {
             verb: verb.to_owned(),
-            subresource: subresource.clone(),
-            denial: denial(attributes),
+            subresource: asked.subresource.to_owned(),
+            denial: denial(asked.attributes),
             namespaces: self.reach(Arc::clone(&caller)),
             caller,
         })))
@@ -111,8 +171,9 @@ impl ProjectRules {
     }
 }
 
-fn read_if(verb: &str, related: bool) -> Decision {
-    if verb == "get" && related { Decision::Allow(View::All) } else { no_opinion() }
+/// Those whom an object speaks of read it, also as a list or a watch of that one alone.
+fn read_if(asked: Asked<'_>, related: bool) -> Decision {
+    if asked.reads() && related { Decision::Allow(View::All) } else { no_opinion() }
 }
 
 fn no_opinion() -> Decision {

@@ -3,10 +3,10 @@
 use crate::Config;
 use crate::discovery::Discovery;
 use crate::layers::Places;
+use crate::namespaces;
 use crate::openapi::OpenApi;
-use crate::{namespaces, reviews};
 use std::sync::Arc;
-use vci_meta::{Descriptor, Schema};
+use vci_meta::{ComputedDescriptor, Descriptor, Schema};
 use vci_registry::Registry;
 
 /// The shared state of the router.
@@ -20,25 +20,25 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(config: Config) -> Self {
-        let discovery = Discovery::new(&kinds(&config), &config);
+        let discovery = Discovery::new(&stored(&config), &computed(&config), &config);
         Self { discovery, openapi: OpenApi::default(), places: Places::new(&config.limits), config }
     }
 
-    /// Every kind that is served.
+    /// Every kind that is served from a registry or as if it were.
     pub(crate) fn kinds(&self) -> Vec<&'static Descriptor> {
-        kinds(&self.config)
+        stored(&self.config)
     }
 
     /// Hands over all kinds with their schemas.
-    pub(crate) fn with_schemas<T>(&self, make: impl FnOnce(&[(&'static Descriptor, &Schema)]) -> T) -> T {
-        let of_a_cluster = self.stands_alone().then(|| (namespaces::schema(), reviews::schemas()));
-        let (core, reviews): (&[_], &[_]) = match &of_a_cluster {
-            Some((core, reviews)) => (std::slice::from_ref(core), reviews),
-            None => (&[], &[]),
-        };
-        let own = self.config.registries.iter().map(|registry| registry.schema());
-        let schemas = core.iter().chain(own).chain(reviews);
-        make(&self.kinds().into_iter().zip(schemas).collect::<Vec<_>>())
+    pub(crate) fn with_schemas<T>(
+        &self,
+        make: impl FnOnce(&[(&'static Descriptor, &Schema)], &[(&'static ComputedDescriptor, &Schema)]) -> T,
+    ) -> T {
+        let core = self.stands_alone().then(namespaces::schema);
+        let schemas = core.iter().chain(self.config.registries.iter().map(|registry| registry.schema()));
+        let stored: Vec<_> = self.kinds().into_iter().zip(schemas).collect();
+        let computed: Vec<_> = self.config.computed.iter().map(|computed| (computed.descriptor(), computed.schema())).collect();
+        make(&stored, &computed)
     }
 
     /// Whether no cluster stands behind this server, so that it answers what clients ask of one.
@@ -56,16 +56,19 @@ impl App {
 
     /// Whether anything is served under this group and version.
     pub(crate) fn serves(&self, group: &str, version: &str) -> bool {
-        self.kinds().iter().any(|kind| kind.group == group && kind.version == version)
+        let stored = self.kinds().into_iter().map(|kind| (kind.group, kind.version));
+        let computed = self.config.computed.iter().map(|computed| computed.descriptor()).map(|kind| (kind.group, kind.version));
+        stored.chain(computed).any(|served| served == (group, version))
     }
 }
 
-/// Every kind that is served, in the order of discovery.
-fn kinds(config: &Config) -> Vec<&'static Descriptor> {
-    let own = config.registries.iter().map(|registry| registry.descriptor());
-    let (core, reviews): (&[_], &[_]) = match config.namespaces {
-        Some(_) => (&[&namespaces::DESCRIPTOR], &reviews::DESCRIPTORS),
-        None => (&[], &[]),
-    };
-    core.iter().copied().chain(own).chain(reviews.iter().copied()).collect()
+/// Every kind that is served from a registry or as if it were, in the order of discovery.
+fn stored(config: &Config) -> Vec<&'static Descriptor> {
+    let core = config.namespaces.is_some().then_some(&namespaces::DESCRIPTOR);
+    core.into_iter().chain(config.registries.iter().map(|registry| registry.descriptor())).collect()
+}
+
+/// Every kind that is computed, in the order of discovery.
+fn computed(config: &Config) -> Vec<&'static ComputedDescriptor> {
+    config.computed.iter().map(|computed| computed.descriptor()).collect()
 }

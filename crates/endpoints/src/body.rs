@@ -30,6 +30,9 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
     }
 }
 
+/// The media types of objects in bodies, as errors tell them.
+const OBJECTS: &str = "application/json, application/yaml";
+
 /// The encodings of objects in bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InputFormat {
@@ -44,9 +47,10 @@ impl InputFormat {
     /// 415.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
         match media_type(headers).as_str() {
+            _ if !has_good_parameters(headers) => Err(unsupported(OBJECTS)),
             "" | "application/json" => Ok(Self::Json),
             "application/yaml" => Ok(Self::Yaml),
-            _ => Err(unsupported("application/json, application/yaml")),
+            _ => Err(unsupported(OBJECTS)),
         }
     }
 
@@ -63,6 +67,16 @@ impl InputFormat {
 pub(crate) fn media_type(headers: &HeaderMap) -> String {
     let text = headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
     text.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+/// Whether what stands behind the media type is `name=value` each; one `;` too many at the end does no harm. A
+/// patch's media type is not looked at as closely upstream.
+fn has_good_parameters(headers: &HeaderMap) -> bool {
+    let text = headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
+    let Some((media_type, parameters)) = text.split_once(';') else { return true };
+    let parameters = parameters.trim();
+    let is_pair = |pair: &str| pair.split_once('=').is_some_and(|(name, value)| !name.trim().is_empty() && !value.trim().is_empty());
+    !media_type.trim().is_empty() && (parameters.is_empty() || parameters.trim_end_matches(';').split(';').all(is_pair))
 }
 
 /// 415 in the words that clients look for.
@@ -187,6 +201,13 @@ mod tests {
             (Some("Application/YAML"), Ok(InputFormat::Yaml)),
             (Some("text/plain"), Err(())),
             (Some("application/x-www-form-urlencoded"), Err(())),
+            (Some(""), Ok(InputFormat::Json)),
+            (Some("application/json;"), Ok(InputFormat::Json)),
+            (Some(";"), Err(())),
+            (Some("application/json; charset"), Err(())),
+            (Some("application/json; =a"), Err(())),
+            (Some("application/json;; a=b"), Err(())),
+            (Some("application/yaml; a=b; c=\"d\""), Ok(InputFormat::Yaml)),
         ];
         for (text, want) in cases {
             let mut headers = HeaderMap::new();

@@ -2,6 +2,7 @@
 
 mod aggregated;
 mod legacy;
+mod served;
 
 use crate::Config;
 use crate::accept;
@@ -16,9 +17,10 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
+use served::Served;
 use sha2::{Digest, Sha512};
 use std::fmt::Write;
-use vci_meta::{ApiError, Descriptor};
+use vci_meta::{ApiError, ComputedDescriptor, Descriptor};
 
 /// Every discovery document.
 #[derive(Debug)]
@@ -37,15 +39,18 @@ struct Aggregated {
 }
 
 impl Discovery {
-    pub(crate) fn new(kinds: &[&'static Descriptor], config: &Config) -> Self {
-        let (core, kinds): (Vec<&Descriptor>, Vec<&Descriptor>) = kinds.iter().partition(|kind| kind.group.is_empty());
-        let mut documents = vec![("/api".to_owned(), legacy::api_versions(!core.is_empty())), ("/apis".to_owned(), legacy::groups(&kinds))];
-        if !core.is_empty() {
+    pub(crate) fn new(stored: &[&'static Descriptor], computed: &[&'static ComputedDescriptor], config: &Config) -> Self {
+        let (core, stored): (Vec<_>, Vec<_>) = stored.iter().partition(|kind| kind.group.is_empty());
+        let core = Served { stored: core, computed: Vec::new() };
+        let kinds = Served { stored, computed: computed.to_vec() };
+        let has_core = !core.stored.is_empty();
+        let mut documents = vec![("/api".to_owned(), legacy::api_versions(has_core)), ("/apis".to_owned(), legacy::groups(&kinds))];
+        if has_core {
             documents.push(("/api/v1".to_owned(), legacy::resources(&core, "", "v1")));
         }
-        for group in legacy::group_names(&kinds) {
+        for group in kinds.groups() {
             documents.push((format!("/apis/{group}"), legacy::group(&kinds, group)));
-            for version in legacy::versions(&kinds, group) {
+            for version in kinds.versions(group) {
                 documents.push((format!("/apis/{group}/{version}"), legacy::resources(&kinds, group, version)));
             }
         }

@@ -9,7 +9,7 @@ use crate::layers::{AuditId, Deadline, info_of, refuse};
 use crate::recheck::Proof;
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
 use crate::verbs::{create, delete, deletecollection, get, list, patch, update, watch};
-use crate::{discovery, health, layers, namespaces, openapi, respond, reviews, version, warning, websocket};
+use crate::{computed, discovery, health, layers, namespaces, openapi, respond, version, warning, websocket};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -55,8 +55,8 @@ async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: 
     if resource.group.is_empty() && resource.resource == "namespaces" {
         return namespaces::serve(app, parts, info, resource);
     }
-    if app.stands_alone() && reviews::is_group(&resource.group) {
-        return reviews::serve(app, parts, info, resource, body).await;
+    if let Some(computed) = computed::find(app, resource) {
+        return computed::serve(app, &**computed, parts, info, resource, body).await;
     }
     let registry = app.registry(&resource.group, &resource.version, &resource.resource).ok_or_else(ApiError::no_such_path)?;
     let (place, subresource) = place(registry.descriptor().scope, resource)?;

@@ -1,5 +1,5 @@
 //! What every request passes on its way to a handler, outermost first: the headers of every answer, panics,
-//! request info, the deadline, who is calling, is there room, may they.
+//! request info, the deadline, who is calling, for whom, is there room, may they.
 //!
 //! A layer leaves what it found as an extension of the request. [`RequestInfo`] and [`Identity`] are left on the response
 //! as well, for metrics and audit around the router.
@@ -7,11 +7,14 @@
 mod authenticate;
 mod authorize;
 mod deadline;
+mod impersonate;
 mod in_flight;
 
 pub(crate) use authenticate::{authenticate, identify, is_credential};
 pub(crate) use authorize::{Opinion, attributes, authorize, decide};
 pub(crate) use deadline::{Deadline, deadline};
+pub use impersonate::ActingFor;
+pub(crate) use impersonate::{acting_for, impersonate, is_wish};
 pub(crate) use in_flight::{Place, Places, in_flight};
 
 use crate::app::App;

@@ -7,8 +7,10 @@ mod app;
 mod body;
 mod call;
 mod chunks;
+mod computed;
 mod discovery;
 mod dispatch;
+mod extended;
 mod health;
 mod layers;
 mod namespaces;
@@ -20,14 +22,15 @@ mod recheck;
 mod render;
 mod request_info;
 mod respond;
-mod reviews;
+pub mod reviews;
 mod selectable;
 mod verbs;
 mod version;
 mod warning;
 mod websocket;
 
-pub use layers::AuditId;
+pub use computed::{Asked, Computed, Verdict};
+pub use layers::{ActingFor, AuditId};
 pub use request_info::{MalformedPath, PathForm, RequestInfo, ResourceInfo};
 
 use app::App;
@@ -45,12 +48,16 @@ use vci_registry::Registry;
 pub struct Config {
     /// The kinds served, in the order of discovery.
     pub registries: Vec<Arc<Registry>>,
+    /// What is answered and never stored, in the order of discovery.
+    pub computed: Vec<Arc<dyn Computed>>,
     /// Asked in order who is calling.
     pub authenticators: Vec<Arc<dyn Authenticator>>,
     /// Asked in order whether they may.
     pub authorizers: Vec<Arc<dyn Authorizer>>,
     /// Changes when callers of open watches are to be authenticated and authorized again; `None`: they never are.
     pub access_changes: Option<tokio::sync::watch::Receiver<u64>>,
+    /// Who is meant by the name of somebody whom a caller acts for; `None`: nobody is known beyond their name.
+    pub identities: Option<Arc<Directory>>,
     /// Serves `/api/v1/namespaces` from the projects; `None` behind a host cluster, which has its own.
     pub namespaces: Option<Arc<Directory>>,
     /// Asked by `/healthz`, `/livez` and `/readyz`.
@@ -124,8 +131,8 @@ pub struct PeerCertificates(pub Arc<[Arc<[u8]>]>);
 
 /// The whole face as one service.
 ///
-/// Its responses carry as extensions [`AuditId`], `Arc<`[`RequestInfo`]`>` and [`vci_auth::Identity`], as far as they
-/// were found, for layers around it.
+/// Its responses carry as extensions [`AuditId`], `Arc<`[`RequestInfo`]`>`, [`vci_auth::Identity`] and [`ActingFor`], as far
+/// as they were found, for layers around it.
 pub fn router(config: Config) -> axum::Router {
     let app = Arc::new(App::new(config));
     let with = |app: &Arc<App>| Arc::clone(app);
@@ -135,6 +142,7 @@ pub fn router(config: Config) -> axum::Router {
         .with_state(with(&app))
         .layer(from_fn_with_state(with(&app), layers::authorize))
         .layer(from_fn_with_state(with(&app), layers::in_flight))
+        .layer(from_fn_with_state(with(&app), layers::impersonate))
         .layer(from_fn_with_state(with(&app), layers::authenticate))
         .layer(from_fn_with_state(with(&app), layers::deadline))
         .layer(from_fn_with_state(with(&app), layers::request_info))

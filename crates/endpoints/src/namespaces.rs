@@ -42,6 +42,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
         Column { name: "Age", r#type: "string", format: "", description: "How long ago the namespace was created.", priority: 0 },
     ],
     selectable_fields: &[SelectableField { label: "status.phase", path: &["status", "phase"] }],
+    extended: &[],
 };
 
 pub(crate) fn serve(app: &App, parts: &Parts, info: &RequestInfo, resource: &ResourceInfo) -> Result<Response, ApiError> {

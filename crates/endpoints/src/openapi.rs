@@ -3,6 +3,7 @@
 //! They are byte for byte the same on every replica and after every restart: their hashes are cache keys.
 
 mod components;
+mod computed;
 mod gnostic_v2;
 mod gnostic_v3;
 mod operations;
@@ -25,7 +26,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use operations::Operation;
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
-use vci_meta::{Descriptor, Schema};
+use vci_meta::{ComputedDescriptor, Descriptor, Schema};
 
 /// The version of the API described; constant, so that a new build of the server does not change the hashes.
 const INFO_VERSION: &str = "v1";
@@ -33,12 +34,17 @@ const INFO_VERSION: &str = "v1";
 /// Every document as a client gets it, by path: `/openapi/v2`, `/openapi/v3` and one below it for each group and version.
 ///
 /// For tests and for files that are kept with the source.
-pub fn documents(kinds: &[(&'static Descriptor, &Schema)]) -> Vec<(String, Value)> {
-    let documents = Documents::new(kinds);
+pub fn documents(stored: &[Stored<'_>], computed: &[Answered<'_>]) -> Vec<(String, Value)> {
+    let documents = Documents::new(stored, computed);
     let mut all = vec![("/openapi/v2".to_owned(), documents.v2.value), ("/openapi/v3".to_owned(), documents.index.value)];
     all.extend(documents.v3.into_iter().map(|(path, document)| (format!("/openapi/v3/{path}"), document.value)));
     all
 }
+
+/// A kind that is stored, and its schema.
+pub type Stored<'a> = (&'static Descriptor, &'a Schema);
+/// A kind that is computed, and its schema.
+pub type Answered<'a> = (&'static ComputedDescriptor, &'a Schema);
 
 /// The documents of a server, lazily.
 #[derive(Debug, Default)]
@@ -73,18 +79,19 @@ impl Document {
 }
 
 impl Documents {
-    fn new(kinds: &[(&'static Descriptor, &Schema)]) -> Self {
-        let components = Components::of(kinds);
+    fn new(stored: &[Stored<'_>], computed: &[Answered<'_>]) -> Self {
+        let components = Components::of(stored, computed);
         let mut versions: Vec<(&'static str, &'static str)> = Vec::new();
-        for (kind, _) in kinds {
-            if !versions.contains(&(kind.group, kind.version)) {
-                versions.push((kind.group, kind.version));
+        let all = stored.iter().map(|(kind, _)| (kind.group, kind.version));
+        for version in all.chain(computed.iter().map(|(kind, _)| (kind.group, kind.version))) {
+            if !versions.contains(&version) {
+                versions.push(version);
             }
         }
         let mut all = vec![version_operation()];
         let mut v3 = vec![("version".to_owned(), all.clone())];
         for (group, version) in versions {
-            let operations = operations::of_version(group, version, kinds);
+            let operations = operations::of_version(group, version, stored, computed);
             let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
             all.extend(operations.clone());
             v3.push((path, operations));
@@ -158,16 +165,29 @@ pub(crate) fn serve(app: &App, segments: &[&str], parts: &Parts) -> Response {
 fn cached(document: &Document, protobuf: &[&str], headers: &HeaderMap) -> Response {
     let Some(body) = encoding(document, protobuf, headers) else {
         let mut refused = empty(StatusCode::NOT_ACCEPTABLE);
-        refused.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+        vary(refused.headers_mut());
         return refused;
     };
-    let mut response = if headers.get(IF_NONE_MATCH) == Some(&document.etag()) { empty(StatusCode::NOT_MODIFIED) } else { body };
+    let mut response = if is_known(headers, &document.etag()) { empty(StatusCode::NOT_MODIFIED) } else { body };
     let out = response.headers_mut();
     out.insert(ETAG, document.etag());
-    out.append(VARY, HeaderValue::from_static("Accept"));
+    vary(out);
     // When it was built is not known and does not matter: the entity tag decides.
     out.insert(LAST_MODIFIED, HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"));
     response
+}
+
+/// An answer of a document is another one for other types, and for clients that unpack it.
+fn vary(headers: &mut HeaderMap) {
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+}
+
+/// Whether the client has it already (RFC 9110 section 13.1.2): it may name several, and weak ones.
+fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+    tags.any(|tag| tag == "*" || tag.as_bytes() == etag.as_bytes())
 }
 
 /// A document whose URL may carry its hash: then it never changes, and whoever has the URL may keep it.

@@ -1,14 +1,14 @@
 //! A watch is good only as long as its caller is who they were and may do what they might.
 //!
 //! When the configuration says that something may have changed, the caller of every open watch is authenticated and
-//! authorized again, with the credentials that the request came with. Whoever is then somebody else, may no longer, or
+//! authorized again, with the credentials that the request came with, and with whom it acts for. Whoever is then somebody else, may no longer, or
 //! sees by another sort of [`View`], is told 410, so that the client lists again and gets the answer that holds now. What
 //! a view reaches in each namespace changes inside of the watch and is the registry's business.
 
 use crate::PeerCertificates;
 use crate::app::App;
 use crate::call::Call;
-use crate::layers::{attributes, decide, identify, is_credential};
+use crate::layers::{acting_for, attributes, decide, identify, is_credential, is_wish};
 use crate::request_info::RequestInfo;
 use futures::StreamExt;
 use futures::stream::poll_fn;
@@ -36,7 +36,8 @@ impl Proof {
     pub(crate) fn of(app: &App, parts: &Parts) -> Option<Self> {
         let mut changes = app.config.access_changes.clone()?;
         changes.mark_unchanged();
-        let offered = parts.headers.iter().filter(|(name, _)| is_credential(name));
+        let chain = &app.config.authenticators;
+        let offered = parts.headers.iter().filter(|(name, _)| is_credential(name, chain) || is_wish(name));
         let headers = offered.map(|(name, value)| (name.clone(), value.clone())).collect();
         let certificates = parts.extensions.get::<PeerCertificates>().cloned().unwrap_or_default();
         Some(Self { headers, certificates, changes })
@@ -95,7 +96,8 @@ impl Standing {
     async fn holds(&self) -> bool {
         let config = &self.app.config;
         let credentials = Credentials { headers: &self.proof.headers, certificates: &self.proof.certificates.0 };
-        let Ok((identity, _)) = identify(&config.authenticators, credentials).await else { return false };
+        let Ok((caller, _)) = identify(&config.authenticators, credentials).await else { return false };
+        let Ok(identity) = acting_for(&self.app, &self.proof.headers, &caller).await else { return false };
         if identity != self.identity {
             return false;
         }

@@ -92,6 +92,17 @@ impl Renderer {
         out.extend_from_slice(b"]}");
     }
 
+    /// The same, but a row always has its object's metadata: who asked for a table without any still has to see the
+    /// annotation that ends a watch's initial events.
+    pub(crate) fn with_metadata(&self) -> Self {
+        match self {
+            Self::Table(table) if table.include == IncludeObject::None => {
+                Self::Table(Table { include: IncludeObject::Metadata, ..table.clone() })
+            }
+            other => other.clone(),
+        }
+    }
+
     /// What stands before the first item of a list.
     pub(crate) fn list_head(&self, descriptor: &Descriptor, metadata: &Value) -> Vec<u8> {
         let envelope = |kind: &str, api_version: &str| {

@@ -1,8 +1,10 @@
 //! The face as clients meet it: requests through the router, on a small kind in an embedded store.
 
 mod answers;
+mod computed;
 mod documents;
 mod fixture;
+mod fuzz;
 mod reads;
 mod reviews;
 mod writes;

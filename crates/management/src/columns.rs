@@ -29,6 +29,14 @@ pub(crate) fn cell(text: impl Into<String>) -> Value {
     }
 }
 
+/// A cell with the user or the team that owns the object.
+pub(crate) fn owner(object: &Object) -> Value {
+    match object.str_at(&["spec", "owner", "user"]) {
+        "" => cell(object.str_at(&["spec", "owner", "team"])),
+        user => cell(user),
+    }
+}
+
 /// The cell of [`AGE`]. `now` is in Unix seconds.
 pub(crate) fn age(object: &Object, now: i64) -> Value {
     let created = object.meta_str("creationTimestamp").parse::<jiff::Timestamp>();

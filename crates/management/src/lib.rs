@@ -7,9 +7,10 @@
 #![warn(missing_docs)]
 
 use std::sync::Arc;
-use vci_meta::Resource;
+use vci_meta::{Descriptor, Resource, Scope, Subresource, Verb};
 
 mod columns;
+pub mod computed;
 pub mod ownedaccesskey;
 pub mod project;
 mod rules;
@@ -17,6 +18,7 @@ pub mod team;
 pub mod types;
 pub mod user;
 pub mod virtualclusterinstance;
+pub mod virtualclustertemplate;
 
 #[cfg(test)]
 mod tests;
@@ -26,32 +28,55 @@ pub const GROUP: &str = "management.loft.sh";
 /// The version of the API.
 pub const VERSION: &str = "v1";
 
+/// What the kinds' descriptors have in common: every verb, on an object of the whole cluster and on its status.
+const STORED: Descriptor = Descriptor {
+    group: GROUP,
+    version: VERSION,
+    kind: "",
+    list_kind: "",
+    plural: "",
+    singular: "",
+    short_names: &[],
+    categories: &[],
+    scope: Scope::Cluster,
+    verbs: &Verb::ALL,
+    subresources: &[Subresource::Main, Subresource::Status],
+    columns: &[],
+    selectable_fields: &[],
+    extended: &[],
+};
+
 /// All kinds, in the order of discovery documents.
 pub fn resources() -> Vec<Arc<dyn Resource>> {
-    vec![owned_access_keys(), projects(), teams(), users(), virtual_cluster_instances()]
+    vec![owned_access_keys(), projects(), teams(), users(), virtual_cluster_instances(), virtual_cluster_templates()]
 }
 
 /// The resource `ownedaccesskeys`.
 pub fn owned_access_keys() -> Arc<dyn Resource> {
-    Arc::new(ownedaccesskey::OwnedAccessKeys::new())
+    Arc::new(ownedaccesskey::OwnedAccessKeys)
 }
 
 /// The resource `projects`.
 pub fn projects() -> Arc<dyn Resource> {
-    Arc::new(project::Projects::new())
+    Arc::new(project::Projects)
 }
 
 /// The resource `teams`.
 pub fn teams() -> Arc<dyn Resource> {
-    Arc::new(team::Teams::new())
+    Arc::new(team::Teams)
 }
 
 /// The resource `users`.
 pub fn users() -> Arc<dyn Resource> {
-    Arc::new(user::Users::new())
+    Arc::new(user::Users)
 }
 
 /// The resource `virtualclusterinstances`.
 pub fn virtual_cluster_instances() -> Arc<dyn Resource> {
-    Arc::new(virtualclusterinstance::VirtualClusterInstances::new())
+    Arc::new(virtualclusterinstance::VirtualClusterInstances)
+}
+
+/// The resource `virtualclustertemplates`.
+pub fn virtual_cluster_templates() -> Arc<dyn Resource> {
+    Arc::new(virtualclustertemplate::VirtualClusterTemplates)
 }

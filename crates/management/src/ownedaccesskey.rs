@@ -1,25 +1,26 @@
 //! OwnedAccessKey: a bearer token of a user or a team.
 //!
-//! The secret comes in `spec.key` and goes no further: before an object is stored, or shown to anybody, its SHA-256 takes
-//! its place in `status.keyHash`. (A key holds at least 256 random bits, so that a slow hash would protect nothing.) An
+//! The secret stands in `spec.key` of what a client sends and of the answer to its creation, and nowhere else: what is stored
+//! has its SHA-256, in `status.keyHash`. (A key holds at least 256 random bits, so that a slow hash would protect nothing.) An
 //! update that gives another `spec.key` changes the secret; one that gives none keeps it. The hash is in the schema, so
 //! that an object that was read can be written back; as part of the status it is not changed by doing so.
-//! The annotation in which `kubectl apply` keeps what it was given is taken out, because the secret would be in it.
+//! The annotation in which `kubectl apply` keeps what it was given is taken out, because the secret would be in it. Refused:
+//! making secrets, which needs randomness; and the tokens of a single sign-on, which this server does not speak.
 //!
-//! Whose key it is never changes. The object grants nothing to anybody, its holder included: who may make and
-//! change keys is for authorization to say.
+//! Whose key it is never changes. A user owns the user's keys; a team's keys are nobody's, so that only admins hand them out.
 
+use crate::STORED;
 use crate::columns::{self, cell};
 use crate::rules::{field, immutable_once_set, object_mut, part};
 use crate::types::{Typed, is_false, is_zero};
-use crate::{GROUP, VERSION};
 use schemars::JsonSchema;
 use scope::AccessKeyScope;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
-use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema, Scope, Subresource, Verb};
+use std::sync::LazyLock;
+use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema};
 
 pub mod scope;
 #[cfg(test)]
@@ -28,6 +29,8 @@ mod tests;
 /// An OwnedAccessKey as Rust types.
 pub type OwnedAccessKey = Typed<OwnedAccessKeySpec, OwnedAccessKeyStatus>;
 
+/// The sorts of keys.
+const TYPES: [&str; 8] = ["", "Login", "NetworkPeer", "OIDCRefreshToken", "Other", "Reset", "User", "Workspace"];
 /// In which `kubectl apply` keeps what it was given.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -54,7 +57,8 @@ pub struct OwnedAccessKeySpec {
     /// Groups of such an identity. Not served: it must be empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// The secret. It is taken in and never shown again: only its hash is kept, in the status.
+    /// The secret. One is made when none is given. It is shown in the answer to the creation and never again: only its hash is
+    /// kept, in the status.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub key: String,
     /// Whether the key is refused.
@@ -131,40 +135,24 @@ const COLUMNS: &[Column] = &[
 ];
 
 static DESCRIPTOR: Descriptor = Descriptor {
-    group: GROUP,
-    version: VERSION,
     kind: "OwnedAccessKey",
     list_kind: "OwnedAccessKeyList",
     plural: "ownedaccesskeys",
     singular: "ownedaccesskey",
-    short_names: &[],
-    categories: &[],
-    scope: Scope::Cluster,
-    verbs: &Verb::ALL,
-    subresources: &[Subresource::Main, Subresource::Status],
     columns: COLUMNS,
-    selectable_fields: &[],
+    ..STORED
 };
 
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::kind::<OwnedAccessKeySpec, OwnedAccessKeyStatus>(
+        "sh.loft.management.v1.OwnedAccessKey",
+        "A bearer token of a user or a team. Its secret is shown in the answer to its creation and never again.",
+    )
+});
+
 /// The resource `ownedaccesskeys`.
-#[derive(Debug)]
-pub struct OwnedAccessKeys {
-    schema: Schema,
-}
-
-impl OwnedAccessKeys {
-    /// The resource. Deriving its schema takes a moment: make one and share it.
-    pub fn new() -> Self {
-        let description = "A bearer token of a user or a team. Its secret is taken in and never shown.";
-        Self { schema: Schema::kind::<OwnedAccessKeySpec, OwnedAccessKeyStatus>("sh.loft.management.v1.OwnedAccessKey", description) }
-    }
-}
-
-impl Default for OwnedAccessKeys {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+#[derive(Clone, Copy, Debug)]
+pub struct OwnedAccessKeys;
 
 impl Resource for OwnedAccessKeys {
     fn descriptor(&self) -> &'static Descriptor {
@@ -172,20 +160,28 @@ impl Resource for OwnedAccessKeys {
     }
 
     fn schema(&self) -> &Schema {
-        &self.schema
+        &SCHEMA
     }
 
     fn prepare_for_create(&self, ctx: &RequestContext, object: &mut Object) {
         object.0.insert("status".into(), Value::Object(Map::new()));
-        hide_secret(object);
+        note_secret(object);
         let held = ["user", "team"].iter().any(|who| !object.str_at(&["spec", who]).is_empty());
         if let Some(user) = ctx.caller.user.as_ref().filter(|_| !held) {
             object_mut(object, "spec").insert("user".into(), user.as_str().into());
         }
     }
 
+    /// The answer to the creation is the one place that shows the secret.
+    fn kept(&self, object: &Object) -> Option<Object> {
+        let mut kept = object.clone();
+        hide_secret(&mut kept);
+        Some(kept)
+    }
+
     fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
         new.0.insert("status".into(), old.0.get("status").cloned().unwrap_or_else(|| json!({})));
+        note_secret(new);
         hide_secret(new);
     }
 
@@ -202,12 +198,15 @@ impl Resource for OwnedAccessKeys {
         let mut errors = holder_errors(&spec, &path);
         if status.key_hash.is_empty() && spec.key.is_empty() {
             errors.push(FieldError::required(&path.child("key"), "an access key has a secret"));
-        } else if !spec.key.is_empty() {
+        } else if !is_bearer_token(&spec.key) {
             // The value is left out of the text: it is meant to be a secret.
             errors.push(FieldError::forbidden(&path.child("key"), "may hold letters, digits and -._~+/= only"));
         } else if status.digest().is_none() {
             let path = field(&["status", "keyHash"]);
             errors.push(FieldError::invalid(&path, status.key_hash.as_str(), "must be 64 lower-case hexadecimal digits"));
+        }
+        if !TYPES.contains(&spec.r#type.as_str()) {
+            errors.push(FieldError::not_supported(&path.child("type"), spec.r#type.as_str(), &TYPES));
         }
         if spec.ttl < 0 {
             errors.push(FieldError::invalid(&path.child("ttl"), spec.ttl, "must be greater than or equal to 0"));
@@ -234,22 +233,32 @@ impl Resource for OwnedAccessKeys {
             cell(object.str_at(&["status", "lastActivity"])),
         ]
     }
+
+    fn access(&self, object: &Object) -> ObjectAccess {
+        ObjectAccess { owner_user: object.str_at(&["spec", "user"]).to_owned(), ..ObjectAccess::default() }
+    }
 }
 
-/// Puts the hash in the place of the secret. A secret that no request could bear stays for validation to refuse.
-fn hide_secret(object: &mut Object) {
+/// Notes the hash of a secret that is given, and takes out the annotation that has the secret in it.
+fn note_secret(object: &mut Object) {
     let annotations = object.metadata_mut().get_mut("annotations").and_then(Value::as_object_mut);
     let emptied = annotations.is_some_and(|annotations| annotations.remove(LAST_APPLIED).is_some() && annotations.is_empty());
     if emptied {
         object.metadata_mut().remove("annotations");
     }
     let secret = object.str_at(&["spec", "key"]);
-    if secret.is_empty() || !is_bearer_token(secret) {
+    if secret.is_empty() {
         return;
     }
     let hash = key_hash(secret);
-    object_mut(object, "spec").remove("key");
     object_mut(object, "status").insert("keyHash".into(), hash.into());
+}
+
+/// Takes out the secret. One that no request could bear stays: validation refuses it.
+fn hide_secret(object: &mut Object) {
+    if is_bearer_token(object.str_at(&["spec", "key"])) {
+        object_mut(object, "spec").remove("key");
+    }
 }
 
 /// The characters of a bearer token (RFC 6750, section 2.1).

@@ -1,14 +1,15 @@
 //! Project: a namespace for instances, and who may do what in it.
 
+use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::part;
-use crate::types::{Access, Condition, TemplateMetadata, Typed, UserOrTeam, is_false, object_access};
-use crate::{GROUP, VERSION};
+use crate::rules::{access_of, part};
+use crate::types::{Access, Condition, TemplateMetadata, Typed, UserOrTeam, is_false};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 use vci_meta::validation::is_dns1123_label;
-use vci_meta::{AccessRule, Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema, Scope, Subresource, Verb};
+use vci_meta::{AccessRule, Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema};
 
 mod quota;
 #[cfg(test)]
@@ -203,41 +204,17 @@ const COLUMNS: &[Column] = &[
     columns::wide("Description", "What the project is for."),
 ];
 
-static DESCRIPTOR: Descriptor = Descriptor {
-    group: GROUP,
-    version: VERSION,
-    kind: "Project",
-    list_kind: "ProjectList",
-    plural: "projects",
-    singular: "project",
-    short_names: &[],
-    categories: &[],
-    scope: Scope::Cluster,
-    verbs: &Verb::ALL,
-    subresources: &[Subresource::Main, Subresource::Status],
-    columns: COLUMNS,
-    selectable_fields: &[],
-};
+static DESCRIPTOR: Descriptor =
+    Descriptor { kind: "Project", list_kind: "ProjectList", plural: "projects", singular: "project", columns: COLUMNS, ..STORED };
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    let description = "A namespace for virtual clusters, who may do what in it, and what they may use.";
+    Schema::kind::<ProjectSpec, ProjectStatus>("sh.loft.management.v1.Project", description)
+});
 
 /// The resource `projects`.
-#[derive(Debug)]
-pub struct Projects {
-    schema: Schema,
-}
-
-impl Projects {
-    /// The resource. Deriving its schema takes a moment: make one and share it.
-    pub fn new() -> Self {
-        let description = "A namespace for virtual clusters, who may do what in it, and what they may use.";
-        Self { schema: Schema::kind::<ProjectSpec, ProjectStatus>("sh.loft.management.v1.Project", description) }
-    }
-}
-
-impl Default for Projects {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+#[derive(Clone, Copy, Debug)]
+pub struct Projects;
 
 impl Resource for Projects {
     fn descriptor(&self) -> &'static Descriptor {
@@ -245,7 +222,7 @@ impl Resource for Projects {
     }
 
     fn schema(&self) -> &Schema {
-        &self.schema
+        &SCHEMA
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {
@@ -262,24 +239,20 @@ impl Resource for Projects {
 
     fn warnings(&self, object: &Object) -> Vec<String> {
         let members = members(object).into_iter().enumerate();
-        let unknown = members.filter(|(_, member)| !member.has_known_role());
-        unknown
-            .map(|(index, member)| {
-                format!("spec.members[{index}].clusterRole: {:?} is no role in projects and gives nothing", member.cluster_role)
-            })
-            .collect()
+        let unknown = members.filter(|(_, member)| !member.has_known_role()).map(|(index, member)| {
+            format!("spec.members[{index}].clusterRole: {:?} is no role in projects and gives nothing", member.cluster_role)
+        });
+        let quotas: Quotas = part(object, &["spec", "quotas"]).unwrap_or_default();
+        let idle = quotas.idle(&FieldPath::new("spec").child("quotas"));
+        unknown.chain(idle.iter().map(|path| format!("{}: is not counted here and limits nothing", path.as_str()))).collect()
     }
 
     fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
         let at = |path: &[&str]| cell(object.str_at(path));
-        let owner = match object.str_at(&["spec", "owner", "user"]) {
-            "" => object.str_at(&["spec", "owner", "team"]),
-            user => user,
-        };
         vec![
             json!(object.name()),
             at(&["spec", "displayName"]),
-            cell(owner),
+            columns::owner(object),
             json!(members(object).len()),
             columns::age(object, now),
             at(&["spec", "description"]),
@@ -288,10 +261,7 @@ impl Resource for Projects {
 
     /// Members see their project.
     fn access(&self, object: &Object) -> ObjectAccess {
-        // What cannot be read grants nothing.
-        let owner: UserOrTeam = part(object, &["spec", "owner"]).unwrap_or_default();
-        let rules: Vec<Access> = part(object, &["spec", "access"]).unwrap_or_default();
-        let mut access = object_access(Some(&owner), &rules);
+        let mut access = access_of(object);
         access.rules.push(sight_of(&members(object)));
         access
     }

@@ -1,10 +1,10 @@
 //! Rules that several kinds share.
 
-use crate::types::UserOrTeam;
+use crate::types::{Access, InstanceAccessRule, UserOrTeam, VirtualClusterTemplateDefinition, object_access};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use vci_meta::context::USER_ANONYMOUS;
-use vci_meta::{FieldError, FieldPath, Object, RequestContext};
+use vci_meta::{FieldError, FieldPath, Object, ObjectAccess, RequestContext};
 
 /// The part of an object at a path of member names, as a Rust type; the default when it is absent.
 ///
@@ -59,6 +59,38 @@ pub(crate) fn default_owner(ctx: &RequestContext, object: &mut Object) {
     }
     let (who, name) = if creator.user.is_empty() { ("team", creator.team) } else { ("user", creator.user) };
     object_mut(object, "spec").insert("owner".into(), Value::Object(Map::from_iter([(who.into(), name.into())])));
+}
+
+/// What `spec.owner` and `spec.access` say, in the words of authorization. What cannot be read grants nothing.
+pub(crate) fn access_of(object: &Object) -> ObjectAccess {
+    let owner: UserOrTeam = part(object, &["spec", "owner"]).unwrap_or_default();
+    let rules: Vec<Access> = part(object, &["spec", "access"]).unwrap_or_default();
+    object_access(Some(&owner), &rules)
+}
+
+/// What a virtual cluster is made from can be made.
+pub(crate) fn definition_errors(definition: &VirtualClusterTemplateDefinition, path: &FieldPath) -> Vec<FieldError> {
+    let version = &definition.helm_release.chart.version;
+    let mut errors = Vec::new();
+    if !version.is_empty() && semantic_version(version).is_none() {
+        let path = path.child("helmRelease").child("chart").child("version");
+        errors.push(FieldError::invalid(&path, version.as_str(), "must be a semantic version, such as 0.27.0"));
+    }
+    if let Some(access) = &definition.access {
+        errors.extend(role_errors(&access.rules, &path.child("access").child("rules")));
+    }
+    errors
+}
+
+/// A rule about roles inside a virtual cluster must give one.
+pub(crate) fn role_errors(rules: &[InstanceAccessRule], path: &FieldPath) -> Vec<FieldError> {
+    let without = rules.iter().enumerate().filter(|(_, rule)| rule.cluster_role.is_empty());
+    without.map(|(index, _)| FieldError::required(&path.index(index).child("clusterRole"), "clusterrole is required")).collect()
+}
+
+/// A semantic version with an optional v before it, as Helm takes it.
+pub(crate) fn semantic_version(text: &str) -> Option<semver::Version> {
+    semver::Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()
 }
 
 /// Whoever is named must have a name.

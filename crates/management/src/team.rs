@@ -3,15 +3,16 @@
 //! What a Team says decides what its members may do, so owning a Team object gives no right to change it; its
 //! `spec.access` may give rights to others.
 
+use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{named, part};
-use crate::types::{Access, ClusterRoleRef, KindSecretRef, Typed, UserOrTeam, object_access};
+use crate::rules::{access_of, named, part};
+use crate::types::{Access, ClusterRoleRef, KindSecretRef, Typed, UserOrTeam};
 use crate::user::{cluster_role_errors, cluster_roles};
-use crate::{GROUP, VERSION};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema, Scope, Subresource, Verb};
+use std::sync::LazyLock;
+use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema, Subresource};
 
 /// A Team as Rust types.
 pub type Team = Typed<TeamSpec, TeamStatus>;
@@ -65,40 +66,22 @@ const COLUMNS: &[Column] = &[
 ];
 
 static DESCRIPTOR: Descriptor = Descriptor {
-    group: GROUP,
-    version: VERSION,
     kind: "Team",
     list_kind: "TeamList",
     plural: "teams",
     singular: "team",
-    short_names: &[],
-    categories: &[],
-    scope: Scope::Cluster,
-    verbs: &Verb::ALL,
     subresources: &[Subresource::Main],
     columns: COLUMNS,
-    selectable_fields: &[],
+    ..STORED
 };
 
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::kind::<TeamSpec, TeamStatus>("sh.loft.management.v1.Team", "Users who own things and are granted things together.")
+});
+
 /// The resource `teams`.
-#[derive(Debug)]
-pub struct Teams {
-    schema: Schema,
-}
-
-impl Teams {
-    /// The resource. Deriving its schema takes a moment: make one and share it.
-    pub fn new() -> Self {
-        let description = "Users who own things and are granted things together.";
-        Self { schema: Schema::kind::<TeamSpec, TeamStatus>("sh.loft.management.v1.Team", description) }
-    }
-}
-
-impl Default for Teams {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+#[derive(Clone, Copy, Debug)]
+pub struct Teams;
 
 impl Resource for Teams {
     fn descriptor(&self) -> &'static Descriptor {
@@ -106,7 +89,7 @@ impl Resource for Teams {
     }
 
     fn schema(&self) -> &Schema {
-        &self.schema
+        &SCHEMA
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {
@@ -134,9 +117,7 @@ impl Resource for Teams {
     }
 
     fn access(&self, object: &Object) -> ObjectAccess {
-        // What cannot be read grants nothing.
-        let rules: Vec<Access> = part(object, &["spec", "access"]).unwrap_or_default();
-        object_access(None, &rules)
+        ObjectAccess { rules: access_of(object).rules, ..ObjectAccess::default() }
     }
 }
 
@@ -153,7 +134,7 @@ mod tests {
             (json!({"groups": ["g", ""]}), vec!["spec.groups[1]: Required value"]),
             (json!({"clusterRoles": [{"name": "a"}, {}]}), vec!["spec.clusterRoles[1].name: Required value"]),
         ];
-        let teams = Teams::new();
+        let teams = Teams;
         for (spec, want) in table {
             let errors: Vec<_> = teams.validate(&object(json!({"spec": spec}))).iter().map(ToString::to_string).collect();
             assert_eq!(errors, want, "{spec}");
@@ -164,6 +145,6 @@ mod tests {
     fn cells_show_who_is_in_it() {
         let team = object(json!({"metadata": {"name": "t"}, "spec": {"users": ["ann", "bob"], "groups": ["g"]}}));
         let want = [json!("t"), json!(null), json!("ann,bob"), json!("g"), json!("<unknown>"), json!(null)];
-        assert_eq!(Teams::new().cells(&team, 0), want);
+        assert_eq!(Teams.cells(&team, 0), want);
     }
 }

@@ -11,12 +11,13 @@ use vci_meta::schema::{Field, ListMerge, Presence, Shape};
 use vci_meta::{Object, Schema};
 
 /// Every field below `spec` and `status`: its path, its type and when it is written. A change of the API shows as a change here.
-const FIELDS: [(&str, &str); 5] = [
+const FIELDS: [(&str, &str); 6] = [
     ("ownedaccesskeys", include_str!("../fields/ownedaccesskey.txt")),
     ("projects", include_str!("../fields/project.txt")),
     ("teams", include_str!("../fields/team.txt")),
     ("users", include_str!("../fields/user.txt")),
     ("virtualclusterinstances", include_str!("../fields/virtualclusterinstance.txt")),
+    ("virtualclustertemplates", include_str!("../fields/virtualclustertemplate.txt")),
 ];
 
 #[test]

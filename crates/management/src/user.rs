@@ -3,15 +3,16 @@
 //! What a User says decides what its bearer may do, so owning a User object gives no right to change it; its
 //! `spec.access` may give rights to others.
 
+use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{named, part};
-use crate::types::{Access, ClusterRoleRef, KindSecretRef, SecretRef, Typed, UserOrTeam, is_false, is_zero, object_access};
-use crate::{GROUP, VERSION};
+use crate::rules::{access_of, named, part};
+use crate::types::{Access, ClusterRoleRef, KindSecretRef, SecretRef, Typed, UserOrTeam, is_false, is_zero};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema, Scope, Subresource, Verb};
+use std::sync::LazyLock;
+use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema};
 
 /// A User as Rust types.
 pub type User = Typed<UserSpec, UserStatus>;
@@ -94,41 +95,15 @@ const COLUMNS: &[Column] = &[
     columns::wide("Cluster Roles", "Cluster roles that the user has on the platform."),
 ];
 
-static DESCRIPTOR: Descriptor = Descriptor {
-    group: GROUP,
-    version: VERSION,
-    kind: "User",
-    list_kind: "UserList",
-    plural: "users",
-    singular: "user",
-    short_names: &[],
-    categories: &[],
-    scope: Scope::Cluster,
-    verbs: &Verb::ALL,
-    subresources: &[Subresource::Main, Subresource::Status],
-    columns: COLUMNS,
-    selectable_fields: &[],
-};
+static DESCRIPTOR: Descriptor =
+    Descriptor { kind: "User", list_kind: "UserList", plural: "users", singular: "user", columns: COLUMNS, ..STORED };
+
+static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::kind::<UserSpec, UserStatus>("sh.loft.management.v1.User", "A person or a program that the platform knows."));
 
 /// The resource `users`.
-#[derive(Debug)]
-pub struct Users {
-    schema: Schema,
-}
-
-impl Users {
-    /// The resource. Deriving its schema takes a moment: make one and share it.
-    pub fn new() -> Self {
-        let description = "A person or a program that the platform knows.";
-        Self { schema: Schema::kind::<UserSpec, UserStatus>("sh.loft.management.v1.User", description) }
-    }
-}
-
-impl Default for Users {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+#[derive(Clone, Copy, Debug)]
+pub struct Users;
 
 impl Resource for Users {
     fn descriptor(&self) -> &'static Descriptor {
@@ -136,7 +111,7 @@ impl Resource for Users {
     }
 
     fn schema(&self) -> &Schema {
-        &self.schema
+        &SCHEMA
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {
@@ -165,9 +140,7 @@ impl Resource for Users {
     }
 
     fn access(&self, object: &Object) -> ObjectAccess {
-        // What cannot be read grants nothing.
-        let rules: Vec<Access> = part(object, &["spec", "access"]).unwrap_or_default();
-        object_access(None, &rules)
+        ObjectAccess { rules: access_of(object).rules, ..ObjectAccess::default() }
     }
 }
 
@@ -199,7 +172,7 @@ mod tests {
                 vec!["spec.groups[1]: Required value", "spec.clusterRoles[0].name: Required value"],
             ),
         ];
-        let users = Users::new();
+        let users = Users;
         for (spec, want) in table {
             let errors: Vec<_> = users.validate(&object(json!({"spec": spec}))).iter().map(ToString::to_string).collect();
             assert_eq!(errors, want, "{spec}");
@@ -209,7 +182,7 @@ mod tests {
     #[test]
     fn owning_a_user_gives_no_right_to_change_it() {
         let spec = json!({"owner": {"user": "ann"}, "access": [{"verbs": ["get"], "users": ["bob"]}]});
-        let access = Users::new().access(&object(json!({"spec": spec})));
+        let access = Users.access(&object(json!({"spec": spec})));
         assert_eq!((access.owner_user.as_str(), access.rules.len()), ("", 1));
     }
 
@@ -220,6 +193,6 @@ mod tests {
             "spec": {"displayName": "Ann", "email": "ann@example.com", "disabled": true, "clusterRoles": [{"name": "a"}, {"name": "b"}]},
         }));
         let want = [json!("ann"), json!("Ann"), json!("ann@example.com"), json!("true"), json!("5s"), json!(null), json!("a,b")];
-        assert_eq!(Users::new().cells(&ann, 5), want);
+        assert_eq!(Users.cells(&ann, 5), want);
     }
 }

@@ -1,19 +1,17 @@
 //! VirtualClusterInstance: a virtual cluster that a user or a team has in a project's namespace.
 
+use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{default_owner, field, immutable_once_set, part};
+use crate::rules::{access_of, default_owner, definition_errors, field, immutable_once_set, part, role_errors};
 use crate::types::{
     Access, Condition, InstanceAccessRule, ObjectsStatus, SleepModeConfig, Typed, UserOrTeam, VirtualClusterTemplateDefinition, is_false,
-    object_access,
 };
-use crate::{GROUP, VERSION};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use vci_meta::resource::SelectableField;
-use vci_meta::{
-    Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema, Scope, Subresource, Verb,
-};
+use std::sync::LazyLock;
+use vci_meta::resource::{ExtendedField, SelectableField};
+use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema, Scope};
 
 #[cfg(test)]
 mod tests;
@@ -140,10 +138,10 @@ pub struct VirtualClusterInstanceStatus {
     /// Sleep mode: its settings and what is known of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sleep_mode_config: Option<SleepModeConfig>,
-    /// Whether whoever asks may use the virtual cluster.
+    /// Whether whoever asks may use the virtual cluster. Only for readers who ask for it by `extended=true`; never stored.
     #[serde(skip_serializing_if = "is_false")]
     pub can_use: bool,
-    /// Whether whoever asks may update the object.
+    /// Whether whoever asks may update the object. Only for readers who ask for it by `extended=true`; never stored.
     #[serde(skip_serializing_if = "is_false")]
     pub can_update: bool,
     /// Whether the virtual cluster is connected right now, where it connects through the platform's own network.
@@ -171,17 +169,11 @@ const fn selectable(label: &'static str, path: &'static [&'static str]) -> Selec
 }
 
 static DESCRIPTOR: Descriptor = Descriptor {
-    group: GROUP,
-    version: VERSION,
     kind: "VirtualClusterInstance",
     list_kind: "VirtualClusterInstanceList",
     plural: "virtualclusterinstances",
     singular: "virtualclusterinstance",
-    short_names: &[],
-    categories: &[],
     scope: Scope::Namespaced,
-    verbs: &Verb::ALL,
-    subresources: &[Subresource::Main, Subresource::Status],
     columns: COLUMNS,
     selectable_fields: &[
         selectable("spec.templateRef.name", &["spec", "templateRef", "name"]),
@@ -190,31 +182,23 @@ static DESCRIPTOR: Descriptor = Descriptor {
         selectable("spec.clusterRef.cluster", &["spec", "clusterRef", "cluster"]),
         selectable("status.phase", &["status", "phase"]),
     ],
+    extended: &[
+        ExtendedField { verb: "use", path: &["status", "canUse"] },
+        ExtendedField { verb: "update", path: &["status", "canUpdate"] },
+    ],
+    ..STORED
 };
 
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::kind::<VirtualClusterInstanceSpec, VirtualClusterInstanceStatus>(
+        "sh.loft.management.v1.VirtualClusterInstance",
+        "A virtual cluster: a Kubernetes cluster that runs inside a namespace of another one and belongs to a project.",
+    )
+});
+
 /// The resource `virtualclusterinstances`.
-#[derive(Debug)]
-pub struct VirtualClusterInstances {
-    schema: Schema,
-}
-
-impl VirtualClusterInstances {
-    /// The resource. Deriving its schema takes a moment: make one and share it.
-    pub fn new() -> Self {
-        let description = "A virtual cluster: a Kubernetes cluster that runs inside a namespace of another one and belongs to a project.";
-        let schema = Schema::kind::<VirtualClusterInstanceSpec, VirtualClusterInstanceStatus>(
-            "sh.loft.management.v1.VirtualClusterInstance",
-            description,
-        );
-        Self { schema }
-    }
-}
-
-impl Default for VirtualClusterInstances {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+#[derive(Clone, Copy, Debug)]
+pub struct VirtualClusterInstances;
 
 impl Resource for VirtualClusterInstances {
     fn descriptor(&self) -> &'static Descriptor {
@@ -222,7 +206,7 @@ impl Resource for VirtualClusterInstances {
     }
 
     fn schema(&self) -> &Schema {
-        &self.schema
+        &SCHEMA
     }
 
     fn prepare_for_create(&self, ctx: &RequestContext, object: &mut Object) {
@@ -253,7 +237,7 @@ impl Resource for VirtualClusterInstances {
             at(&["spec", "displayName"]),
             cell(template(object)),
             at(&["spec", "clusterRef", "cluster"]),
-            cell(owner(object)),
+            columns::owner(object),
             json!(phase(object)),
             columns::age(object, now),
             at(&["spec", "clusterRef", "virtualCluster"]),
@@ -265,10 +249,7 @@ impl Resource for VirtualClusterInstances {
     }
 
     fn access(&self, object: &Object) -> ObjectAccess {
-        // What cannot be read grants nothing.
-        let owner: UserOrTeam = part(object, &["spec", "owner"]).unwrap_or_default();
-        let rules: Vec<Access> = part(object, &["spec", "access"]).unwrap_or_default();
-        object_access(Some(&owner), &rules)
+        access_of(object)
     }
 }
 
@@ -284,23 +265,10 @@ fn template_errors(spec: &VirtualClusterInstanceSpec, path: &FieldPath) -> Vec<F
         let detail = "must be three parts separated by dots, each a number or x, such as 1.2.x";
         errors.push(FieldError::invalid(&path.child("templateRef").child("version"), reference.version.as_str(), detail));
     }
-    let Some(template) = &spec.template else {
-        return errors;
-    };
-    let version = &template.helm_release.chart.version;
-    if !version.is_empty() && !is_semantic_version(version) {
-        let path = field(&["spec", "template", "helmRelease", "chart", "version"]);
-        errors.push(FieldError::invalid(&path, version.as_str(), "must be a semantic version, such as 0.27.0"));
-    }
-    if let Some(access) = &template.access {
-        errors.extend(role_errors(&access.rules, &field(&["spec", "template", "access", "rules"])));
+    if let Some(template) = &spec.template {
+        errors.extend(definition_errors(template, &path.child("template")));
     }
     errors
-}
-
-fn role_errors(rules: &[InstanceAccessRule], path: &FieldPath) -> Vec<FieldError> {
-    let without = rules.iter().enumerate().filter(|(_, rule)| rule.cluster_role.is_empty());
-    without.map(|(index, _)| FieldError::required(&path.index(index).child("clusterRole"), "clusterrole is required")).collect()
 }
 
 /// A list that merges by type can hold each type once only.
@@ -322,11 +290,6 @@ fn is_version_pattern(version: &str) -> bool {
     version.is_empty() || parts.clone().count() == 3 && parts.clone().all(is_part)
 }
 
-/// A semantic version with an optional v before it, as Helm takes it.
-fn is_semantic_version(version: &str) -> bool {
-    semver::Version::parse(version.strip_prefix('v').unwrap_or(version)).is_ok()
-}
-
 fn template(object: &Object) -> String {
     match object.str_at(&["spec", "templateRef", "name"]) {
         "" => chart(object, "name").to_owned(),
@@ -339,13 +302,6 @@ fn chart<'a>(object: &'a Object, name: &str) -> &'a str {
     match object.str_at(&["status", "virtualCluster", "helmRelease", "chart", name]) {
         "" => object.str_at(&["spec", "template", "helmRelease", "chart", name]),
         deployed => deployed,
-    }
-}
-
-fn owner(object: &Object) -> &str {
-    match object.str_at(&["spec", "owner", "user"]) {
-        "" => object.str_at(&["spec", "owner", "team"]),
-        user => user,
     }
 }
 

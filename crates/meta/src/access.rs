@@ -15,10 +15,14 @@ pub struct Caller {
     pub teams: Vec<String>,
 }
 
+/// Says whose an object is. Never meant by `*`: whoever was granted everything could otherwise take the object from its
+/// owner, who granted it.
+pub const VERB_MAKE_OWNER: &str = "makeowner";
+
 /// One rule of `spec.access`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessRule {
-    /// The verbs granted; `*` is all.
+    /// The verbs granted; `*` is all but [`VERB_MAKE_OWNER`].
     pub verbs: Vec<String>,
     /// The subresources granted beside the object itself; `*` is all.
     pub subresources: Vec<String>,
@@ -54,7 +58,8 @@ impl ObjectAccess {
             || self.rules.iter().any(|rule| {
                 let who = caller.user.as_deref().is_some_and(|user| names(&rule.users, user))
                     || caller.teams.iter().any(|team| names(&rule.teams, team));
-                who && names(&rule.verbs, verb) && (subresource.is_empty() || names(&rule.subresources, subresource))
+                let what = if verb == VERB_MAKE_OWNER { rule.verbs.iter().any(|v| v == verb) } else { names(&rule.verbs, verb) };
+                who && what && (subresource.is_empty() || names(&rule.subresources, subresource))
             })
     }
 }

@@ -206,7 +206,10 @@ impl ApiError {
     /// 422: understood, but some fields are wrong. `kind` is the object's kind, or an options kind such as `CreateOptions`.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let what = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
-        let message = format!("{what} {} is invalid: {}", quoted(name), field::aggregate(errors));
+        let mut message = format!("{what} {} is invalid", quoted(name));
+        if !errors.is_empty() {
+            message = format!("{message}: {}", field::aggregate(errors));
+        }
         let mut error = Self::new(Reason::Invalid, message);
         error.details = Some(Box::new(Details {
             name: name.into(),
@@ -385,6 +388,29 @@ mod tests {
             ),
         ] {
             assert_eq!((error.code(), error.message.as_str()), (code, want));
+        }
+    }
+
+    /// The cases of k8s.io/apimachinery/pkg/api/errors.
+    #[test]
+    fn every_sort_of_field_error_has_its_reason() {
+        let path = FieldPath::new("field").index(0).child("name");
+        for (errors, reason, want) in [
+            (vec![FieldError::duplicate(&path, "bar")], "FieldValueDuplicate", r#": field[0].name: Duplicate value: "bar""#),
+            (vec![FieldError::invalid(&path, "bar", "detail")], "FieldValueInvalid", r#": field[0].name: Invalid value: "bar": detail"#),
+            (vec![FieldError::not_supported(&path, "bar", &[])], "FieldValueNotSupported", r#": field[0].name: Unsupported value: "bar""#),
+            (vec![FieldError::not_found(&path, "bar")], "FieldValueNotFound", r#": field[0].name: Not found: "bar""#),
+            (vec![FieldError::required(&path, "")], "FieldValueRequired", ": field[0].name: Required value"),
+            (vec![], "", ""),
+        ] {
+            let error = ApiError::invalid("", "Kind", "name", &errors);
+            assert_eq!((error.code(), error.message), (422, format!("Kind \"name\" is invalid{want}")));
+            let causes = error.details.map(|details| details.causes).unwrap_or_default();
+            assert_eq!(causes.len(), errors.len());
+            for cause in causes {
+                assert_eq!((cause.reason.as_str(), cause.field.as_str()), (reason, "field[0].name"));
+                assert_eq!(format!(": field[0].name: {}", cause.message), want);
+            }
         }
     }
 

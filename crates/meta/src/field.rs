@@ -2,6 +2,7 @@
 
 use crate::error::Cause;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt;
 
 /// A path such as `spec.access[0].verbs` or `metadata.labels[a/b]`.
@@ -139,7 +140,8 @@ impl FieldError {
     /// The value is none of the `supported` ones.
     pub fn not_supported(path: &FieldPath, value: impl Into<Value>, supported: &[&str]) -> Self {
         let list = supported.iter().map(|v| quoted(v)).collect::<Vec<_>>().join(", ");
-        Self::new(FieldErrorKind::NotSupported, path, Some(value.into()), format!("supported values: {list}"))
+        let detail = if list.is_empty() { list } else { format!("supported values: {list}") };
+        Self::new(FieldErrorKind::NotSupported, path, Some(value.into()), detail)
     }
 
     /// The value is longer than `max` bytes.
@@ -222,13 +224,8 @@ pub(crate) fn is_printable(char: char) -> bool {
 
 /// The text of a list of errors: bare when it is one, bracketed when there are several, each text once.
 pub fn aggregate(errors: &[FieldError]) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    for error in errors {
-        let text = error.to_string();
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
+    let mut seen = HashSet::new();
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).filter(|text| seen.insert(text.clone())).collect();
     match texts.as_slice() {
         [one] => one.clone(),
         many => format!("[{}]", many.join(", ")),

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod computed;
 pub mod context;
 pub mod decode;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod types;
 pub mod validation;
 
 pub use access::{AccessRule, Caller, ObjectAccess, View};
+pub use computed::ComputedDescriptor;
 pub use context::{RequestContext, User};
 pub use error::{ApiError, Cause, Details, Reason, Status};
 pub use field::{FieldError, FieldPath};

@@ -99,6 +99,16 @@ pub struct SelectableField {
     pub path: &'static [&'static str],
 }
 
+/// A field that says whether whoever asks may do something with the object. It is computed for readers who ask for it by
+/// `extended=true`; nobody writes it and it is never stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtendedField {
+    /// The verb that the caller may do, in the words of authorization.
+    pub verb: &'static str,
+    /// The member names that lead to the field: true, or absent.
+    pub path: &'static [&'static str],
+}
+
 /// Everything static about a kind.
 #[derive(Clone, Debug)]
 pub struct Descriptor {
@@ -128,6 +138,8 @@ pub struct Descriptor {
     pub columns: &'static [Column],
     /// Selectable fields beside name and namespace.
     pub selectable_fields: &'static [SelectableField],
+    /// The fields that are computed for readers who ask for them.
+    pub extended: &'static [ExtendedField],
 }
 
 impl Descriptor {
@@ -160,6 +172,12 @@ pub trait Resource: std::fmt::Debug + Send + Sync + 'static {
 
     /// Fills in defaults before an object is created. System fields are set already, `status` is cleared.
     fn prepare_for_create(&self, _ctx: &RequestContext, _object: &mut Object) {}
+
+    /// What is kept of an object that is created, where that is less than what its creator is shown: a secret that is shown once.
+    /// Whatever an update brings of the kind is to be taken out by [`Resource::prepare_for_update`] already.
+    fn kept(&self, _object: &Object) -> Option<Object> {
+        None
+    }
 
     /// Restores what a caller may not change, before an object is updated.
     fn prepare_for_update(&self, _ctx: &RequestContext, _new: &mut Object, _old: &Object) {}

@@ -8,6 +8,7 @@ use crate::object::Object;
 use crate::resource::Scope;
 use jiff::Timestamp;
 use serde_json::Value;
+use std::collections::HashSet;
 
 mod names;
 
@@ -17,6 +18,8 @@ pub use names::{is_dns1123_label, is_dns1123_subdomain, is_qualified_name, is_va
 pub const FIELD_MANAGER_MAX: usize = 128;
 /// All annotations of an object together, keys and values, in bytes.
 const ANNOTATIONS_MAX: usize = 256 * 1024;
+/// How many faults of one object's metadata are told of, more or less.
+const MOST_ERRORS: usize = 1000;
 const SUBRESOURCE_MAX: usize = 256;
 /// What keeps dependents when their owner is deleted.
 const FINALIZER_ORPHAN: &str = "orphan";
@@ -70,7 +73,8 @@ pub fn validate_object_meta_update(new: &Object, old: &Object) -> Vec<FieldError
     for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         let [new, old] = [new, old].map(|object| object.metadata().get(field).filter(|value| !value.is_null()));
         if !same(new, old) {
-            errors.push(FieldError::invalid(&root.child(field), new.cloned().unwrap_or_default(), "field is immutable"));
+            let absent = if matches!(field, "name" | "namespace" | "uid") { Value::from("") } else { Value::Null };
+            errors.push(FieldError::invalid(&root.child(field), new.cloned().unwrap_or(absent), "field is immutable"));
         }
     }
     labels(&mut errors, new, &root);
@@ -81,11 +85,13 @@ pub fn validate_object_meta_update(new: &Object, old: &Object) -> Vec<FieldError
     errors
 }
 
-/// What is wrong with the name of a field manager: its length, and every character that cannot be printed.
+/// What is wrong with the name of a field manager: its length, or every character that cannot be printed.
 pub fn validate_field_manager(manager: &str, path: &FieldPath) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if manager.len() > FIELD_MANAGER_MAX {
+        // Each error of a character shows the whole name.
         errors.push(FieldError::too_long(path, FIELD_MANAGER_MAX));
+        return errors;
     }
     let bad = manager.char_indices().filter(|(_, char)| !is_printable(*char));
     errors.extend(bad.map(|(at, char)| {
@@ -96,7 +102,10 @@ pub fn validate_field_manager(manager: &str, path: &FieldPath) -> Vec<FieldError
 }
 
 fn each(errors: &mut Vec<FieldError>, path: &FieldPath, value: &str, texts: Vec<String>) {
-    errors.extend(texts.into_iter().map(|text| FieldError::invalid(path, value, text)));
+    // A body may be all faults; the first of them are enough to go on with.
+    if errors.len() < MOST_ERRORS {
+        errors.extend(texts.into_iter().map(|text| FieldError::invalid(path, value, text)));
+    }
 }
 
 /// A generated name goes on after the dash, so a dash at the end is no fault.
@@ -146,21 +155,16 @@ fn items<'a>(object: &'a Object, field: &str) -> &'a [Value] {
 fn owner_references(errors: &mut Vec<FieldError>, object: &Object, root: &FieldPath) {
     let path = root.child("ownerReferences");
     let references = items(object, "ownerReferences");
-    let mut controller: Option<String> = None;
-    for reference in references {
+    for reference in references.iter().take(MOST_ERRORS) {
         owner_reference(errors, reference, &path);
-        if reference.get("controller") != Some(&Value::Bool(true)) {
-            continue;
-        }
-        let this = format!("{}/{}", text(reference, "kind"), text(reference, "name"));
-        match &controller {
-            None => controller = Some(this),
-            Some(first) => {
-                let detail =
-                    format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}");
-                errors.push(FieldError::invalid(&path, references.to_vec(), detail));
-            }
-        }
+    }
+    let controls = |reference: &&Value| reference.get("controller") == Some(&Value::Bool(true));
+    let name = |reference: &Value| format!("{}/{}", text(reference, "kind"), text(reference, "name"));
+    let mut controllers = references.iter().filter(controls).map(name);
+    if let (Some(first), Some(second)) = (controllers.next(), controllers.next()) {
+        // The error shows all references, so it is made for the first two only.
+        let detail = format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}");
+        errors.push(FieldError::invalid(&path, references.to_vec(), detail));
     }
 }
 
@@ -205,7 +209,7 @@ fn finalizers(errors: &mut Vec<FieldError>, object: &Object, root: &FieldPath) {
 }
 
 fn no_new_finalizers(errors: &mut Vec<FieldError>, new: &Object, old: &Object, root: &FieldPath) {
-    let old = old.finalizers();
+    let old: HashSet<&str> = old.finalizers().into_iter().collect();
     let mut added: Vec<&str> = new.finalizers().into_iter().filter(|finalizer| !old.contains(finalizer)).collect();
     if added.is_empty() {
         return;
@@ -218,7 +222,7 @@ fn no_new_finalizers(errors: &mut Vec<FieldError>, new: &Object, old: &Object, r
 }
 
 fn managed_fields(errors: &mut Vec<FieldError>, object: &Object, root: &FieldPath) {
-    for (index, entry) in items(object, "managedFields").iter().enumerate() {
+    for (index, entry) in items(object, "managedFields").iter().enumerate().take(MOST_ERRORS) {
         let path = root.child("managedFields").index(index);
         let operation = text(entry, "operation");
         if !matches!(operation, "Apply" | "Update") {

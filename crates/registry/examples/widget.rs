@@ -61,6 +61,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         Column { name: "Phase", r#type: "string", format: "", description: "Where it is in its life.", priority: 0 },
     ],
     selectable_fields: &[],
+    extended: &[],
 };
 
 /// The resource `widgets`.
@@ -118,9 +119,11 @@ pub async fn serve(store: Arc<dyn Store>, stop: CancellationToken) -> axum::Rout
     widgets.cache().ready().await;
     vci_endpoints::router(Config {
         registries: vec![widgets],
+        computed: Vec::new(),
         authenticators: Vec::new(),
         authorizers: vec![Arc::new(Everybody)],
         access_changes: None,
+        identities: None,
         namespaces: None,
         checks: Vec::new(),
         prefix: String::new(),

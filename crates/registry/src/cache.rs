@@ -7,28 +7,30 @@
 //!
 //! The parts: `follow` fills, `state` is where a change becomes visible, `history` keeps the events of the last
 //! minutes, `hub` finds the watchers of an event, `freshness` decides how long a read waits; `list` and `watch` are
-//! the verbs.
+//! the verbs, `check` asks now and then whether all of this is still what the store has.
 
 use crate::store_error::from_store;
 use crate::{Item, List, storage_key};
+use check::Checks;
+pub use check::ConsistencyChecks;
 use filter::Filter;
 use follow::{Follower, Source};
-use freshness::{ProgressAsker, RevisionCheck};
+use freshness::{Freshness, ProgressAsker, RevisionCheck};
 use futures::stream::BoxStream;
 use history::Bounds;
 use snapshot::{Snapshot, path_of};
 use state::State;
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vci_meta::access::Reach;
-use vci_meta::options::{GetOptions, ListOptions, ResourceVersion};
+use vci_meta::options::{GetOptions, ListOptions};
 use vci_meta::{ApiError, Descriptor, ObjectKey, RequestContext, Resource, View};
-use vci_store::{ProgressSupport, Revision, Store, StoreError};
+use vci_store::{Revision, Store, StoreError};
 
+mod check;
 mod continue_token;
 mod event;
 mod filter;
@@ -36,7 +38,9 @@ mod follow;
 mod freshness;
 mod history;
 mod hub;
+mod kept;
 mod list;
+mod shifting;
 mod snapshot;
 mod state;
 mod watch;
@@ -58,6 +62,8 @@ pub struct CacheConfig {
     pub freshness_timeout: Duration,
     /// Shortest time of a watch that names none; the longest is twice that.
     pub min_watch: Duration,
+    /// Shortest time between two comparisons with the store; the longest is half as much again.
+    pub check_period: Duration,
 }
 
 impl CacheConfig {
@@ -73,6 +79,7 @@ impl CacheConfig {
             watcher_queue: 1000,
             freshness_timeout: Duration::from_secs(3),
             min_watch: Duration::from_secs(1800),
+            check_period: Duration::from_secs(300),
         }
     }
 }
@@ -94,6 +101,8 @@ pub struct CacheStats {
     pub overruns: u64,
     /// How often an entry was met that cannot be read.
     pub corrupt: u64,
+    /// How often the cache was compared with the store.
+    pub checks: ConsistencyChecks,
 }
 
 /// The watch cache of one resource.
@@ -103,16 +112,7 @@ pub struct Cache {
     follower: Follower,
     check: RevisionCheck,
     asker: ProgressAsker,
-    /// Snapshots that lists go on from, and when they were last used.
-    kept: Mutex<VecDeque<(Instant, Arc<Snapshot>)>>,
-}
-
-/// How a consistent read is answered.
-enum Freshness {
-    /// From this snapshot.
-    Cached(Arc<Snapshot>),
-    /// From the store: the cache is behind, or cannot know whether it is.
-    AskStore,
+    checks: Checks,
 }
 
 impl Cache {
@@ -124,9 +124,10 @@ impl Cache {
             state: Arc::new(State::new(bounds)),
             following: AtomicBool::new(false),
             corrupt: AtomicU64::new(0),
+            distrusted: Notify::new(),
         };
         let check = RevisionCheck::new(store);
-        let cache = Arc::new(Self { config, follower, check, asker: ProgressAsker::default(), kept: Mutex::default() });
+        let cache = Arc::new(Self { config, follower, check, asker: ProgressAsker::default(), checks: Checks::default() });
         let running = Arc::clone(&cache);
         tokio::spawn(async move {
             tokio::select! {
@@ -134,6 +135,7 @@ impl Cache {
                 () = running.follower.run() => {}
                 () = running.asker.run(&*running.source().store) => {}
                 () = running.tidy() => {}
+                () = running.keep_checking() => {}
             }
             running.follower.following.store(false, Ordering::Relaxed);
             running.state().stop();
@@ -157,13 +159,8 @@ impl Cache {
     /// # Errors
     /// Also 429 before the first load, 504 when a revision is not reached in time, and what the store fails with.
     pub async fn get(&self, ctx: &RequestContext, key: &ObjectKey, options: &GetOptions, view: &View) -> Result<Arc<Item>, ApiError> {
-        let snapshot = match options.resource_version {
-            ResourceVersion::Any => self.loaded()?,
-            ResourceVersion::At(revision) => self.at_least(ctx.deadline, revision).await?,
-            ResourceVersion::Unset => match self.consistent(ctx.deadline, "get").await? {
-                Freshness::Cached(snapshot) => snapshot,
-                Freshness::AskStore => return self.show(key, self.item_of_store(key).await?, view),
-            },
+        let Freshness::Cached(snapshot) = self.fresh(options.resource_version, ctx.deadline, "get").await? else {
+            return self.show(key, self.item_of_store(key).await?, view);
         };
         let path = path_of(self.descriptor(), key);
         if snapshot.corrupt.contains(path.as_str()) {
@@ -226,48 +223,8 @@ impl Cache {
             watchers: feed.hub.len(),
             overruns: feed.hub.overruns(),
             corrupt: self.follower.corrupt.load(Ordering::Relaxed),
+            checks: self.checks.counts(),
         }
-    }
-
-    /// The snapshot at hand.
-    fn loaded(&self) -> Result<Arc<Snapshot>, ApiError> {
-        self.state().snapshot().ok_or_else(|| ApiError::too_many_requests("storage is (re)initializing", 1))
-    }
-
-    /// A snapshot that is not older than the revision.
-    async fn at_least(&self, deadline: std::time::Instant, revision: Revision) -> Result<Arc<Snapshot>, ApiError> {
-        let snapshot = self.loaded()?;
-        if snapshot.revision >= revision {
-            return Ok(snapshot);
-        }
-        match self.wait_for(revision, deadline).await {
-            Some(snapshot) => Ok(snapshot),
-            None => Err(ApiError::resource_version_too_large(revision, self.loaded()?.revision)),
-        }
-    }
-
-    /// A snapshot that is not older than any write acknowledged before this call.
-    async fn consistent(&self, deadline: std::time::Instant, operation: &str) -> Result<Freshness, ApiError> {
-        let snapshot = self.loaded()?;
-        if self.source().store.progress_support() == ProgressSupport::Unreliable {
-            return Ok(Freshness::AskStore);
-        }
-        let revision = tokio::time::timeout_at(deadline.into(), self.check.current())
-            .await
-            .map_err(|_| ApiError::timeout("request did not complete within the allotted timeout"))?
-            .map_err(|error| from_store(error, self.descriptor(), operation))?;
-        if snapshot.revision >= revision {
-            return Ok(Freshness::Cached(snapshot));
-        }
-        Ok(self.wait_for(revision, deadline).await.map_or(Freshness::AskStore, Freshness::Cached))
-    }
-
-    async fn wait_for(&self, revision: Revision, deadline: std::time::Instant) -> Option<Arc<Snapshot>> {
-        let mut published = self.state().subscribe();
-        let reached = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().is_some_and(|s| s.revision >= revision);
-        let _asking = self.asker.ask();
-        let until = Instant::from(deadline).min(Instant::now() + self.config.freshness_timeout);
-        tokio::time::timeout_at(until, published.wait_for(reached)).await.ok()?.ok()?.clone()
     }
 
     async fn item_of_store(&self, key: &ObjectKey) -> Result<Option<Arc<Item>>, ApiError> {
@@ -309,7 +266,7 @@ impl Cache {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            self.forget_kept();
+            self.state().kept.forget(self.config.history);
             self.state().progress(0);
             if self.state().feed().hub.len() > 0 {
                 let asked = tokio::time::timeout(self.config.freshness_timeout, self.source().store.request_progress()).await;
@@ -332,10 +289,6 @@ impl Cache {
 
     fn descriptor(&self) -> &'static Descriptor {
         self.source().resource.descriptor()
-    }
-
-    fn kept(&self) -> MutexGuard<'_, VecDeque<(Instant, Arc<Snapshot>)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

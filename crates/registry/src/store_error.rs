@@ -11,7 +11,7 @@ const RETRY_AFTER: u32 = 2;
 ///
 /// `operation` is the API's verb; whatever is not `get`, `list`, `watch` or `read` is a write, whose unknown outcome
 /// is told without an invitation to try again.
-pub(crate) fn from_store(error: impl Into<Arc<StoreError>>, descriptor: &Descriptor, operation: &str) -> ApiError {
+pub fn from_store(error: impl Into<Arc<StoreError>>, descriptor: &Descriptor, operation: &str) -> ApiError {
     let error = error.into();
     let is_read = matches!(operation, "get" | "list" | "watch" | "read");
     let what = descriptor.group_resource();

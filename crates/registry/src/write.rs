@@ -2,7 +2,8 @@
 //!
 //! Every change runs through one read-modify-write loop ([`commit`]); the verbs only say what the next state
 //! is. A write, once begun, runs to its end on a task of its own: a client that goes away or a deadline that
-//! passes ends the waiting, never the write. Refused: locks across objects, blind overwrites, time from anywhere but [`system`].
+//! passes ends the waiting, never the write. Refused: locks across objects (a rule about several has a
+//! [`fence`]), blind overwrites, time from anywhere but [`system`].
 
 use crate::cache::{Cache, CacheConfig, Watch};
 use crate::{Item, List};
@@ -22,11 +23,13 @@ mod collection;
 mod commit;
 mod create;
 mod delete;
+mod fence;
 mod patch;
 mod system;
 mod update;
 
 pub use delete::{FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
+pub use fence::{Fences, Knowledge};
 
 /// One kind, served: Kubernetes' verbs over a store.
 #[derive(Debug)]
@@ -192,5 +195,19 @@ pub trait Admission: fmt::Debug + Send + Sync + 'static {
     /// May refuse the write, after validation. `object` is `None` for deletes.
     async fn validate(&self, _ctx: &RequestContext, _request: AdmissionRequest<'_>, _object: Option<&Object>) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    /// May refuse the write by what other objects are like, and names what of these must stay as it was found until the
+    /// write is carried out. Asked last, for creates and updates, and again for every attempt; `registry` is the one that
+    /// asks. Nothing is to be changed here: the write may never come, and never does for a dry run.
+    async fn fences(
+        &self,
+        _ctx: &RequestContext,
+        _registry: &Registry,
+        _request: AdmissionRequest<'_>,
+        _object: &Object,
+        _knowledge: Knowledge,
+    ) -> Result<Fences, ApiError> {
+        Ok(Fences::default())
     }
 }

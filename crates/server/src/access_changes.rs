@@ -44,10 +44,11 @@ async fn tell(directory: Arc<Directory>, registries: Vec<Arc<Registry>>, teller:
     }
 }
 
-/// Ends when an access key has expired that was good at `since`.
+/// Ends when an access key has expired that was good at `since`. A key that may lie idle is looked at anew when its time
+/// would be over, because it may have been used.
 async fn expiry(directory: &Directory, since: i64) {
-    let Some(end) = directory.next_expiry(since) else { return std::future::pending().await };
     loop {
+        let Some(end) = directory.next_expiry(since) else { return std::future::pending().await };
         let left = Duration::from_secs(u64::try_from(end.saturating_sub(unix_seconds())).unwrap_or(0));
         if left.is_zero() {
             return;

@@ -1,55 +1,91 @@
-//! Namespaces are the projects': nothing is created in others.
+//! Rules about writes that need to know more than one object, or who is asking: one file each.
+//!
+//! This file says which kinds each rule is about, and in which order they are asked. Refused: rules about one object alone,
+//! which are the kind's own; whether somebody may call at all, which is authorization.
 
-use crate::own_context::own_context;
-use async_trait::async_trait;
+mod deletion;
+mod identities;
+mod key_secrets;
+mod namespaces;
+mod ownership;
+mod permissions;
+mod project_contents;
+mod projects;
+mod stored;
+pub(crate) mod templates;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub(crate) use namespaces::{NAMESPACES, terminating};
+
+use crate::key_admission::KeyAdmission;
+use crate::quota::ProjectQuotas;
+use deletion::DeletionMarks;
+use identities::Identities;
+use key_secrets::KeySecrets;
+use namespaces::ProjectNamespaces;
+use ownership::Ownership;
+use permissions::Permissions;
+use project_contents::ProjectContents;
+use projects::Projects;
 use std::sync::Arc;
-use std::time::Duration;
+use stored::Stored;
+use templates::Templates;
+use vci_auth::Authorizer;
 use vci_auth::directory::Directory;
-use vci_meta::error::GroupResource;
-use vci_meta::options::GetOptions;
-use vci_meta::{ApiError, Object, ObjectKey, RequestContext, Scope, Verb, View};
-use vci_registry::{Admission, AdmissionRequest, Registry};
+use vci_meta::Resource;
+use vci_registry::{Admission, Registry};
+use vci_store::Store;
 
-/// Time to ask the store about a project that the directory does not know.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-const NAMESPACES: GroupResource<'_> = GroupResource { group: "", resource: "namespaces" };
-
-/// Refuses to create objects in namespaces that are no project's, as upstream's NamespaceLifecycle does.
+/// What rules go by.
 #[derive(Debug)]
-pub(crate) struct ProjectNamespaces {
+pub(crate) struct Rules {
     directory: Arc<Directory>,
-    projects: Arc<Registry>,
+    permissions: Arc<Permissions>,
+    stored: Arc<Stored>,
     prefix: String,
 }
 
-impl ProjectNamespaces {
-    /// Asks the directory first, then `projects`: a project that was made a moment ago may not be in the directory yet.
-    pub(crate) fn new(directory: Arc<Directory>, projects: Arc<Registry>, prefix: impl Into<String>) -> Self {
-        Self { directory, projects, prefix: prefix.into() }
+impl Rules {
+    /// `authorizers` are those of requests; the namespace of project P is `prefix` followed by P.
+    pub(crate) fn new(
+        directory: Arc<Directory>,
+        authorizers: Vec<Arc<dyn Authorizer>>,
+        store: Arc<dyn Store>,
+        resources: &[Arc<dyn Resource>],
+        prefix: impl Into<String>,
+    ) -> Self {
+        let stored = Arc::new(Stored::new(store, resources.to_vec()));
+        Self { directory, permissions: Arc::new(Permissions::new(authorizers)), stored, prefix: prefix.into() }
     }
 
-    async fn exists(&self, namespace: &str) -> Result<bool, ApiError> {
-        if self.directory.project_of(namespace).is_some() {
-            return Ok(true);
-        }
-        let Some(project) = namespace.strip_prefix(&self.prefix).filter(|name| !name.is_empty()) else { return Ok(false) };
-        let ctx = own_context(LOOK_TIMEOUT);
-        match self.projects.get(&ctx, &ObjectKey::new("", project), &GetOptions::default(), &View::All).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.code() == 404 => Ok(false),
-            Err(error) => Err(error),
+    /// What is asked about a kind of the whole cluster.
+    pub(crate) fn of_cluster(&self, plural: &str) -> Vec<Arc<dyn Admission>> {
+        match plural {
+            "ownedaccesskeys" => vec![Arc::new(KeySecrets), Arc::new(KeyAdmission::new(Arc::clone(&self.directory)))],
+            "projects" => {
+                let contents = ProjectContents::new(Arc::clone(&self.stored), self.prefix.as_str());
+                vec![self.ownership(), Arc::new(DeletionMarks), Arc::new(contents)]
+            }
+            "teams" | "users" => vec![Arc::new(Identities::new(Arc::clone(&self.permissions))), self.ownership()],
+            _ => vec![self.ownership()],
         }
     }
-}
 
-#[async_trait]
-impl Admission for ProjectNamespaces {
-    async fn mutate(&self, _: &RequestContext, request: AdmissionRequest<'_>, _: &mut Object) -> Result<(), ApiError> {
-        let namespace = &request.key.namespace;
-        let concerned = request.verb == Verb::Create && request.descriptor.scope == Scope::Namespaced;
-        if concerned && !self.exists(namespace).await? {
-            return Err(ApiError::not_found(NAMESPACES, namespace));
-        }
-        Ok(())
+    /// What is asked about kinds that live in the namespaces of these projects.
+    pub(crate) fn of_namespaces(&self, projects: Arc<Registry>) -> Vec<Arc<dyn Admission>> {
+        let quotas = ProjectQuotas::new(Arc::clone(&projects), self.prefix.as_str());
+        let projects = Projects::new(projects, &self.prefix);
+        vec![
+            Arc::new(ProjectNamespaces::new(projects.clone())),
+            Arc::new(Templates::new(projects, Arc::clone(&self.permissions))),
+            self.ownership(),
+            Arc::new(DeletionMarks),
+            Arc::new(quotas),
+        ]
+    }
+
+    fn ownership(&self) -> Arc<dyn Admission> {
+        Arc::new(Ownership::new(Arc::clone(&self.directory), Arc::clone(&self.permissions), Arc::clone(&self.stored)))
     }
 }

@@ -38,7 +38,8 @@ pub(crate) struct Registries {
 }
 
 impl Registries {
-    fn find(&self, plural: &str) -> Result<&Arc<Registry>, StartError> {
+    /// The one of this plural name.
+    pub(crate) fn find(&self, plural: &str) -> Result<&Arc<Registry>, StartError> {
         let found = self.all.iter().find(|registry| registry.descriptor().plural == plural);
         found.ok_or_else(|| StartError::Internal(format!("{plural} are not served")))
     }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use vci_auth::FrontProxyTerms;
 use vci_endpoints::Limits;
 
 /// How a server is to run.
@@ -16,6 +17,8 @@ pub struct Config {
     pub secure_port: u16,
     /// What the server shows to prove who it is.
     pub serving_certificate: ServingCertificate,
+    /// Whose word about clients counts, beside that of access keys.
+    pub trust: Trust,
     /// Files of objects to create when they are missing.
     pub bootstrap: Vec<PathBuf>,
     /// Whose the store is.
@@ -44,6 +47,24 @@ pub enum ServingCertificate {
         /// Its private key.
         key: PathBuf,
     },
+}
+
+/// Whose word about clients counts. Nobody's, unless files say so. They are read again when they change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Authorities that sign the certificates of clients, PEM.
+    pub clients: Option<PathBuf>,
+    /// A front proxy that says who is calling.
+    pub front_proxy: Option<FrontProxyTrust>,
+}
+
+/// How to tell a front proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrontProxyTrust {
+    /// Authorities that sign its certificate, PEM.
+    pub authorities: PathBuf,
+    /// Its names and headers.
+    pub terms: FrontProxyTerms,
 }
 
 /// Whose the store is.
@@ -106,6 +127,7 @@ impl Config {
             bind_address: Ipv4Addr::LOCALHOST.into(),
             secure_port: 8443,
             serving_certificate: ServingCertificate::SelfMade,
+            trust: Trust::default(),
             bootstrap: Vec::new(),
             store_use: StoreUse::Alone,
             project_namespace_prefix: vci_auth::directory::DEFAULT_NAMESPACE_PREFIX.into(),

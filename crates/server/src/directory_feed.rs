@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vci_auth::directory::Directory;
 use vci_meta::options::{ListOptions, VersionMatch};
-use vci_meta::{ApiError, Object, View};
+use vci_meta::{ApiError, Object, Resource, View};
 use vci_registry::{EventKind, Frame, Item, Registry, Watch};
 use vci_store::Revision;
 
@@ -44,11 +44,11 @@ impl Kind {
         }
     }
 
-    fn put(self, directory: &Directory, object: &Object) {
+    fn put(self, directory: &Directory, kind: &dyn Resource, object: &Object) {
         match self {
             Self::User => directory.put_user(record::user(object)),
             Self::Team => directory.put_team(record::team(object)),
-            Self::Project => directory.put_project(record::project(object)),
+            Self::Project => directory.put_project(record::project(object, kind.access(object))),
             Self::AccessKey => match record::key(object) {
                 Some(key) => directory.put_key(key),
                 // Nobody's, or without a secret: it opens nothing.
@@ -167,7 +167,7 @@ impl Task {
             tracing::error!(kind = ?self.kind, key = %item.key, "directory: stored object cannot be read");
             return;
         };
-        self.kind.put(&self.directory, &object);
+        self.kind.put(&self.directory, self.registry.resource().as_ref(), &object);
         self.known.insert(item.key.name.clone());
     }
 

@@ -6,28 +6,35 @@
 
 mod access_changes;
 mod admission;
+mod answers;
 mod bootstrap;
 mod compaction;
 mod config;
 mod directory_feed;
 mod error;
 mod health;
+mod key_activity;
+mod key_admission;
 mod kubeconfig;
+mod leftovers;
 mod listen;
 pub mod logging;
 pub mod open_files;
 mod own_context;
-mod ownership;
 mod pki;
 mod private_file;
+mod quota;
 mod run;
+mod secret;
 mod signals;
 mod tls;
+mod trust;
 
-pub use config::{Config, Connections, ServingCertificate, StoreUse};
+pub use config::{Config, Connections, FrontProxyTrust, ServingCertificate, StoreUse, Trust};
 pub use error::StartError;
 pub use run::{Prepared, Ready, Stopped};
 pub use signals::Signals;
+pub use vci_auth::FrontProxyTerms;
 
 /// Makes the data directory, which only the server's own user may look into, and the ones above it, where they are missing.
 ///

@@ -4,15 +4,17 @@
 //! rest: certificates, caches, directory, first objects, and only then requests. To stop: not ready, no new connections,
 //! watches end, requests end, caches end.
 
-use crate::admission::ProjectNamespaces;
+use crate::admission::Rules;
 use crate::bootstrap::{self, Administrator, Manifest, Registries};
 use crate::config::{Config, ServingCertificate, StoreUse};
 use crate::directory_feed::DirectoryFeed;
 use crate::health::{CachesFilled, NotStopping, StoreReachable, StoreWritable};
-use crate::ownership::Ownership;
+use crate::key_activity::KeyActivity;
+use crate::quota::QuotaStatus;
 use crate::signals::Signals;
 use crate::tls::{self, Serving};
-use crate::{StartError, access_changes, compaction, listen, pki, private_file};
+use crate::trust::Trusted;
+use crate::{StartError, access_changes, answers, compaction, leftovers, listen, pki, private_file};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,9 +23,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vci_auth::directory::Directory;
-use vci_auth::{AccessKeys, AlwaysAllowedPaths, KeyScopes, Masters, ProjectRules};
+use vci_auth::{AccessKeys, AlwaysAllowedPaths, Authenticator, Authorizer, KeyScopes, Masters, ProjectRules};
 use vci_meta::{Resource, Scope};
-use vci_registry::{Admission, CacheConfig, Registry};
+use vci_registry::{CacheConfig, Registry};
 use vci_store::Store;
 
 /// The folder of the self-made certificates, in the data directory.
@@ -39,6 +41,7 @@ pub struct Prepared {
     manifests: Vec<Manifest>,
     /// Read from files; a self-made one is made later, because making it writes files.
     serving: Option<Arc<Serving>>,
+    trusted: Trusted,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -72,6 +75,7 @@ impl Prepared {
             ServingCertificate::SelfMade => None,
             ServingCertificate::Files { certificate, key } => Some(Serving::from_files(certificate, key)?),
         };
+        let trusted = Trusted::read(&config.trust)?;
         let mut manifests = Vec::new();
         for file in &config.bootstrap {
             manifests.extend(bootstrap::read_manifests(file, &resources)?);
@@ -80,7 +84,7 @@ impl Prepared {
         let refused = |source| StartError::Listen { address: wanted, source };
         let listener = listen::bind(wanted).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { config, resources, manifests, serving, listener, address })
+        Ok(Self { config, resources, manifests, serving, trusted, listener, address })
     }
 
     /// Where the server listens.
@@ -105,7 +109,7 @@ impl Prepared {
             started = self.start(store, &caches_end) => started?,
             () = signals.next() => return Ok(Stopped::Drained),
         };
-        let Started { listener, tls, router, registries, stopping, ready } = started;
+        let Started { listener, tls, router, registries, activity, stopping, ready } = started;
         let listener_stop = CancellationToken::new();
         let serving = tokio::spawn(listen::serve(listener, tls, router, bounds, listener_stop.clone()));
         announce(&ready);
@@ -116,6 +120,7 @@ impl Prepared {
         listener_stop.cancel();
         let drained = async {
             let ended = serving.await;
+            activity.finish().await;
             // Writes whose clients went away are carried to their end as well.
             futures::future::join_all(registries.iter().map(|registry| registry.drain())).await;
             ended.map(|()| Stopped::Drained).map_err(|error| StartError::Internal(error.to_string()))
@@ -127,10 +132,11 @@ impl Prepared {
     }
 
     async fn start(self, store: Arc<dyn Store>, stop: &CancellationToken) -> Result<Started, StartError> {
-        let Self { config, resources, manifests, serving, listener, address } = self;
+        let Self { config, resources, manifests, serving, trusted, listener, address } = self;
         private_file::make_dir(&config.data_dir)?;
         let directory = Arc::new(Directory::new(config.project_namespace_prefix.as_str()));
-        let all = start_registries(&config, &resources, &store, &directory, stop)?;
+        let authorizers = authorizers(&directory);
+        let all = start_registries(&config.project_namespace_prefix, &resources, &store, &directory, &authorizers, stop)?;
         let feed = DirectoryFeed::start(&directory, &all, stop);
         let access_changes = access_changes::follow(&directory, &all, stop);
         // Made while the caches fill.
@@ -159,10 +165,21 @@ impl Prepared {
         let kubeconfig = bootstrap::first_objects(&registries, &directory, manifests, administrator, unix_seconds()).await?;
         let stopping = CancellationToken::new();
         let tls = serving.server_config()?;
+        let keys = Arc::clone(registries.find("ownedaccesskeys")?);
+        let (projects, instances) = (registries.find("projects")?, registries.find("virtualclusterinstances")?);
+        let quotas = QuotaStatus::new(Arc::clone(projects), Arc::clone(instances), config.project_namespace_prefix.as_str());
+        tokio::spawn(quotas.run(stop.clone()));
         let registries = registries.all;
         tokio::spawn(vci_registry::collector::collect(registries.clone(), stop.clone()));
-        let router = router(&config, registries.clone(), directory, access_changes, store, stopping.clone());
-        Ok(Started { listener, tls, router, registries, stopping, ready: Ready { url, kubeconfig } })
+        tokio::spawn(leftovers::clear(registries.clone(), config.project_namespace_prefix.clone(), stop.clone()));
+        let activity = KeyActivity::new(Arc::clone(&directory), keys);
+        tokio::spawn(activity.clone().run(stop.clone()));
+        let mut authenticators = trusted.authenticators(&directory);
+        authenticators.push(Arc::new(AccessKeys::new(Arc::clone(&directory))));
+        tokio::spawn(trusted.follow(stop.clone()));
+        let callers = Callers { directory, authenticators, authorizers, access_changes };
+        let router = router(&config, registries.clone(), callers, store, stopping.clone());
+        Ok(Started { listener, tls, router, registries, activity, stopping, ready: Ready { url, kubeconfig } })
     }
 }
 
@@ -171,32 +188,46 @@ struct Started {
     tls: Arc<rustls::ServerConfig>,
     router: axum::Router,
     registries: Vec<Arc<Registry>>,
+    activity: KeyActivity,
     stopping: CancellationToken,
     ready: Ready,
 }
 
 /// Starts the kinds of the whole cluster first: what lives in namespaces asks the projects.
-fn start_registries(
-    config: &Config,
+pub(crate) fn start_registries(
+    namespace_prefix: &str,
     resources: &[Arc<dyn Resource>],
     store: &Arc<dyn Store>,
     directory: &Arc<Directory>,
+    authorizers: &[Arc<dyn Authorizer>],
     stop: &CancellationToken,
 ) -> Result<Vec<Arc<Registry>>, StartError> {
+    let rules = Rules::new(Arc::clone(directory), authorizers.to_vec(), Arc::clone(store), resources, namespace_prefix);
     let start = |resource: &Arc<dyn Resource>, admission| {
         Registry::start(Arc::clone(resource), Arc::clone(store), admission, CacheConfig::standard(), stop.clone())
     };
-    let of_cluster = |resource: &Arc<dyn Resource>| resource.descriptor().scope == Scope::Cluster;
-    let mut started: Vec<Option<Arc<Registry>>> =
-        resources.iter().map(|resource| of_cluster(resource).then(|| start(resource, Vec::new()))).collect();
+    let of_cluster = |resource: &Arc<dyn Resource>| {
+        let descriptor = resource.descriptor();
+        (descriptor.scope == Scope::Cluster).then(|| start(resource, rules.of_cluster(descriptor.plural)))
+    };
+    let mut started: Vec<Option<Arc<Registry>>> = resources.iter().map(of_cluster).collect();
     let projects = started.iter().flatten().find(|registry| registry.descriptor().plural == "projects").cloned();
     let projects = projects.ok_or_else(|| StartError::Internal("projects are not served".into()))?;
-    let namespaces = ProjectNamespaces::new(Arc::clone(directory), projects, config.project_namespace_prefix.as_str());
-    let admission: Vec<Arc<dyn Admission>> = vec![Arc::new(namespaces), Arc::new(Ownership::new(Arc::clone(directory)))];
+    let admission = rules.of_namespaces(projects);
     for (slot, resource) in started.iter_mut().zip(resources) {
         slot.get_or_insert_with(|| start(resource, admission.clone()));
     }
     Ok(started.into_iter().flatten().collect())
+}
+
+/// Who decides what callers may do, in this order.
+pub(crate) fn authorizers(directory: &Arc<Directory>) -> Vec<Arc<dyn Authorizer>> {
+    vec![
+        Arc::new(AlwaysAllowedPaths),
+        Arc::new(KeyScopes::new(Arc::clone(directory))),
+        Arc::new(Masters),
+        Arc::new(ProjectRules::new(Arc::clone(directory))),
+    ]
 }
 
 fn self_made(config: &Config) -> Result<(Arc<Serving>, String), StartError> {
@@ -229,23 +260,28 @@ async fn keep_certificate(serving: Arc<Serving>, config: Config, stop: Cancellat
     }
 }
 
+/// Who callers are and what they may do.
+struct Callers {
+    directory: Arc<Directory>,
+    authenticators: Vec<Arc<dyn Authenticator>>,
+    authorizers: Vec<Arc<dyn Authorizer>>,
+    access_changes: watch::Receiver<u64>,
+}
+
 fn router(
     config: &Config,
     registries: Vec<Arc<Registry>>,
-    directory: Arc<Directory>,
-    access_changes: watch::Receiver<u64>,
+    callers: Callers,
     store: Arc<dyn Store>,
     stopping: CancellationToken,
 ) -> axum::Router {
+    let Callers { directory, authenticators, authorizers, access_changes } = callers;
     vci_endpoints::router(vci_endpoints::Config {
-        authenticators: vec![Arc::new(AccessKeys::new(Arc::clone(&directory)))],
-        authorizers: vec![
-            Arc::new(AlwaysAllowedPaths),
-            Arc::new(KeyScopes::new(Arc::clone(&directory))),
-            Arc::new(Masters),
-            Arc::new(ProjectRules::new(Arc::clone(&directory))),
-        ],
+        computed: answers::all(&registries, &directory, &config.project_namespace_prefix),
+        authenticators,
+        authorizers,
         access_changes: Some(access_changes),
+        identities: Some(Arc::clone(&directory)),
         namespaces: Some(directory),
         checks: vec![
             Arc::new(StoreReachable(Arc::clone(&store))),

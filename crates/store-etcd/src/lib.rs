@@ -1,8 +1,8 @@
 //! The store on etcd.
 //!
 //! A key of the store is a key of etcd below the configured prefix, a revision is etcd's. Every write is one transaction on one
-//! key that compares the key's mod_revision and reads the current value where the comparison fails. Leases, locks, etcd's own
-//! users and writes to several keys are refused, and so is compaction on a clock of its own: the caller decides when.
+//! key, and on fences where there are any, that compares mod_revisions and reads the current value where a comparison fails.
+//! Leases, locks and etcd's own users are refused, and so is compaction on a clock of its own: the caller decides when.
 #![warn(missing_docs)]
 
 mod cluster;
@@ -25,7 +25,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch as signal;
-use vci_store::{Entry, Expect, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchStream, WriteError};
+use vci_store::{
+    Entry, Expect, Fence, FencedError, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchStream,
+    WriteError,
+};
 
 use crate::cluster::Cluster;
 use crate::keys::Keys;
@@ -103,6 +106,10 @@ impl Store for EtcdStore {
 
     async fn put(&self, key: &Key, value: Bytes, expect: Expect) -> Result<Revision, WriteError> {
         self.shared.put(key, &value, expect).await
+    }
+
+    async fn put_fenced(&self, key: &Key, value: Bytes, expect: Expect, fences: &[Fence]) -> Result<Revision, FencedError> {
+        self.shared.put_fenced(key, &value, expect, fences).await
     }
 
     async fn delete(&self, key: &Key, expect: Revision) -> Result<Revision, WriteError> {

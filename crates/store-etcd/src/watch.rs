@@ -227,22 +227,18 @@ impl Watcher {
         if !message.events().is_empty() {
             return self.tell_events(message).await;
         }
-        if told < self.last || connection.support == ProgressSupport::Unreliable {
+        let is_still_to_come = self.origin == Origin::Caller && told < self.last;
+        if is_still_to_come || connection.support == ProgressSupport::Unreliable {
             return Ok(());
         }
+        check_progress(self.last, told)?;
         connection.progressed(told);
         self.tell(WatchMessage::Progress(told), told).await
     }
 
     async fn tell_events(&mut self, message: &WatchResponse) -> Result<(), End> {
-        let mut events = Vec::with_capacity(message.events().len());
-        for event in message.events() {
-            let event = self.event(event)?;
-            // Begun behind the last revision, a stream has none at or below it; this is for a server that errs.
-            if event.revision > self.last {
-                events.push(event);
-            }
-        }
+        let events = message.events().iter().map(|event| self.event(event)).collect::<Result<Vec<_>, _>>()?;
+        let events = newer(self.last, events)?;
         let Some(newest) = events.last().map(|event| event.revision) else { return Ok(()) };
         self.tell(WatchMessage::Events(events), newest).await
     }
@@ -318,6 +314,25 @@ impl Shared {
     }
 }
 
+/// The events that are newer than what was told. A stream that begins behind the last revision has no others, but servers
+/// were seen that sent old ones again; events that go back among themselves leave open what is missing.
+fn newer(last: Revision, events: Vec<Event>) -> Result<Vec<Event>, Fault> {
+    let sent = events.len();
+    let newer: Vec<Event> = events.into_iter().filter(|event| event.revision > last).collect();
+    if newer.len() < sent {
+        warn!(last, count = sent - newer.len(), "etcd sent events again that it had told, they are dropped");
+    }
+    match newer.windows(2).find(|pair| pair[1].revision < pair[0].revision) {
+        Some(pair) => Err(Fault::Broken(format!("etcd tells revision {} after {}", pair[1].revision, pair[0].revision))),
+        None => Ok(newer),
+    }
+}
+
+/// Progress behind what was told comes of a member that does not know what it has told, or of another one that lags.
+fn check_progress(last: Revision, told: Revision) -> Result<(), Fault> {
+    if told < last { Err(Fault::Broken(format!("etcd tells progress {told} after {last}"))) } else { Ok(()) }
+}
+
 async fn create(member: &Member, key: Vec<u8>, options: WatchOptions) -> Result<(WatchRequestSender, WatchResponseStream), Fault> {
     let mut client = member.watch.clone();
     let stream = timeout(CREATION, client.watch(key, Some(options))).await.map_err(|_| Fault::late(CREATION))?;
@@ -339,6 +354,35 @@ fn backoff(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vci_store::Key;
+
+    #[test]
+    fn only_newer_events_are_told_and_only_in_order() {
+        let table: [(&[Revision], Option<&[Revision]>); 8] = [
+            (&[], Some(&[])),
+            (&[6, 7, 9], Some(&[6, 7, 9])),
+            // One transaction of somebody else may change several keys.
+            (&[6, 6, 7], Some(&[6, 6, 7])),
+            (&[5], Some(&[])),
+            (&[1, 5, 6], Some(&[6])),
+            (&[6, 4, 7], Some(&[6, 7])),
+            (&[7, 6], None),
+            (&[6, 8, 7, 9], None),
+        ];
+        for (sent, want) in table {
+            let event = |revision: &Revision| Event { key: Key::new("a"), revision: *revision, value: None, previous: None };
+            let told = newer(5, sent.iter().map(event).collect());
+            let told = told.map(|events| events.iter().map(|event| event.revision).collect::<Vec<_>>());
+            assert_eq!(told.as_deref().ok(), want, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn progress_that_goes_back_breaks_the_stream() {
+        for (told, is_good) in [(4, false), (5, true), (6, true)] {
+            assert_eq!(check_progress(5, told).is_ok(), is_good, "{told}");
+        }
+    }
 
     #[test]
     fn backoff_grows_to_its_bound() {

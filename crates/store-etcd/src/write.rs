@@ -1,8 +1,8 @@
-//! Writes, each one transaction: put, delete; and compaction.
+//! Writes, each one transaction: put, with fences or without, delete; and compaction.
 
 use bytes::Bytes;
 use etcd_client::{Compare, CompareOp, Txn, TxnOp, TxnOpResponse};
-use vci_store::{Entry, Expect, Key, Revision, StoreError, WriteError};
+use vci_store::{Entry, Expect, Fence, FencedError, Hold, Key, Revision, StoreError, WriteError};
 
 use crate::Shared;
 use crate::fault::Fault;
@@ -12,15 +12,37 @@ const NEVER: i64 = -1;
 
 impl Shared {
     pub(crate) async fn put(&self, key: &Key, value: &Bytes, expect: Expect) -> Result<Revision, WriteError> {
-        let expected = match expect {
-            Expect::Absent => 0,
-            Expect::Revision(revision) => mod_revision(revision),
-        };
-        self.transact(key, expected, value.len(), |key| TxnOp::put(key, value.clone(), None)).await
+        let key = self.keys.of(key);
+        let (unchanged, put) = (unchanged(&key, expect), TxnOp::put(key.clone(), value.clone(), None));
+        let outcome = self.transact(&key, vec![unchanged], vec![put], value.len()).await?;
+        outcome.map_err(WriteError::Conflict)
+    }
+
+    /// All in one transaction, so that value and fences have one revision.
+    pub(crate) async fn put_fenced(&self, key: &Key, value: &Bytes, expect: Expect, fences: &[Fence]) -> Result<Revision, FencedError> {
+        let key = self.keys.of(key);
+        let mut expected = vec![unchanged(&key, expect)];
+        let mut operations = vec![TxnOp::put(key.clone(), value.clone(), None)];
+        for fence in fences {
+            let key = self.keys.of(&fence.key);
+            expected.push(unchanged(&key, fence.expect));
+            if fence.hold == Hold::Exclusive {
+                operations.push(TxnOp::put(key, Vec::new(), None));
+            }
+        }
+        let outcome = self.transact(&key, expected, operations, value.len()).await?;
+        outcome.map_err(|found| match found.as_ref().map_or(Expect::Absent, |found| Expect::Revision(found.revision)) {
+            // As expected, so it was a fence.
+            current if current == expect => FencedError::Moved,
+            _ => WriteError::Conflict(found).into(),
+        })
     }
 
     pub(crate) async fn delete(&self, key: &Key, expect: Revision) -> Result<Revision, WriteError> {
-        self.transact(key, mod_revision(expect), 0, |key| TxnOp::delete(key, None)).await
+        let key = self.keys.of(key);
+        let (unchanged, delete) = (unchanged(&key, Expect::Revision(expect)), TxnOp::delete(key.clone(), None));
+        let outcome = self.transact(&key, vec![unchanged], vec![delete], 0).await?;
+        outcome.map_err(WriteError::Conflict)
     }
 
     /// Forgets history in etcd's own time; its files shrink later. What is forgotten already stays so.
@@ -40,19 +62,25 @@ impl Shared {
         }
     }
 
-    async fn transact(&self, key: &Key, expected: i64, size: usize, operation: impl Fn(Vec<u8>) -> TxnOp) -> Result<Revision, WriteError> {
-        let key = self.keys.of(key);
+    /// Carries the operations out if all that is expected holds; otherwise tells what is under the key.
+    async fn transact(
+        &self,
+        key: &[u8],
+        expected: Vec<Compare>,
+        operations: Vec<TxnOp>,
+        size: usize,
+    ) -> Result<Result<Revision, Option<Entry>>, StoreError> {
+        let transaction = Txn::new().when(expected).and_then(operations).or_else([TxnOp::get(key, None)]);
         let answer = self.cluster.write(|mut kv| {
-            let unchanged = Compare::mod_revision(key.clone(), CompareOp::Equal, expected);
-            let transaction = Txn::new().when([unchanged]).and_then([operation(key.clone())]).or_else([TxnOp::get(key.clone(), None)]);
+            let transaction = transaction.clone();
             async move { kv.txn(transaction).await }
         });
         let answer = answer.await.map_err(|fault| fault.of_write(size))?;
         let revision = self.note(answer.header())?;
         if answer.succeeded() {
-            return Ok(revision);
+            return Ok(Ok(revision));
         }
-        Err(WriteError::Conflict(self.found(answer.op_responses().pop())?))
+        Ok(Err(self.found(answer.op_responses().pop())?))
     }
 
     /// What the else branch has read.
@@ -64,7 +92,11 @@ impl Shared {
     }
 }
 
-/// 0 would be etcd's word for a key without a value, which is not what a caller with a revision expects.
-fn mod_revision(expected: Revision) -> i64 {
-    i64::try_from(expected).ok().filter(|revision| *revision > 0).unwrap_or(NEVER)
+fn unchanged(key: &[u8], expect: Expect) -> Compare {
+    let expected = match expect {
+        Expect::Absent => 0,
+        // 0 would be etcd's word for a key without a value, which is not what a caller with a revision expects.
+        Expect::Revision(revision) => i64::try_from(revision).ok().filter(|revision| *revision > 0).unwrap_or(NEVER),
+    };
+    Compare::mod_revision(key, CompareOp::Equal, expected)
 }

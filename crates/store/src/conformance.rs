@@ -17,12 +17,14 @@ use std::time::Duration;
 
 mod compaction;
 mod concurrency;
+mod fence;
 mod read;
 mod watch;
 mod write;
 
 pub use compaction::*;
 pub use concurrency::*;
+pub use fence::*;
 pub use read::*;
 pub use watch::*;
 pub use write::*;
@@ -82,6 +84,9 @@ macro_rules! conformance_suite {
             range_is_one_moment,
             random_writes_match_a_map,
             concurrent_writers_are_linearizable,
+            fenced_put_expects_both,
+            fenced_put_moves_the_fence,
+            fenced_puts_keep_a_limit,
         );
     };
     (@cases $factory:expr; $($case:ident),* $(,)?) => {

@@ -21,7 +21,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use crate::{Entry, Expect, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchStream, WriteError};
+use crate::{
+    Entry, Expect, Fence, FencedError, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchStream,
+    WriteError,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use compactor::Compactor;
@@ -91,17 +94,26 @@ impl EmbeddedStore {
         Ok(Self { shared, jobs, room: Arc::new(Semaphore::new(QUEUE_BYTES)), writer: Some(writer) })
     }
 
-    async fn write(&self, key: &Key, value: Option<Bytes>, expect: Expect) -> Result<Revision, WriteError> {
+    async fn write(&self, key: &Key, value: Option<Bytes>, expect: Expect, fences: &[Fence]) -> Result<Revision, FencedError> {
         let size = value.as_ref().map_or(0, Bytes::len);
-        if size > MAX_VALUE || key.as_str().len() > record::MAX_KEY {
-            return Err(StoreError::TooLarge { size: size.max(key.as_str().len()) }.into());
+        let keys = || std::iter::once(key).chain(fences.iter().map(|fence| &fence.key)).map(|key| key.as_str().len());
+        let longest = keys().max().unwrap_or_default();
+        if size > MAX_VALUE || longest > record::MAX_KEY {
+            return Err(StoreError::TooLarge { size: size.max(longest) }.into());
         }
-        let cost = (size + key.as_str().len() + QUEUE_OVERHEAD) as u32;
+        let cost = (size + keys().sum::<usize>() + QUEUE_OVERHEAD) as u32;
         let room = self.room.clone().acquire_many_owned(cost).await.map_err(|_| writer_is_gone())?;
         let (reply, answer) = oneshot::channel();
-        let write = Write { key: key.clone(), value, expect, reply, room };
+        let write = Write { key: key.clone(), value, expect, fences: fences.to_vec(), reply, room };
         self.jobs.send(Job::Write(write)).map_err(|_| writer_is_gone())?;
         answer.await.map_err(|_| StoreError::Unknown("the writer ended while it had the write".into()))?
+    }
+
+    async fn write_alone(&self, key: &Key, value: Option<Bytes>, expect: Expect) -> Result<Revision, WriteError> {
+        self.write(key, value, expect, &[]).await.map_err(|error| match error {
+            FencedError::Write(error) => error,
+            FencedError::Moved => StoreError::Corrupt("a fence moved that nobody had put up".into()).into(),
+        })
     }
 }
 
@@ -129,11 +141,15 @@ impl Store for EmbeddedStore {
     }
 
     async fn put(&self, key: &Key, value: Bytes, expect: Expect) -> Result<Revision, WriteError> {
-        self.write(key, Some(value), expect).await
+        self.write_alone(key, Some(value), expect).await
+    }
+
+    async fn put_fenced(&self, key: &Key, value: Bytes, expect: Expect, fences: &[Fence]) -> Result<Revision, FencedError> {
+        self.write(key, Some(value), expect, fences).await
     }
 
     async fn delete(&self, key: &Key, expect: Revision) -> Result<Revision, WriteError> {
-        self.write(key, None, Expect::Revision(expect)).await
+        self.write_alone(key, None, Expect::Revision(expect)).await
     }
 
     async fn watch(&self, prefix: &str, after: Revision) -> Result<WatchStream, StoreError> {

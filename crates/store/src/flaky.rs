@@ -1,7 +1,10 @@
 //! A store that fails on purpose, for the tests of whoever builds on a [`Store`]: a call that is refused before it is
 //! done, a write whose reply is lost after it was carried out, slowness, watches that end.
 
-use crate::{Entry, Expect, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchStream, WriteError};
+use crate::{
+    Entry, Expect, Fence, FencedError, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchStream,
+    WriteError,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
@@ -26,7 +29,7 @@ pub enum Fault {
 pub enum Calls {
     /// `get`, `range`, `revision`, and the opening of a watch.
     Reads,
-    /// `put` and `delete`.
+    /// `put`, `put_fenced` and `delete`.
     Writes,
 }
 
@@ -37,6 +40,8 @@ pub struct Flaky {
     plan: Mutex<Plan>,
     /// How often watches were ended.
     endings: watch::Sender<u64>,
+    /// Whether watches keep what they hear to themselves.
+    held: watch::Sender<bool>,
     slowness: Duration,
 }
 
@@ -55,7 +60,7 @@ impl Flaky {
 
     /// Wraps a store so that about every fourth call and watch message takes up to this much longer.
     pub fn slow(inner: Arc<dyn Store>, slowness: Duration) -> Self {
-        Self { inner, plan: Mutex::default(), endings: watch::Sender::new(0), slowness }
+        Self { inner, plan: Mutex::default(), endings: watch::Sender::new(0), held: watch::Sender::new(false), slowness }
     }
 
     /// Plans a fault for one call, after `pass` others of its kind went well.
@@ -63,9 +68,24 @@ impl Flaky {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).faults.push((calls, pass, fault));
     }
 
+    /// Nothing of what was planned happens any more.
+    pub fn forget_plan(&self) {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).faults.clear();
+    }
+
     /// Ends all open watches with [`StoreError::Unavailable`]; new ones can be opened.
     pub fn end_watches(&self) {
         self.endings.send_modify(|endings| *endings += 1);
+    }
+
+    /// From here on watches tell nothing, until [`Flaky::release_watches`]: whoever follows the store lags behind it.
+    pub fn hold_watches(&self) {
+        self.held.send_replace(true);
+    }
+
+    /// Watches tell what was held back, and go on.
+    pub fn release_watches(&self) {
+        self.held.send_replace(false);
     }
 
     /// Waits as planned, and tells what else is to go wrong with this call.
@@ -89,7 +109,7 @@ impl Flaky {
         }
     }
 
-    async fn write(&self, work: impl Future<Output = Result<Revision, WriteError>> + Send) -> Result<Revision, WriteError> {
+    async fn write<E: From<StoreError>>(&self, work: impl Future<Output = Result<Revision, E>> + Send) -> Result<Revision, E> {
         match self.fault(Calls::Writes).await {
             Some(Fault::Refused) => Err(refused().into()),
             Some(Fault::ReplyLost) => {
@@ -140,6 +160,10 @@ impl Store for Flaky {
         self.write(self.inner.put(key, value, expect)).await
     }
 
+    async fn put_fenced(&self, key: &Key, value: Bytes, expect: Expect, fences: &[Fence]) -> Result<Revision, FencedError> {
+        self.write(self.inner.put_fenced(key, value, expect, fences)).await
+    }
+
     async fn delete(&self, key: &Key, expect: Revision) -> Result<Revision, WriteError> {
         self.write(self.inner.delete(key, expect)).await
     }
@@ -149,9 +173,15 @@ impl Store for Flaky {
         let mut endings = self.endings.subscribe();
         let ended = async move { endings.changed().await.is_ok() };
         let slowness = self.slowness;
-        let inner = self.inner.watch(prefix, after).await?.enumerate().then(move |(number, message)| async move {
-            pause(slowness, number as u64).await;
-            message
+        let held = self.held.subscribe();
+        let inner = self.inner.watch(prefix, after).await?.enumerate().then(move |(number, message)| {
+            let mut held = held.clone();
+            async move {
+                pause(slowness, number as u64).await;
+                // Without the store itself nobody releases it, and nobody holds it either.
+                let _ = held.wait_for(|held| !held).await;
+                message
+            }
         });
         let error = stream::once(async { Err(StoreError::Unavailable("the watch was ended on purpose".into())) });
         Ok(inner.take_until(ended.boxed()).chain(error).boxed())
@@ -256,5 +286,16 @@ mod tests {
         let second = store.put(&Key::new("pods/b"), "1".into(), Expect::Absent).await.unwrap();
         let Some(Ok(WatchMessage::Events(events))) = watch.next().await else { panic!("want an event") };
         assert_eq!(events[0].revision, second);
+    }
+    #[tokio::test]
+    async fn held_watches_tell_later() {
+        let (store, _folder) = flaky();
+        let mut watch = store.watch("pods/", 1).await.unwrap();
+        store.hold_watches();
+        let first = store.put(&Key::new("pods/a"), "1".into(), Expect::Absent).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(50), watch.next()).await.is_err());
+        store.release_watches();
+        let Some(Ok(WatchMessage::Events(events))) = watch.next().await else { panic!("want an event") };
+        assert_eq!(events[0].revision, first);
     }
 }

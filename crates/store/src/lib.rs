@@ -2,7 +2,8 @@
 //!
 //! A [`Store`] is an ordered map from keys to bytes with one revision sequence for the whole of it, as in
 //! etcd: every write is one revision, history can be read and watched until it is compacted. Types, JSON,
-//! resources and selectors are refused here; so are locks, leases and transactions over several keys.
+//! resources and selectors are refused here; so are locks, leases and transactions over several keys, but for one: a write
+//! may depend on other keys ([`Fence`]).
 #![warn(missing_docs)]
 
 use async_trait::async_trait;
@@ -165,6 +166,47 @@ pub enum WriteError {
     Store(#[from] StoreError),
 }
 
+/// Another key that a write depends on, in the same transaction: what the write was decided by has not changed since.
+///
+/// A fence that many writers of one group hold exclusively makes them take turns, without a lock that somebody could
+/// forget to give back: who reads the fence, decides by all that was written up to its revision, and writes with the
+/// fence, knows that no other writer of the group came between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The key. Not the key that is written.
+    pub key: Key,
+    /// What is expected of it.
+    pub expect: Expect,
+    /// What becomes of it.
+    pub hold: Hold,
+}
+
+/// What a write does to its [`Fence`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Nothing: any number of writers may depend on it.
+    Shared,
+    /// It is written anew, with no bytes: of those who have seen the same fence one succeeds.
+    Exclusive,
+}
+
+/// Why a fenced write was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum FencedError {
+    /// A fence is no longer as it was expected to be, and the key may be: what was decided must be decided again.
+    #[error("fence has moved")]
+    Moved,
+    /// The write's own expectation does not hold, or the store failed. A conflict is told before a fence that has moved.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl From<StoreError> for FencedError {
+    fn from(error: StoreError) -> Self {
+        Self::Write(error.into())
+    }
+}
+
 /// A watch: ends after an error.
 pub type WatchStream = BoxStream<'static, Result<WatchMessage, StoreError>>;
 
@@ -191,6 +233,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Writes a value if the expectation holds; returns the revision of the write once it is durable.
     async fn put(&self, key: &Key, value: Bytes, expect: Expect) -> Result<Revision, WriteError>;
+
+    /// Writes a value if its expectation and those of all fences hold, which is decided, and becomes durable, in one step:
+    /// there is never the value without the fences written anew, nor these without it. Returns the revision of the write.
+    ///
+    /// A fence that is written anew has the revision of the write or one right behind it: who has seen everything up to
+    /// a fence's revision has seen the write that it was written with. Watches may tell the two in separate messages.
+    async fn put_fenced(&self, key: &Key, value: Bytes, expect: Expect, fences: &[Fence]) -> Result<Revision, FencedError>;
 
     /// Deletes the value that `expect` wrote; returns the revision of the deletion once it is durable. When there
     /// is no value, the answer is [`WriteError::Conflict`] with nothing in it.

@@ -26,7 +26,8 @@ async fn delete_in_every_form() {
             assert!(delete(arguments).contains("deleted"), "{arguments:?}");
         }
         assert_eq!(left(), "i j");
-        assert!(delete(&[TYPE, "i", "--dry-run=server"]).contains("deleted (server dry run)"));
+        let dry = delete(&[TYPE, "i", "--dry-run=server"]);
+        assert!(dry.contains("deleted") && dry.contains("(server dry run)"), "{dry}");
         assert!(delete(&[TYPE, "i", "--grace-period=0", "--force"]).contains("force deleted"));
         assert_eq!(delete(&[TYPE, "i", "--ignore-not-found"]), "");
         assert_eq!(left(), "j");

@@ -17,8 +17,11 @@ async fn get_in_every_output() {
         let list: Value = serde_json::from_str(&get(&["-o", "json"])).expect("JSON");
         assert_eq!(list["items"].as_array().map(Vec::len), Some(3));
         let one: Value = serde_json::from_str(&get(&["a", "-o", "json"])).expect("JSON");
-        assert_eq!((&one["kind"], &one["metadata"]["managedFields"]), (&"VirtualClusterInstance".into(), &Value::Null));
-        assert!(get(&["a", "-o", "yaml", "--show-managed-fields"]).contains("fieldsType: FieldsV1"));
+        assert_eq!(one["kind"], "VirtualClusterInstance");
+        if kubectl.since(21) {
+            assert_eq!(one["metadata"]["managedFields"], Value::Null);
+            assert!(get(&["a", "-o", "yaml", "--show-managed-fields"]).contains("fieldsType: FieldsV1"));
+        }
         assert_eq!(lines(get(&["-o", "name"]))[0], "virtualclusterinstance.management.loft.sh/a");
         assert_eq!(get(&["-o", "jsonpath={.items[*].spec.displayName}"]), "shown-a shown-b shown-c");
         assert_eq!(get(&["a", "-o", "go-template={{.metadata.name}}"]), "a");
@@ -42,7 +45,9 @@ async fn get_in_every_output() {
 
         assert_eq!(lines(get(&["-l", "number in (0,2)", "-o", "name"])).len(), 2);
         assert_eq!(lines(get(&["--field-selector", "metadata.name=b", "-o", "name"])).len(), 1);
-        assert_eq!(get(&["a", "--subresource", "status", "-o", "jsonpath={.metadata.name}"]), "a");
+        if kubectl.since(24) {
+            assert_eq!(get(&["a", "--subresource", "status", "-o", "jsonpath={.metadata.name}"]), "a");
+        }
         let raw = kubectl.run(&["get", "--raw", "/apis/management.loft.sh/v1/namespaces/loft-p-my-project/virtualclusterinstances/a"]);
         assert_eq!(serde_json::from_str::<Value>(&raw).expect("JSON")["metadata"]["name"], "a");
         assert_eq!(get(&["a", "missing", "--ignore-not-found", "-o", "name"]).lines().count(), 1);
@@ -91,7 +96,9 @@ async fn explain_describe_and_discovery() {
             // The text is wrapped at the width of a terminal.
             assert!(explained.split_whitespace().collect::<Vec<_>>().join(" ").contains(described), "{path}: {explained}");
         }
-        assert!(kubectl.run(&["explain", "virtualclusterinstances.spec", "--output", "plaintext-openapiv2"]).contains("clusterRef"));
+        if kubectl.since(27) {
+            assert!(kubectl.run(&["explain", "virtualclusterinstances.spec", "--output", "plaintext-openapiv2"]).contains("clusterRef"));
+        }
         assert!(kubectl.run(&["explain", "virtualclusterinstances", "--api-version", "management.loft.sh/v1"]).contains("VERSION"));
         assert!(kubectl.fails(&["explain", "virtualclusterinstances.spec.nothing"]).contains("does not exist"));
 
@@ -99,7 +106,9 @@ async fn explain_describe_and_discovery() {
         let described = kubectl.ns(&["describe", TYPE, "described"]);
         assert!(described.contains("Display Name:") && described.contains("shown-described"), "{described}");
         let resources = kubectl.run(&["api-resources", "--api-group", "management.loft.sh", "-o", "wide"]);
-        assert_eq!(resources.lines().filter(|line| line.contains("management.loft.sh/v1")).count(), 5, "{resources}");
+        for plural in ["ownedaccesskeys", "projects", "teams", "users", "virtualclusterinstances"] {
+            assert!(resources.lines().any(|line| line.starts_with(plural) && line.contains("management.loft.sh/v1")), "{resources}");
+        }
         assert!(resources.contains("deletecollection"));
         assert!(kubectl.run(&["api-resources", "--namespaced=true", "-o", "name"]).lines().any(|line| line == TYPE));
         assert!(kubectl.run(&["api-versions"]).lines().any(|line| line == "management.loft.sh/v1"));

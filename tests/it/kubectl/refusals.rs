@@ -44,8 +44,10 @@ async fn refusals_are_understood() {
         assert!(told.contains("is invalid: metadata.name: Invalid value: \"Upper\""), "{told}");
         let unknown = kubectl.file("unknown.yaml", &manifest("u", 0).replace("displayName", "dsplayName"));
         let told = kubectl.ns_fails(&["create", "-f", &unknown]);
-        assert!(told.contains("unknown field \"spec.dsplayName\""), "{told}");
-        let (good, _, warned) = kubectl.output(&["-n", "loft-p-my-project", "create", "--validate=warn", "-f", &unknown], &[]);
+        // Before 1.25 kubectl looks for itself, in the OpenAPI document.
+        assert!(told.contains("unknown field \"") && told.contains("dsplayName\""), "{told}");
+        let validation = if kubectl.since(25) { "--validate=warn" } else { "--validate=false" };
+        let (good, _, warned) = kubectl.output(&["-n", "loft-p-my-project", "create", validation, "-f", &unknown], &[]);
         assert!(good && warned.contains("Warning: unknown field \"spec.dsplayName\""), "{warned}");
         let elsewhere = kubectl.fails(&["-n", "elsewhere", "create", "-f", &kubectl.file("m.yaml", &manifest("m", 0))]);
         assert!(elsewhere.contains("namespaces \"elsewhere\" not found"), "{elsewhere}");

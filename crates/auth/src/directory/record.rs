@@ -1,6 +1,8 @@
 //! What the objects say, reduced to what decisions need. The objects' owner makes these; nothing here reads JSON.
 
-use vci_meta::Caller;
+use super::KeyScope;
+use std::sync::Arc;
+use vci_meta::{Caller, ObjectAccess};
 
 /// A User object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,6 +104,8 @@ pub struct ProjectRecord {
     pub owner: Option<Principal>,
     /// `spec.members`.
     pub members: Vec<Member>,
+    /// What the object says about who may do what with it: `spec.owner` and `spec.access`.
+    pub access: ObjectAccess,
 }
 
 impl ProjectRecord {
@@ -122,14 +126,43 @@ pub enum Holder {
     Team(String),
 }
 
-/// What a key is narrowed to (`spec.scope`). Only what this server serves can be named; whatever else a scope
-/// names opens nothing here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyScope {
-    /// Projects; `*` is all.
-    pub projects: Vec<String>,
-    /// Projects and instances in them; `*` is all of a project.
-    pub instances: Vec<(String, String)>,
+/// How long a key is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// For ever.
+    Endless,
+    /// Until this time, in Unix seconds.
+    Until(i64),
+    /// As long as it is used at least once in so many seconds.
+    Idle {
+        /// How long it may lie unused.
+        seconds: i64,
+        /// Its creation, or the last use that is stored, in Unix seconds.
+        since: i64,
+    },
+}
+
+impl Lifetime {
+    /// From when on the key is refused, when it was last used at `used`; both in Unix seconds. `None`: never.
+    pub fn end(self, used: i64) -> Option<i64> {
+        match self {
+            Self::Endless => None,
+            Self::Until(end) => Some(end),
+            Self::Idle { seconds, since } => Some(since.max(used).saturating_add(seconds)),
+        }
+    }
+
+    /// Whether a key with this lifetime gives no more time than one with the other, both seen at `now`.
+    pub fn within(self, other: Self, now: i64) -> bool {
+        match (self, other) {
+            (_, Self::Endless) => true,
+            (Self::Endless, _) | (Self::Idle { .. }, Self::Until(_)) => false,
+            (Self::Until(end), Self::Until(bound)) => end <= bound,
+            // What lies idle for so long is refused; whoever uses it now has it until then.
+            (Self::Until(end), Self::Idle { seconds, .. }) => end <= now.saturating_add(seconds),
+            (Self::Idle { seconds, .. }, Self::Idle { seconds: bound, .. }) => seconds <= bound,
+        }
+    }
 }
 
 /// An OwnedAccessKey object.
@@ -143,8 +176,24 @@ pub struct KeyRecord {
     pub holder: Holder,
     /// `spec.disabled`.
     pub disabled: bool,
-    /// From when on it is refused, in Unix seconds; `None`: never.
-    pub expires: Option<i64>,
+    /// How long it is good.
+    pub lifetime: Lifetime,
+    /// `status.lastActivity` in Unix seconds; 0 when it is not known to have been used.
+    pub last_activity: i64,
     /// What it is narrowed to; `None`: all that its holder may do.
-    pub scope: Option<KeyScope>,
+    pub scope: Option<Arc<KeyScope>>,
+}
+
+impl KeyRecord {
+    /// Whether both say the same, but for when the key was last used.
+    pub(super) fn same_but_for_use(&self, other: &Self) -> bool {
+        let unused = |key: &Self| {
+            let lifetime = match key.lifetime {
+                Lifetime::Idle { seconds, .. } => Lifetime::Idle { seconds, since: 0 },
+                lifetime => lifetime,
+            };
+            Self { last_activity: 0, lifetime, ..key.clone() }
+        };
+        unused(self) == unused(other)
+    }
 }

@@ -7,7 +7,8 @@ fn digest(secret: &str) -> [u8; 32] {
 }
 
 fn key(name: &str, secret: &str, holder: Holder) -> KeyRecord {
-    KeyRecord { name: name.into(), digest: digest(secret), holder, disabled: false, expires: None, scope: None }
+    let (lifetime, digest) = (Lifetime::Endless, digest(secret));
+    KeyRecord { name: name.into(), digest, holder, disabled: false, lifetime, last_activity: 0, scope: None }
 }
 
 fn user(name: &str) -> Holder {
@@ -34,7 +35,15 @@ fn a_user_is_known_by_name_with_all_groups_and_teams() {
     directory.put_key(key("k", "secret", user("ann")));
     let identity = directory.identify("secret", 0).unwrap();
     assert_eq!((identity.user.name.as_str(), identity.user.uid.as_str()), ("ann", "u-1"));
-    let groups = ["sso:devs", "system:authenticated", "loft:authenticated", "loft:user:ann", "loft:team:by-group", "loft:team:by-name"];
+    let groups = [
+        "sso:devs",
+        "system:authenticated",
+        "loft:authenticated",
+        "loft:user:*",
+        "loft:user:ann",
+        "loft:team:by-group",
+        "loft:team:by-name",
+    ];
     assert_eq!(identity.user.groups, groups);
     assert_eq!(*identity.caller, Caller { user: Some("ann".into()), teams: strings(&["by-group", "by-name"]) });
 }
@@ -54,8 +63,8 @@ fn keys_that_are_not_good_fail_alike() {
     let cases = [
         ("unknown secret", key("k", "other", user("ann")), 0, false),
         ("disabled", KeyRecord { disabled: true, ..key("k", "secret", user("ann")) }, 0, false),
-        ("not yet expired", KeyRecord { expires: Some(100), ..key("k", "secret", user("ann")) }, 99, true),
-        ("expired", KeyRecord { expires: Some(100), ..key("k", "secret", user("ann")) }, 100, false),
+        ("not yet expired", KeyRecord { lifetime: Lifetime::Until(100), ..key("k", "secret", user("ann")) }, 99, true),
+        ("expired", KeyRecord { lifetime: Lifetime::Until(100), ..key("k", "secret", user("ann")) }, 100, false),
         ("disabled user", key("k", "secret", user("gone")), 0, false),
         ("missing user", key("k", "secret", user("nobody")), 0, false),
         ("missing team", key("k", "secret", Holder::Team("nobody".into())), 0, false),
@@ -180,7 +189,7 @@ fn only_what_may_change_a_decision_is_told() {
     let owned = ProjectRecord { owner: Some(Principal::User("ann".into())), ..project.clone() };
     let ann = UserRecord { name: "ann".into(), ..UserRecord::default() };
     let team = TeamRecord { name: "t".into(), ..TeamRecord::default() };
-    let short = KeyRecord { expires: Some(5), ..key("k", "secret", user("ann")) };
+    let short = KeyRecord { lifetime: Lifetime::Until(5), ..key("k", "secret", user("ann")) };
     let mut changes = directory.changes();
     let mut told = |step: &dyn Fn()| {
         step();
@@ -214,10 +223,119 @@ fn only_what_may_change_a_decision_is_told() {
 fn the_next_expiry_lies_ahead() {
     let directory = directory();
     assert_eq!(directory.next_expiry(0), None);
-    for (name, expires) in [("a", Some(20)), ("b", Some(10)), ("c", None)] {
-        directory.put_key(KeyRecord { expires, ..key(name, name, user("ann")) });
+    for (name, lifetime) in [("a", Lifetime::Until(20)), ("b", Lifetime::Idle { seconds: 7, since: 3 }), ("c", Lifetime::Endless)] {
+        directory.put_key(KeyRecord { lifetime, ..key(name, name, user("ann")) });
     }
     for (now, want) in [(0, Some(10)), (9, Some(10)), (10, Some(20)), (20, None)] {
         assert_eq!(directory.next_expiry(now), want, "{now}");
+    }
+}
+
+#[test]
+fn a_key_that_may_lie_idle_lives_as_long_as_it_is_used() {
+    let directory = directory();
+    let idle =
+        |since| KeyRecord { lifetime: Lifetime::Idle { seconds: 10, since }, last_activity: since, ..key("k", "secret", user("ann")) };
+    directory.put_key(idle(100));
+    assert!(directory.authenticate("secret", 109).is_some());
+    assert!(directory.authenticate("secret", 118).is_some(), "its use counts at once");
+    assert!(directory.identify("secret", 127).is_some(), "looking is no use");
+    assert_eq!(directory.next_expiry(0), Some(128));
+    assert!(directory.authenticate("secret", 128).is_none());
+    assert!(directory.authenticate("secret", 120).is_some(), "what was refused was no use");
+
+    // What is stored moves on, and nobody needs to know; what another server saw counts as well.
+    let changes = directory.changes();
+    directory.put_key(idle(120));
+    assert_eq!(directory.last_uses(9, |_, _| true), []);
+    directory.put_key(idle(125));
+    assert!(!changes.has_changed().unwrap());
+    assert!(directory.identify("secret", 134).is_some());
+    assert!(directory.identify("secret", 135).is_none());
+    directory.put_key(key("k", "another", user("ann")));
+    assert!(changes.has_changed().unwrap());
+}
+
+#[test]
+fn uses_that_are_not_stored_are_told_within_bounds() {
+    let directory = directory();
+    for name in ["a", "b", "c"] {
+        directory.put_key(key(name, name, user("ann")));
+    }
+    assert_eq!(directory.last_uses(9, |_, _| true), []);
+    assert!(directory.authenticate("a", 50).is_some() && directory.authenticate("b", 60).is_some());
+    assert!(directory.authenticate("a", 40).is_some(), "a clock that goes back takes nothing back");
+    let mut told = directory.last_uses(9, |_, _| true);
+    told.sort();
+    assert_eq!(told, [("a".to_owned(), 50), ("b".to_owned(), 60)]);
+    assert_eq!(directory.last_uses(1, |_, _| true).len(), 1);
+    assert_eq!(directory.last_uses(9, |_, used| used > 55), [("b".to_owned(), 60)]);
+    directory.put_key(KeyRecord { last_activity: 60, ..key("b", "b", user("ann")) });
+    assert_eq!(directory.last_uses(9, |_, _| true), [("a".to_owned(), 50)]);
+}
+
+#[test]
+fn a_wrong_secret_costs_what_a_right_one_does() {
+    let directory = directory();
+    directory.put_key(key("k", "secret", user("ann")));
+    directory.put_key(KeyRecord { disabled: true, ..key("off", "disabled", user("ann")) });
+    let long = "x".repeat(10_000);
+    for (secret, good) in [("secret", true), ("secreT", false), ("Secret", false), ("", false), ("disabled", false), (&long, false)] {
+        let before = key::COMPARISONS.with(std::cell::Cell::get);
+        assert_eq!(directory.identify(secret, 0).is_some(), good);
+        assert_eq!(key::COMPARISONS.with(std::cell::Cell::get) - before, 1, "{secret:.10}");
+    }
+}
+
+#[test]
+fn the_key_that_was_used_is_known_and_its_holder_is_shared() {
+    let directory = directory();
+    directory.put_key(key("one", "1", user("ann")));
+    directory.put_key(key("two", "2", user("ann")));
+    let by = |secret: &str| directory.identify(secret, 0).unwrap();
+    assert_eq!(directory.key_of(&by("1").user).unwrap().name, "one");
+    assert_eq!(directory.key_of(&by("2").user).unwrap().name, "two");
+    assert!(Arc::ptr_eq(&by("1").user, &by("1").user), "made once");
+    let before = by("1");
+    directory.put_user(UserRecord { name: "ann".into(), groups: strings(&["new"]), ..UserRecord::default() });
+    assert!(!before.user.in_group("new") && by("1").user.in_group("new"));
+    directory.remove_key("one");
+    assert_eq!(directory.key_of(&before.user), None);
+    assert_eq!(directory.key_of(&User::anonymous()), None);
+}
+
+#[test]
+fn a_lifetime_lies_within_another_when_it_gives_no_more_time() {
+    let idle = |seconds| Lifetime::Idle { seconds, since: 0 };
+    for (own, bound, want) in [
+        (Lifetime::Endless, Lifetime::Endless, true),
+        (Lifetime::Until(50), Lifetime::Endless, true),
+        (idle(5), Lifetime::Endless, true),
+        (Lifetime::Endless, Lifetime::Until(50), false),
+        (Lifetime::Until(50), Lifetime::Until(50), true),
+        (Lifetime::Until(51), Lifetime::Until(50), false),
+        (idle(1), Lifetime::Until(50), false),
+        (Lifetime::Until(50), idle(10), true),
+        (Lifetime::Until(51), idle(10), false),
+        (idle(10), idle(10), true),
+        (idle(11), idle(10), false),
+        (Lifetime::Endless, idle(10), false),
+    ] {
+        assert_eq!(own.within(bound, 40), want, "{own:?} in {bound:?}");
+    }
+}
+
+#[test]
+fn whoever_is_named_is_known_by_the_name_or_is_just_named() {
+    let directory = directory();
+    directory.put_team(TeamRecord { name: "devs".into(), users: strings(&["ann"]), ..TeamRecord::default() });
+    let named = |name: &str| directory.identity_of(User { name: name.into(), groups: strings(&["ops"]), ..User::default() });
+    let ann = named("ann");
+    assert_eq!(*ann.caller, Caller { user: Some("ann".into()), teams: strings(&["by-group", "by-name", "devs"]) });
+    assert!(["ops", "loft:user:ann", "loft:team:devs"].iter().all(|group| ann.user.in_group(group)), "{:?}", ann.user.groups);
+    assert_eq!(*named("loft:team:devs").caller, Caller { user: None, teams: strings(&["devs"]) });
+    for stranger in ["gone", "nobody", "loft:team:nobody"] {
+        let identity = named(stranger);
+        assert_eq!((&*identity.caller, &identity.user.groups), (&Caller::default(), &strings(&["ops"])), "{stranger}");
     }
 }

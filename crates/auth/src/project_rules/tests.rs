@@ -85,12 +85,12 @@ async fn callers_times_verbs() {
     let table = [
         ("root", ["AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA"]),
         ("admins", ["AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA", "AAAAAAAA"]),
-        ("boss", ["AAAAAAAA", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
-        ("owner", ["AAAAAAAA", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
-        ("user", ["gggAgggg", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
-        ("devs", ["gggAgggg", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
-        ("viewer", ["ggg-gggg", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
-        ("stranger", ["--------", "ggg-gggg", "--------", "--------", "--------", "-gg-----"]),
+        ("boss", ["AAAAAAAA", "ggg-gggg", "--------", "--------", "--------", "ggg-ggg-"]),
+        ("owner", ["AAAAAAAA", "ggg-gggg", "--------", "--------", "--------", "ggg-ggg-"]),
+        ("user", ["gggAgggg", "ggg-gggg", "--------", "--------", "--------", "ggg-ggg-"]),
+        ("devs", ["gggAgggg", "ggg-gggg", "--------", "--------", "--------", "ggg-ggg-"]),
+        ("viewer", ["ggg-gggg", "ggg-gggg", "--------", "--------", "--------", "ggg-ggg-"]),
+        ("stranger", ["--------", "ggg-gggg", "--------", "--------", "--------", "ggg-ggg-"]),
         ("foreign", ["--------", "--------", "--------", "--------", "--------", "--------"]),
     ];
     for ((name, identity), (row_name, want)) in callers.iter().zip(table) {
@@ -108,15 +108,17 @@ async fn the_objects_that_say_who_is_who_are_read_by_those_they_speak_of() {
     let stranger = identity(Some("stranger"), &[]);
     // target, for a member of project a and team devs, for a stranger to both
     let table = [
-        (target(GROUP, "projects", "", "a"), "A-------", "--------"),
-        (target(GROUP, "projects", "", "c"), "--------", "--------"),
-        (target(GROUP, "projects", "", "none"), "--------", "--------"),
+        (target(GROUP, "projects", "", "a"), "Agg-----", "-gg-----"),
+        (target(GROUP, "projects", "", "c"), "-gg-----", "-gg-----"),
+        (target(GROUP, "projects", "", "none"), "-gg-----", "-gg-----"),
         (target(GROUP, "projects", "", ""), "-gg-----", "-gg-----"),
-        (target(GROUP, "users", "", "user"), "A-------", "--------"),
+        (target(GROUP, "users", "", "user"), "AAA-----", "--------"),
         (target(GROUP, "users", "", "boss"), "--------", "--------"),
         (target(GROUP, "users", "", ""), "--------", "--------"),
-        (target(GROUP, "teams", "", "devs"), "A-------", "--------"),
-        (target(GROUP, "ownedaccesskeys", "", "k"), "--------", "--------"),
+        (target(GROUP, "teams", "", "devs"), "AAA-----", "--------"),
+        (target(GROUP, "ownedaccesskeys", "", "k"), "gggAgggg", "gggAgggg"),
+        (target(GROUP, "virtualclustertemplates", "", "t"), "ggg-gggg", "ggg-gggg"),
+        (target(GROUP, "virtualclustertemplates", "", ""), "ggg-gggg", "ggg-gggg"),
         (target("", "namespaces", "", ""), "-A------", "-A------"),
         (target("", "namespaces", "loft-p-a", "loft-p-a"), "A-------", "--------"),
         (target("", "namespaces", "", "default"), "--------", "--------"),
@@ -187,4 +189,107 @@ async fn an_admin_who_is_disabled_or_no_longer_there_is_none() {
     assert_eq!(row(&rules, &root, &on).await, "--------");
     rules.directory.remove_user("root");
     assert_eq!(row(&rules, &root, &on).await, "--------");
+}
+
+/// One letter for each of these verbs, as in [`row`].
+async fn decisions(rules: &ProjectRules, identity: &Identity, target: &Target, verbs: &[&str]) -> String {
+    let mut row = String::new();
+    for verb in verbs {
+        let attributes = Attributes { identity: identity.clone(), verb: (*verb).into(), target: target.clone() };
+        row.push(match rules.authorize(&attributes).await {
+            Decision::Allow(View::All) => 'A',
+            Decision::Allow(View::Granted(_)) => 'g',
+            Decision::NoOpinion(_) => '-',
+            Decision::Deny(_) => 'D',
+        });
+    }
+    row
+}
+
+fn below(mut on: Target, part: &str) -> Target {
+    if let Target::Resource { subresource, .. } = &mut on {
+        *subresource = part.into();
+    }
+    on
+}
+
+#[tokio::test]
+async fn using_owning_and_creating_without_a_template_are_rights_of_their_own() {
+    let rules = rules();
+    let on = target(GROUP, "virtualclusterinstances", "loft-p-a", "x");
+    let (any, elsewhere) =
+        (target(GROUP, "virtualclusterinstances", "loft-p-a", ""), target(GROUP, "virtualclusterinstances", "loft-p-c", "x"));
+    let unconfined = target(GROUP, "virtualclusterinstances", "", "");
+    let restricted = below(any.clone(), "restricted");
+    // use and makeowner of one, of some, elsewhere, anywhere; creation of restricted; creation below an object
+    let table = [
+        ("root", "AA AA AA AA A A"),
+        ("boss", "AA AA -- gg A A"),
+        ("owner", "AA AA -- gg A A"),
+        ("user", "gg gg -- gg - g"),
+        ("viewer", "gg gg -- gg - g"),
+        ("stranger", "-- -- -- gg - -"),
+    ];
+    for (name, want) in table {
+        let who = identity(Some(name), &[]);
+        let mut got = Vec::new();
+        for target in [&on, &any, &elsewhere, &unconfined] {
+            got.push(decisions(&rules, &who, target, &["use", "makeowner"]).await);
+        }
+        for target in [&restricted, &below(on.clone(), "kubeconfig")] {
+            got.push(decisions(&rules, &who, target, &["create"]).await);
+        }
+        assert_eq!(got.join(" "), want, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_project_is_read_by_members_changed_by_admins_and_says_the_rest_itself() {
+    let rules = rules();
+    let rule = |verbs: &[&str], subresources: &[&str]| AccessRule {
+        verbs: verbs.iter().map(|&verb| verb.into()).collect(),
+        subresources: subresources.iter().map(|&part| part.into()).collect(),
+        users: vec!["stranger".into()],
+        ..AccessRule::default()
+    };
+    rules.directory.put_project(ProjectRecord {
+        name: "d".into(),
+        owner: Some(Principal::User("owner".into())),
+        members: vec![member(Principal::User("viewer".into()), Role::Viewer)],
+        access: ObjectAccess {
+            owner_user: "owner".into(),
+            rules: vec![rule(&["get", "update"], &["templates"]), rule(&["delete"], &[])],
+            ..ObjectAccess::default()
+        },
+        ..ProjectRecord::default()
+    });
+    let verbs = ["get", "update", "patch", "delete", "create", "deletecollection"];
+    let parts = ["", "members", "templates", "clusters", "status", "other"];
+    let table = [
+        ("viewer", ["A-----", "A-----", "A-----", "A-----", "A-----", "------"]),
+        ("owner", ["AAAA--", "AAAA--", "AAAA--", "AAAA--", "A-----", "AAAA--"]),
+        ("stranger", ["AA-A--", "------", "AA----", "------", "------", "------"]),
+        ("boss", ["------", "------", "------", "------", "------", "------"]),
+    ];
+    for (name, want) in table {
+        for (part, want) in parts.into_iter().zip(want) {
+            let on = below(target(GROUP, "projects", "", "d"), part);
+            assert_eq!(decisions(&rules, &identity(Some(name), &[]), &on, &verbs).await, want, "{name} on {part:?}");
+        }
+    }
+    for name in ["boss", "owner"] {
+        let on = target(GROUP, "projects", "", "a");
+        assert_eq!(decisions(&rules, &identity(Some(name), &[]), &on, &verbs).await, "AAA---", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_made_by_users_and_their_status_by_the_server_alone() {
+    let rules = rules();
+    let (user, team) = (identity(Some("user"), &["devs"]), identity(None, &["devs"]));
+    let verbs = ["get", "update", "patch", "create", "delete"];
+    let one = target(GROUP, "ownedaccesskeys", "", "k");
+    assert_eq!(decisions(&rules, &user, &one, &verbs).await, "gggAg");
+    assert_eq!(decisions(&rules, &user, &below(one.clone(), "status"), &verbs).await, "g----");
+    assert_eq!(decisions(&rules, &team, &one, &verbs).await, "ggg-g");
 }

@@ -1,26 +1,28 @@
 //! Aggregated discovery, `apidiscovery.k8s.io/v2` (KEP-3352): everything below `/api` or `/apis` in one document.
 
-use super::legacy::{group_names, versions};
+use super::served::Served;
 use serde_json::{Value, json};
-use vci_meta::{Descriptor, Scope, Subresource};
+use vci_meta::computed::Place;
+use vci_meta::{ComputedDescriptor, Descriptor, Scope, Subresource};
 
 /// The document of these kinds.
-pub(super) fn document(kinds: &[&Descriptor]) -> Value {
-    let items: Vec<Value> = group_names(kinds).into_iter().map(|group| self::group(kinds, group)).collect();
+pub(super) fn document(kinds: &Served) -> Value {
+    let items: Vec<Value> = kinds.groups().into_iter().map(|group| self::group(kinds, group)).collect();
     json!({ "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items })
 }
 
-fn group(kinds: &[&Descriptor], group: &str) -> Value {
-    let versions = versions(kinds, group).into_iter().map(|version| {
-        let kinds = kinds.iter().filter(|kind| kind.group == group && kind.version == version);
-        json!({ "version": version, "resources": kinds.map(|kind| resource(kind)).collect::<Vec<_>>(), "freshness": "Current" })
+fn group(kinds: &Served, group: &str) -> Value {
+    let versions = kinds.versions(group).into_iter().map(|version| {
+        let stored = kinds.stored(group, version).map(|kind| resource(kind, kinds));
+        let resources: Vec<Value> = stored.chain(kinds.collections(group, version).map(collection)).collect();
+        json!({ "version": version, "resources": resources, "freshness": "Current" })
     });
     let metadata = if group.is_empty() { json!({}) } else { json!({ "name": group }) };
     json!({ "metadata": metadata, "versions": versions.collect::<Vec<_>>() })
 }
 
 /// `responseKind` is in every entry: client-go 0.26 dereferences it unasked.
-fn resource(kind: &Descriptor) -> Value {
+fn resource(kind: &Descriptor, kinds: &Served) -> Value {
     let response_kind = json!({ "group": kind.group, "version": kind.version, "kind": kind.kind });
     let subresources = kind.subresources.iter().filter(|subresource| **subresource != Subresource::Main).map(
         |subresource| json!({ "subresource": subresource.as_str(), "responseKind": response_kind, "verbs": ["get", "patch", "update"] }),
@@ -32,7 +34,10 @@ fn resource(kind: &Descriptor) -> Value {
         "singularResource": kind.singular,
         "verbs": kind.verbs.iter().map(|verb| verb.as_str()).collect::<Vec<_>>(),
     });
-    let subresources: Vec<Value> = subresources.collect();
+    let computed = kinds.subresources(kind).map(|computed| {
+        json!({ "subresource": computed.subresource(), "responseKind": computed_kind(computed), "verbs": [computed.verb().as_str()] })
+    });
+    let subresources: Vec<Value> = subresources.chain(computed).collect();
     let lists = [("shortNames", json!(kind.short_names)), ("categories", json!(kind.categories)), ("subresources", json!(subresources))];
     for (name, list) in lists {
         if list.as_array().is_some_and(|list| !list.is_empty()) {
@@ -40,4 +45,23 @@ fn resource(kind: &Descriptor) -> Value {
         }
     }
     resource
+}
+
+/// A collection that holds nothing and takes questions.
+fn collection(kind: &ComputedDescriptor) -> Value {
+    let (singular, scope) = match kind.place {
+        Place::Collection { singular, scope, .. } => (singular, scope),
+        Place::Subresource { .. } => ("", Scope::Cluster),
+    };
+    json!({
+        "resource": kind.resource(),
+        "responseKind": computed_kind(kind),
+        "scope": match scope { Scope::Cluster => "Cluster", Scope::Namespaced => "Namespaced" },
+        "singularResource": singular,
+        "verbs": [kind.verb().as_str()],
+    })
+}
+
+fn computed_kind(kind: &ComputedDescriptor) -> Value {
+    json!({ "group": kind.group, "version": kind.version, "kind": kind.kind })
 }

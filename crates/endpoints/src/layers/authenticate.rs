@@ -11,8 +11,7 @@ use axum::response::Response;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
-use vci_auth::{Attributes, Authentication, Authenticator, Credentials, Identity, Target};
-use vci_meta::error::GroupResource;
+use vci_auth::{Authentication, Authenticator, Credentials, Identity};
 use vci_meta::{ApiError, User};
 
 /// How somebody came by their identity.
@@ -38,10 +37,7 @@ pub(crate) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
         Ok(found) => found,
         Err(error) => return refuse(&error, &parts.headers, &parts.uri),
     };
-    if let Err(error) = refuse_impersonation(&parts.headers, &identity) {
-        return refuse(&error, &parts.headers, &parts.uri);
-    }
-    strip(&mut parts.headers);
+    strip(&mut parts.headers, &app.config.authenticators);
     parts.extensions.insert(identity.clone());
     parts.extensions.insert(standing);
     if let Some(proof) = proof {
@@ -72,32 +68,14 @@ pub(crate) async fn identify(chain: &[Arc<dyn Authenticator>], credentials: Cred
     Err(ApiError::unauthorized())
 }
 
-/// Nobody may act for others here. To pass over such a wish would carry it out with the rights of the wrong one.
-fn refuse_impersonation(headers: &HeaderMap, identity: &Identity) -> Result<(), ApiError> {
-    if !headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
-        return Ok(());
-    }
-    let whom = headers.get("impersonate-user").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let target = Target::Resource {
-        group: String::new(),
-        version: "v1".into(),
-        resource: "users".into(),
-        subresource: String::new(),
-        namespace: String::new(),
-        name: whom.to_owned(),
-    };
-    let attributes = Attributes { identity: identity.clone(), verb: "impersonate".into(), target };
-    Err(ApiError::forbidden(GroupResource { group: "", resource: "users" }, whom, vci_auth::denial(&attributes)))
-}
-
-fn strip(headers: &mut HeaderMap) {
-    let named: Vec<_> = headers.keys().filter(|name| is_credential(name)).cloned().collect();
+fn strip(headers: &mut HeaderMap, chain: &[Arc<dyn Authenticator>]) {
+    let named: Vec<_> = headers.keys().filter(|name| is_credential(name, chain)).cloned().collect();
     for name in named {
         headers.remove(name);
     }
 }
 
 /// Whether a header says who is calling: to this server, or for a front proxy's client.
-pub(crate) fn is_credential(name: &HeaderName) -> bool {
-    name == AUTHORIZATION || name.as_str().starts_with("x-remote-")
+pub(crate) fn is_credential(name: &HeaderName, chain: &[Arc<dyn Authenticator>]) -> bool {
+    name == AUTHORIZATION || name.as_str().starts_with("x-remote-") || chain.iter().any(|authenticator| authenticator.is_credential(name))
 }

@@ -3,8 +3,8 @@
 use super::authenticate::Standing;
 use super::{info_of, refuse};
 use crate::app::App;
+use crate::computed;
 use crate::request_info::RequestInfo;
-use crate::reviews;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -30,7 +30,7 @@ async fn allowed(app: &App, parts: &Parts) -> Result<View, ApiError> {
     let info = info_of(parts);
     let anonymous = parts.extensions.get::<Standing>() != Some(&Standing::Proved);
     let identity = parts.extensions.get::<Identity>().cloned().ok_or_else(ApiError::unauthorized)?;
-    if !anonymous && reviews::is_review(app, &info) {
+    if !anonymous && info.resource.as_ref().is_some_and(|resource| computed::is_for_all_known(app, &info.verb, resource)) {
         return Ok(View::All);
     }
     match decide(&app.config.authorizers, &attributes(identity, &info)).await {
@@ -94,7 +94,7 @@ pub(crate) async fn decide(chain: &[Arc<dyn Authorizer>], attributes: &Attribute
     Err(Refusal { error: forbidden(attributes, &reason), reason, opinion: Opinion::None })
 }
 
-fn forbidden(attributes: &Attributes, reason: &str) -> ApiError {
+pub(super) fn forbidden(attributes: &Attributes, reason: &str) -> ApiError {
     let denial = vci_auth::denial(attributes);
     let why = if reason.is_empty() { denial } else { format!("{denial}: {reason}") };
     match &attributes.target {

@@ -1,6 +1,7 @@
 //! The named schemas of a document, free of dialect: a reference is `{"$ref": "NAME"}`, perhaps with a description
 //! and a default beside it. [`super::v2`] and [`super::v3`] write it their way.
 
+use super::{Answered, Stored};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use vci_meta::schema::{Field, ListMerge, MapMerge, Shape};
@@ -19,11 +20,14 @@ pub(super) struct Components(BTreeMap<String, Value>);
 
 impl Components {
     /// The components of these kinds and all that requests to them need.
-    pub(super) fn of(kinds: &[(&Descriptor, &Schema)]) -> Self {
+    pub(super) fn of(stored: &[Stored<'_>], computed: &[Answered<'_>]) -> Self {
         let mut components = Self::default();
         components.reference(&Schema::of::<ListMeta>());
-        for (kind, schema) in kinds {
+        for (kind, schema) in stored {
             components.kind(kind, schema);
+        }
+        for (kind, schema) in computed {
+            components.own(component_name((kind.group, kind.version, kind.kind), schema), (kind.group, kind.version, kind.kind), schema);
         }
         if let Ok(Value::Object(known)) = serde_json::from_str(META_V1) {
             components.0.extend(known);
@@ -45,11 +49,9 @@ impl Components {
     }
 
     fn kind(&mut self, kind: &Descriptor, schema: &Schema) {
-        let name = component_name(kind, schema);
-        let identity = json!([{ "group": kind.group, "kind": kind.kind, "version": kind.version }]);
-        let mut own = self.body(schema);
-        own["x-kubernetes-group-version-kind"] = identity;
-        self.0.insert(name.clone(), own);
+        let identity = (kind.group, kind.version, kind.kind);
+        let name = component_name(identity, schema);
+        self.own(name.clone(), identity, schema);
         let list = json!({
             "description": format!("A list of {}.", kind.kind),
             "type": "object",
@@ -63,6 +65,12 @@ impl Components {
             "x-kubernetes-group-version-kind": [{ "group": kind.group, "kind": kind.list_kind, "version": kind.version }],
         });
         self.0.insert(list_name(kind, schema), list);
+    }
+
+    fn own(&mut self, name: String, (group, version, kind): Identity<'_>, schema: &Schema) {
+        let mut own = self.body(schema);
+        own["x-kubernetes-group-version-kind"] = json!([{ "group": group, "kind": kind, "version": version }]);
+        self.0.insert(name, own);
     }
 
     /// A schema where it is used: a reference if it has a name.
@@ -162,18 +170,21 @@ fn mark(body: &mut Value, merge: MapMerge) {
     }
 }
 
+/// Group, version and kind.
+pub(super) type Identity<'a> = (&'a str, &'a str, &'a str);
+
 /// The component of a kind.
-pub(super) fn component_name(kind: &Descriptor, schema: &Schema) -> String {
+pub(super) fn component_name((group, version, kind): Identity<'_>, schema: &Schema) -> String {
     schema.component.clone().unwrap_or_else(|| {
-        let mut parts: Vec<&str> = kind.group.split('.').rev().filter(|part| !part.is_empty()).collect();
-        parts.extend([kind.version, kind.kind]);
+        let mut parts: Vec<&str> = group.split('.').rev().filter(|part| !part.is_empty()).collect();
+        parts.extend([version, kind]);
         parts.join(".")
     })
 }
 
 /// The component of a kind's list: named after the kind's own.
 pub(super) fn list_name(kind: &Descriptor, schema: &Schema) -> String {
-    let name = component_name(kind, schema);
+    let name = component_name((kind.group, kind.version, kind.kind), schema);
     let package = name.rsplit_once('.').map_or("", |(package, _)| package);
     format!("{package}.{}", kind.list_kind)
 }

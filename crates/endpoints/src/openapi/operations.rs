@@ -1,6 +1,7 @@
 //! What can be asked of a kind, free of dialect: paths, parameters, bodies, answers.
 
 use super::components::{META, component_name, list_name};
+use super::{Answered, Stored, computed};
 use crate::verbs::patch;
 use vci_meta::{Descriptor, Schema, Scope, Subresource, Verb};
 
@@ -55,10 +56,10 @@ pub(super) const PRETTY: Parameter =
 pub(super) const NAMESPACE: Parameter = path("namespace", "The namespace of the object, which is that of a project.");
 pub(super) const NAME: Parameter = path("name", "The name of the object.");
 
-const DRY_RUN: Parameter = query("dryRun", "string", "With All, every step is taken and answered but nothing is stored.");
-const FIELD_MANAGER: Parameter =
+pub(super) const DRY_RUN: Parameter = query("dryRun", "string", "With All, every step is taken and answered but nothing is stored.");
+pub(super) const FIELD_MANAGER: Parameter =
     query("fieldManager", "string", "Who makes the change, at most 128 printable characters. Required for apply patches.");
-const FIELD_VALIDATION: Parameter = query(
+pub(super) const FIELD_VALIDATION: Parameter = query(
     "fieldValidation",
     "string",
     "What happens to unknown and duplicate fields: Ignore drops them, Warn drops them with a warning (the default), Strict refuses the request.",
@@ -69,6 +70,8 @@ const RESOURCE_VERSION: Parameter = query(
     "string",
     "How fresh the answer must be: unset is the most recent, 0 is anything at hand, another value is at least that old. A watch starts behind it.",
 );
+const EXTENDED: Parameter =
+    query("extended", "boolean", "Fills in the fields of the status that say what whoever asks may do with the object.");
 const LIST: [Parameter; 10] = [
     query("allowWatchBookmarks", "boolean", "Lets a watch carry BOOKMARK events, which tell how far it has come."),
     query("continue", "string", "The token of the page before; the answer is the page after it."),
@@ -88,11 +91,11 @@ const DELETE: [Parameter; 4] = [
     query("propagationPolicy", "string", "What happens to dependents: Orphan, Background or Foreground."),
 ];
 
-const OBJECTS: &[&str] = &["application/json", "application/yaml"];
+pub(super) const OBJECTS: &[&str] = &["application/json", "application/yaml"];
 const LISTS: &[&str] = &["application/json", "application/json;stream=watch", "application/yaml"];
 
 /// The operations of one group and version.
-pub(super) fn of_version(group: &'static str, version: &'static str, kinds: &[(&'static Descriptor, &Schema)]) -> Vec<Operation> {
+pub(super) fn of_version(group: &'static str, version: &'static str, stored: &[Stored<'_>], computed: &[Answered<'_>]) -> Vec<Operation> {
     let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
     let mut operations = vec![Operation {
         path: format!("{root}/"),
@@ -107,8 +110,12 @@ pub(super) fn of_version(group: &'static str, version: &'static str, kinds: &[(&
         answers: vec![(200, format!("{META}APIResourceList"))],
         produces: OBJECTS,
     }];
-    for (kind, schema) in kinds.iter().filter(|(kind, _)| kind.group == group && kind.version == version) {
+    for (kind, schema) in stored.iter().filter(|(kind, _)| kind.group == group && kind.version == version) {
         operations.extend(Builder { root: &root, kind, schema }.all());
+    }
+    for (kind, schema) in computed.iter().filter(|(kind, _)| kind.group == group && kind.version == version) {
+        let scope = |plural: &str| stored.iter().find(|(of, _)| of.group == group && of.plural == plural).map(|(of, _)| of.scope);
+        operations.push(computed::operation(&root, kind, schema, scope));
     }
     operations
 }
@@ -162,7 +169,7 @@ impl Builder<'_> {
             description: description(verb, kind, subresource),
             action: Some(action),
             kind: Some((kind.group, kind.version, kind.kind)),
-            parameters: parameters(verb, kind),
+            parameters: parameters(verb, kind, subresource),
             body: self.body(verb),
             answers: self.answers(verb),
             produces: if verb == Verb::List && kind.verbs.contains(&Verb::Watch) { LISTS } else { OBJECTS },
@@ -170,7 +177,7 @@ impl Builder<'_> {
     }
 
     fn body(&self, verb: Verb) -> Option<RequestBody> {
-        let own = component_name(self.kind, self.schema);
+        let own = component_name((self.kind.group, self.kind.version, self.kind.kind), self.schema);
         let body = |component, media_types, required| Some(RequestBody { component, media_types, required });
         match verb {
             Verb::Create | Verb::Update => body(own, OBJECTS.to_vec(), true),
@@ -181,7 +188,7 @@ impl Builder<'_> {
     }
 
     fn answers(&self, verb: Verb) -> Vec<(u16, String)> {
-        let own = component_name(self.kind, self.schema);
+        let own = component_name((self.kind.group, self.kind.version, self.kind.kind), self.schema);
         match verb {
             Verb::Create => vec![(200, own.clone()), (201, own.clone()), (202, own)],
             Verb::Update | Verb::Patch => vec![(200, own.clone()), (201, own)],
@@ -192,7 +199,16 @@ impl Builder<'_> {
     }
 }
 
-fn parameters(verb: Verb, kind: &Descriptor) -> Vec<Parameter> {
+fn parameters(verb: Verb, kind: &Descriptor, subresource: Subresource) -> Vec<Parameter> {
+    let mut parameters = common_parameters(verb, kind);
+    let reads = matches!(verb, Verb::Get | Verb::List | Verb::Watch) && subresource == Subresource::Main;
+    if reads && !kind.extended.is_empty() {
+        parameters.push(EXTENDED);
+    }
+    parameters
+}
+
+fn common_parameters(verb: Verb, kind: &Descriptor) -> Vec<Parameter> {
     let watches = kind.verbs.contains(&Verb::Watch);
     let list =
         LIST.into_iter().filter(|parameter| watches || !matches!(parameter.name, "watch" | "allowWatchBookmarks" | "sendInitialEvents"));
@@ -238,20 +254,20 @@ fn description(verb: Verb, kind: &Descriptor, subresource: Subresource) -> Strin
 }
 
 /// `ManagementLoftShV1` for `management.loft.sh/v1`.
-fn camel(group: &str, version: &str) -> String {
+pub(super) fn camel(group: &str, version: &str) -> String {
     let group = if group.is_empty() { "core" } else { group };
     group.split('.').chain([version]).map(capitalized).collect()
 }
 
 /// `managementLoftSh_v1`.
-fn tag(group: &str, version: &str) -> String {
+pub(super) fn tag(group: &str, version: &str) -> String {
     let group = if group.is_empty() { "core" } else { group };
     let (first, rest) = group.split_once('.').unwrap_or((group, ""));
     let rest: String = rest.split('.').map(capitalized).collect();
     format!("{first}{rest}_{version}")
 }
 
-fn capitalized(word: &str) -> String {
+pub(super) fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
 }

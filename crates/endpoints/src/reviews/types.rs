@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use vci_meta::types::ObjectMeta;
 
@@ -48,34 +49,103 @@ pub(super) struct UserInfo {
     pub(super) extra: BTreeMap<String, Vec<String>>,
 }
 
+/// Whether somebody may do one thing, as far as the code cares: the forms of both reviews in one.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct AccessReview {
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: AccessReviewSpec,
+    pub(super) status: SubjectAccessReviewStatus,
+}
+
+/// The question of an [`AccessReview`]. One about the caller names nobody.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct AccessReviewSpec {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resource_attributes: Option<ResourceAttributes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) non_resource_attributes: Option<NonResourceAttributes>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) user: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) groups: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) extra: BTreeMap<String, Vec<String>>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) uid: String,
+}
+
 /// Whether the caller may do one thing.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-component" = "io.k8s.api.authorization.v1.SelfSubjectAccessReview"))]
 pub(super) struct SelfSubjectAccessReview {
     /// The kind of this form.
-    pub(super) kind: String,
+    kind: String,
     /// The version of this form.
-    pub(super) api_version: String,
+    api_version: String,
     /// Metadata that every object has; empty in a question.
-    pub(super) metadata: ObjectMeta,
+    metadata: ObjectMeta,
     /// The question: one of resourceAttributes and nonResourceAttributes.
-    pub(super) spec: SelfSubjectAccessReviewSpec,
+    spec: SelfSubjectAccessReviewSpec,
     /// The answer. Set by the server.
-    pub(super) status: SubjectAccessReviewStatus,
+    status: SubjectAccessReviewStatus,
 }
 
 /// The question of a `SelfSubjectAccessReview`.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-component" = "io.k8s.api.authorization.v1.SelfSubjectAccessReviewSpec"))]
-pub(super) struct SelfSubjectAccessReviewSpec {
+struct SelfSubjectAccessReviewSpec {
     /// A request to the API.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) resource_attributes: Option<ResourceAttributes>,
+    resource_attributes: Option<ResourceAttributes>,
     /// A request to another path.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) non_resource_attributes: Option<NonResourceAttributes>,
+    non_resource_attributes: Option<NonResourceAttributes>,
+}
+
+/// Whether somebody may do one thing.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-component" = "io.k8s.api.authorization.v1.SubjectAccessReview"))]
+pub(super) struct SubjectAccessReview {
+    /// The kind of this form.
+    kind: String,
+    /// The version of this form.
+    api_version: String,
+    /// Metadata that every object has; empty in a question.
+    metadata: ObjectMeta,
+    /// The question: who, and one of resourceAttributes and nonResourceAttributes.
+    spec: SubjectAccessReviewSpec,
+    /// The answer. Set by the server.
+    status: SubjectAccessReviewStatus,
+}
+
+/// The question of a `SubjectAccessReview`.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-component" = "io.k8s.api.authorization.v1.SubjectAccessReviewSpec"))]
+struct SubjectAccessReviewSpec {
+    /// A request to the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_attributes: Option<ResourceAttributes>,
+    /// A request to another path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    non_resource_attributes: Option<NonResourceAttributes>,
+    /// The name of the user. A user of this server has the groups and teams that requests of theirs have.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    user: String,
+    /// Groups that the user is in, beside those that the server knows of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+    /// More facts about the user, by key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extra: BTreeMap<String, Vec<String>>,
+    /// An identifier of the user that survives a rename.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    uid: String,
 }
 
 /// What a request to the API touches.
@@ -104,6 +174,14 @@ pub(super) struct ResourceAttributes {
     /// The object's name; empty for all.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) name: String,
+    /// To which fields the request is limited. The answer is that to the request without limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    field_selector: Option<Map<String, Value>>,
+    /// To which labels the request is limited. The answer is that to the request without limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    label_selector: Option<Map<String, Value>>,
 }
 
 /// A request to a path outside the API.

@@ -27,6 +27,7 @@ async fn discovery_in_three_documents() {
             { "name": "widgets", "singularName": "widget", "namespaced": true, "kind": "Widget", "verbs": verbs, "shortNames": ["wi"],
               "categories": ["all"], "storageVersionHash": "DXvJ0HW2fFE=" },
             { "name": "widgets/status", "singularName": "", "namespaced": true, "kind": "Widget", "verbs": ["get", "patch", "update"] },
+            { "name": "widgets/size", "singularName": "", "namespaced": true, "kind": "WidgetSize", "verbs": ["get"] },
         ],
     });
     let mut found = server.get("/apis/example.io/v1", &[]).await.json();
@@ -64,6 +65,11 @@ async fn discovery_in_one_document() {
         assert_eq!((known.status, known.text.as_str()), (StatusCode::NOT_MODIFIED, ""));
         let fallback = server.get(path, &[("accept", &format!("{old},application/json"))]).await;
         assert_eq!(fallback.header("content-type"), "application/json");
+        // A caller that is a server itself says that it wants no other server's kinds.
+        let peer = server.get(path, &[("accept", &format!("{AGGREGATED};profile=nopeer,application/json"))]).await;
+        assert_eq!((peer.header("content-type"), &peer.bytes), (AGGREGATED, &answer.bytes));
+        let plain_first = server.get(path, &[("accept", &format!("application/json,{AGGREGATED}"))]).await;
+        assert_eq!((plain_first.header("content-type"), plain_first.header("vary")), ("application/json", "Accept"));
         let only_old = server.get(path, &[("accept", &old)]).await;
         assert_eq!(only_old.status, StatusCode::NOT_ACCEPTABLE);
     }
@@ -142,8 +148,16 @@ async fn openapi_v2() {
     let document = answer.json();
     assert_eq!(document["swagger"], "2.0");
     no_dangling_references(&document, "#/definitions/", &document["definitions"]);
-    let known = server.get("/openapi/v2", &[("if-none-match", answer.header("etag"))]).await;
-    assert_eq!((known.status, known.text.as_str()), (StatusCode::NOT_MODIFIED, ""));
+    for known in ["ETAG", "W/ETAG", "\"other\", ETAG", "*"] {
+        let known = server.get("/openapi/v2", &[("if-none-match", &known.replace("ETAG", answer.header("etag")))]).await;
+        assert_eq!((known.status, known.text.as_str()), (StatusCode::NOT_MODIFIED, ""));
+    }
+    assert_eq!(server.get("/openapi/v2", &[("if-none-match", "\"other\"")]).await.status, StatusCode::OK);
+    for encoding in ["gzip", "identity"] {
+        let again = server.get("/openapi/v2", &[("accept-encoding", encoding)]).await;
+        let vary: Vec<&str> = again.headers.get_all("vary").iter().map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(vary, ["Accept", "Accept-Encoding"], "{encoding}");
+    }
     for accept in [
         "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
         "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",

@@ -1,7 +1,7 @@
 //! A kind, a server with it, and requests to that.
 #![allow(clippy::unwrap_used)]
 
-use crate::{Config, HealthCheck, Limits, router};
+use crate::{Asked, Computed, Config, HealthCheck, Limits, reviews, router};
 use async_trait::async_trait;
 use axum::body::{Body, BodyDataStream};
 use axum::response::Response;
@@ -17,10 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use vci_auth::directory::Directory;
 use vci_auth::{AlwaysAllowedPaths, Attributes, Authentication, Authenticator, Authorizer, Credentials, Decision, Identity, Target};
-use vci_meta::context::GROUP_AUTHENTICATED;
+use vci_meta::computed::{Audience, Method, Place};
+use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
+use vci_meta::resource::ExtendedField;
 use vci_meta::types::ObjectMeta;
-use vci_meta::{Column, Descriptor, Object, Resource, Schema, Scope, Subresource, User, Verb, View};
+use vci_meta::{ApiError, Column, ComputedDescriptor, Descriptor, Object, Resource, Schema, Scope, Subresource, User, Verb, View};
 use vci_registry::{CacheConfig, Registry};
+use vci_store::Store;
 use vci_store::embedded::{EmbeddedConfig, EmbeddedStore};
 
 pub(super) const COLLECTION: &str = "/apis/example.io/v1/namespaces/a/widgets";
@@ -59,6 +62,12 @@ struct WidgetStatus {
     /// In a word.
     #[serde(skip_serializing_if = "String::is_empty")]
     phase: String,
+    /// Whether whoever asks may use it.
+    #[serde(rename = "canUse", skip_serializing_if = "std::ops::Not::not")]
+    can_use: bool,
+    /// Whether whoever asks may change it.
+    #[serde(rename = "canUpdate", skip_serializing_if = "std::ops::Not::not")]
+    can_update: bool,
 }
 
 static WIDGETS: Descriptor = Descriptor {
@@ -78,6 +87,10 @@ static WIDGETS: Descriptor = Descriptor {
         Column { name: "Size", r#type: "integer", format: "", description: "How many.", priority: 1 },
     ],
     selectable_fields: &[],
+    extended: &[
+        ExtendedField { verb: "use", path: &["status", "canUse"] },
+        ExtendedField { verb: "update", path: &["status", "canUpdate"] },
+    ],
 };
 
 #[derive(Debug)]
@@ -97,6 +110,34 @@ impl Resource for Widgets {
     }
 }
 
+/// Says how large a widget is: `GET widgets/NAME/size`.
+#[derive(Debug)]
+struct Sizes(Schema);
+
+static SIZES: ComputedDescriptor = ComputedDescriptor {
+    group: "example.io",
+    version: "v1",
+    kind: "WidgetSize",
+    place: Place::Subresource { of: "widgets", name: "size", method: Method::Get },
+    audience: Audience::Allowed,
+};
+
+#[async_trait]
+impl Computed for Sizes {
+    fn descriptor(&self) -> &'static ComputedDescriptor {
+        &SIZES
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.0
+    }
+
+    async fn answer(&self, asked: Asked<'_>) -> Result<Value, ApiError> {
+        let Widget { spec, .. } = asked.parent()?;
+        Ok(json!({ "size": spec.size }))
+    }
+}
+
 /// `Bearer NAME` is the user NAME; `Bearer wrong` is nobody.
 #[derive(Debug)]
 struct Names;
@@ -108,14 +149,15 @@ impl Authenticator for Names {
             None => Authentication::NotRequested,
             Some("wrong") => Authentication::Failed("no such key".into()),
             Some(name) => {
-                let user = User { name: name.into(), groups: vec![GROUP_AUTHENTICATED.into()], ..User::default() };
+                let group = if name == "root" { GROUP_MASTERS } else { GROUP_AUTHENTICATED };
+                let user = User { name: name.into(), groups: vec![group.into()], ..User::default() };
                 Authentication::Authenticated(Identity { user: Arc::new(user), caller: Arc::default() })
             }
         }
     }
 }
 
-/// admin may do everything, editor everything but create, panic shows what a panic does.
+/// admin and root, who is one of system:masters, may do everything, editor everything but create, panic shows what a panic does.
 #[derive(Debug)]
 struct Rules;
 
@@ -126,8 +168,9 @@ impl Authorizer for Rules {
         match attributes.identity.user.name.as_str() {
             "panic" => panic!("as the test wants"),
             _ if core => Decision::NoOpinion(String::new()),
-            "admin" => Decision::Allow(View::All),
+            "admin" | "root" => Decision::Allow(View::All),
             "editor" if attributes.verb != "create" => Decision::Allow(View::All),
+            "reader" if matches!(attributes.verb.as_str(), "get" | "list" | "watch" | "use") => Decision::Allow(View::All),
             "denied" => Decision::Deny("by rule".into()),
             _ => Decision::NoOpinion(String::new()),
         }
@@ -171,18 +214,33 @@ impl Drop for Server {
 
 impl Server {
     pub(super) async fn start() -> Self {
+        Self::start_with(Vec::new()).await
+    }
+
+    /// A server with widgets and more kinds.
+    pub(super) async fn start_with(more: Vec<Arc<dyn Resource>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = EmbeddedStore::open(folder.path().join("store"), &EmbeddedConfig::standard()).unwrap();
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path().join("store"), &EmbeddedConfig::standard()).unwrap());
         let stop = CancellationToken::new();
-        let resource = Arc::new(Widgets(Schema::of::<Widget>()));
-        let widgets = Registry::start(resource, Arc::new(store), Vec::new(), CacheConfig::standard(), stop.clone());
-        widgets.cache().ready().await;
+        let widgets: Arc<dyn Resource> = Arc::new(Widgets(Schema::of::<Widget>()));
+        let mut registries = Vec::new();
+        for resource in std::iter::once(widgets).chain(more) {
+            let registry = Registry::start(resource, Arc::clone(&store), Vec::new(), CacheConfig::standard(), stop.clone());
+            registry.cache().ready().await;
+            registries.push(registry);
+        }
+        let directory = Arc::new(Directory::default());
         let config = Config {
-            registries: vec![widgets],
+            registries,
+            computed: [Arc::new(Sizes(Schema::of::<WidgetSpec>())) as Arc<dyn Computed>]
+                .into_iter()
+                .chain(reviews::of_a_cluster(&directory))
+                .collect(),
             authenticators: vec![Arc::new(Names)],
             authorizers: vec![Arc::new(AlwaysAllowedPaths), Arc::new(Rules)],
             access_changes: None,
-            namespaces: Some(Arc::new(Directory::default())),
+            identities: None,
+            namespaces: Some(directory),
             checks: vec![
                 Arc::new(Check { name: "store", readiness_only: false, answer: Ok(()) }),
                 Arc::new(Check { name: "warm", readiness_only: true, answer: Err("still cold".into()) }),
@@ -238,7 +296,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    async fn read(response: Response) -> Self {
+    pub(super) async fn read(response: Response) -> Self {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();
         Self { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned(), bytes }

@@ -124,6 +124,14 @@ async fn watches() {
     assert_eq!(second["object"]["columnDefinitions"], Value::Null, "columns come once");
     assert_eq!(second["object"]["rows"][0]["cells"], json!(["two", 1]));
 
+    let table_without = [("accept", TABLE)];
+    let mut watch = Watching::new(server.open("GET", &format!("{streaming}&includeObject=None"), &table_without, "").await);
+    assert_eq!(watch.next().await["object"]["rows"][0]["object"], Value::Null);
+    watch.next().await;
+    let end = watch.next().await;
+    let marked = &end["object"]["rows"][0]["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"];
+    assert_eq!((&end["type"], &end["object"]["kind"], marked), (&json!("BOOKMARK"), &json!("Table"), &json!("true")));
+
     let path = "/apis/example.io/v1/watch/namespaces/a/widgets/one?resourceVersion=0";
     let mut watch = Watching::new(server.open("GET", path, &[("accept", PARTIAL)], "").await);
     let first = watch.next().await;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 const WHO: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const MAY: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+const THEY: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 const WHAT: &str = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
 
 #[tokio::test]
@@ -52,6 +53,28 @@ async fn may_i() {
 }
 
 #[tokio::test]
+async fn may_they() {
+    let server = Server::start().await;
+    let ask = async |asker: &str, spec: Value| {
+        let bearer = format!("Bearer {asker}");
+        server.send("POST", THEY, &[("authorization", &bearer)], json!({ "spec": spec }).to_string()).await
+    };
+    let widgets = |user: &str, verb: &str| json!({ "user": user, "resourceAttributes": { "group": "example.io", "resource": "widgets", "namespace": "a", "verb": verb } });
+    for (user, verb, want) in [
+        ("admin", "create", json!({ "allowed": true })),
+        ("editor", "update", json!({ "allowed": true })),
+        ("editor", "create", json!({ "allowed": false })),
+        ("denied", "get", json!({ "allowed": false, "denied": true, "reason": "by rule" })),
+    ] {
+        let answer = ask("admin", widgets(user, verb)).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (StatusCode::CREATED, &want), "{user} {verb}");
+    }
+    assert_eq!(ask("editor", widgets("editor", "get")).await.failure().0, 403, "others are asked about by those who may");
+    let nobody = ask("admin", json!({ "nonResourceAttributes": { "path": "/", "verb": "get" } })).await.failure();
+    assert!(nobody.0 == 422 && nobody.2.contains("at least one of user or group must be specified"), "{}", nobody.2);
+}
+
+#[tokio::test]
 async fn what_may_i() {
     let server = Server::start().await;
     let ask = async |user: &str| {
@@ -62,7 +85,11 @@ async fn what_may_i() {
     assert_eq!(all["resourceRules"], json!([{ "verbs": ["*"], "apiGroups": ["*"], "resources": ["*"] }]));
     let nobody = ask("Bearer nobody").await;
     let resources: Vec<&Value> = nobody["resourceRules"].as_array().unwrap().iter().map(|rule| &rule["resources"][0]).collect();
-    assert_eq!(resources, ["selfsubjectreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews"]);
+    assert_eq!(
+        resources,
+        ["selfsubjectreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+        "others are asked about by admins"
+    );
     let urls = nobody["nonResourceRules"][0]["nonResourceURLs"].as_array().unwrap();
     assert!(urls.contains(&json!("/apis/*")) && !urls.contains(&json!("/metrics")), "{urls:?}");
     let nowhere = server.send("POST", WHAT, &[], "{}").await.failure();
@@ -76,7 +103,9 @@ async fn nothing_but_questions() {
         ("GET", MAY.to_owned(), 405),
         ("DELETE", WHO.to_owned(), 405),
         ("GET", format!("{WHO}/x"), 404),
-        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews".to_owned(), 404),
+        ("POST", "/apis/authorization.k8s.io/v1/localsubjectaccessreviews".to_owned(), 404),
+        ("GET", THEY.to_owned(), 405),
+        ("GET", format!("{MAY}/x/y"), 404),
         ("POST", "/apis/authorization.k8s.io/v1/namespaces/a/selfsubjectaccessreviews".to_owned(), 404),
     ] {
         assert_eq!(server.send(method, &path, &[], "{}").await.failure().0, code, "{method} {path}");

@@ -145,3 +145,29 @@ async fn an_apply_needs_leave_to_create() {
     let again = server.send("PATCH", &path, &[apply, ("authorization", "Bearer editor")], body).await;
     assert_eq!(again.status, StatusCode::OK, "{}", again.text);
 }
+
+#[tokio::test]
+async fn a_write_that_has_begun_goes_on_after_its_time() {
+    let server = Server::start().await;
+    let body = r#"{"metadata":{"name":"late"}}"#;
+    let late = server.send("POST", &format!("{COLLECTION}?timeout=1ns"), &[], body).await;
+    assert_eq!((late.failure().0, late.failure().1.as_str()), (504, "Timeout"));
+    // Nobody invites the client to try again: what it wished for may have come true.
+    assert_eq!(late.header("retry-after"), "");
+    let start = std::time::Instant::now();
+    while server.get(&format!("{COLLECTION}/late"), &[]).await.status != StatusCode::OK {
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "the write was given up");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn owner_references_are_kept_once() {
+    let server = Server::start().await;
+    let owner = |name: &str| json!({ "apiVersion": "v1", "kind": "K", "name": name, "uid": "u" });
+    let body = json!({ "metadata": { "name": "owned", "ownerReferences": [owner("a"), owner("b"), owner("a")] } });
+    let made = server.send("POST", COLLECTION, &[], body.to_string()).await;
+    assert_eq!(made.json()["metadata"]["ownerReferences"], json!([owner("a"), owner("b")]));
+    let warning = made.header("warning");
+    assert!(warning.contains(".metadata.ownerReferences contains duplicate entries; ") && warning.contains("observed: u"), "{warning}");
+}

@@ -2,6 +2,7 @@
 
 use super::{delete, list};
 use crate::call::Call;
+use crate::extended::Extended;
 use crate::negotiation::Offer;
 use crate::selectable::list_options;
 use axum::body::Body;
@@ -13,5 +14,5 @@ pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError>
     let selection = list_options(call.descriptor(), call.query())?;
     let options = delete::options(call, body).await?;
     let deleted = call.registry.delete_collection(&call.ctx, &call.resource.namespace, &selection, &options, &call.view).await?;
-    list::respond(call, deleted, representation)
+    list::respond(call, deleted, Extended::default(), representation)
 }

@@ -1,6 +1,7 @@
 //! GET of one object: stored bytes, copied.
 
 use crate::call::Call;
+use crate::extended::Extended;
 use crate::negotiation::Offer;
 use axum::response::Response;
 use http::StatusCode;
@@ -11,5 +12,6 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = GetOptions::from_query(&call.query().decoded())?;
     let item = call.registry.get(&call.ctx, &call.key(), &options, &call.view).await?;
-    call.object(StatusCode::OK, &item.bytes, representation)
+    let extended = Extended::of(call).await;
+    call.object(StatusCode::OK, &extended.fill(&item), representation)
 }

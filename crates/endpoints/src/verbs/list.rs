@@ -2,6 +2,7 @@
 
 use crate::call::Call;
 use crate::chunks::PIECE;
+use crate::extended::Extended;
 use crate::negotiation::{Offer, Representation};
 use crate::render::Renderer;
 use crate::selectable::list_options;
@@ -17,13 +18,13 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = list_options(call.descriptor(), call.query())?;
     let list = call.registry.list(&call.ctx, &call.resource.namespace, &options, &call.view).await?;
-    respond(call, list, representation)
+    respond(call, list, Extended::of(call).await, representation)
 }
 
 /// A list as an answer.
-pub(crate) fn respond(call: &Call, list: List, representation: Representation) -> Result<Response, ApiError> {
+pub(crate) fn respond(call: &Call, list: List, extended: Extended, representation: Representation) -> Result<Response, ApiError> {
     let renderer = Renderer::of_list(representation.target, call.registry.resource())?;
-    let body = ListBody::new(call.descriptor(), list, renderer);
+    let body = ListBody::new(call.descriptor(), list, extended, renderer);
     let length = body.length();
     Ok(call.wire(representation).stream(StatusCode::OK, body, length))
 }
@@ -32,6 +33,7 @@ pub(crate) fn respond(call: &Call, list: List, representation: Representation) -
 struct ListBody {
     head: Vec<u8>,
     items: std::vec::IntoIter<Arc<Item>>,
+    extended: Extended,
     renderer: Renderer,
     place: Place,
 }
@@ -46,14 +48,14 @@ enum Place {
 const TAIL: &[u8] = b"]}\n";
 
 impl ListBody {
-    fn new(descriptor: &Descriptor, list: List, renderer: Renderer) -> Self {
+    fn new(descriptor: &Descriptor, list: List, extended: Extended, renderer: Renderer) -> Self {
         let head = renderer.list_head(descriptor, &metadata(&list));
-        Self { head, items: list.items.into_iter(), renderer, place: Place::Head }
+        Self { head, items: list.items.into_iter(), extended, renderer, place: Place::Head }
     }
 
     /// The length of the whole, when it needs no rendering to be known.
     fn length(&self) -> Option<u64> {
-        let Renderer::Object = self.renderer else { return None };
+        let (Renderer::Object, true) = (&self.renderer, self.extended.is_empty()) else { return None };
         let items = self.items.as_slice();
         let bytes: usize = items.iter().map(|item| item.bytes.len()).sum();
         Some((self.head.len() + bytes + items.len().saturating_sub(1) + TAIL.len()) as u64)
@@ -69,7 +71,7 @@ impl Iterator for ListBody {
             Place::Head => {
                 out.append(&mut self.head);
                 if let Some(first) = self.items.next() {
-                    self.renderer.item(&first.bytes, &mut out);
+                    self.renderer.item(&self.extended.fill(&first), &mut out);
                 }
                 self.place = Place::Items;
             }
@@ -83,7 +85,7 @@ impl Iterator for ListBody {
                 break;
             };
             out.push(b',');
-            self.renderer.item(&item.bytes, &mut out);
+            self.renderer.item(&self.extended.fill(&item), &mut out);
         }
         Some(Bytes::from(out))
     }

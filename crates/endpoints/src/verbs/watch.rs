@@ -2,6 +2,7 @@
 
 use crate::call::Call;
 use crate::chunks::{PIECE, Pace};
+use crate::extended::Extended;
 use crate::negotiation::Offer;
 use crate::recheck::while_allowed;
 use crate::render::{Columns, Renderer};
@@ -36,7 +37,7 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     }
     let watch = call.registry.watch(&call.ctx, &call.resource.namespace, &options, &call.view).await?;
     let watch = while_allowed(call, watch);
-    let frames = Frames::new(call.descriptor(), renderer);
+    let frames = Frames::new(call.descriptor(), renderer, Extended::of(call).await);
     if let Some(handshake) = &call.handshake {
         return websocket::serve(handshake, watch, frames);
     }
@@ -104,26 +105,33 @@ pub(crate) struct Frames {
     kind: &'static str,
     api_version: String,
     renderer: Renderer,
+    extended: Extended,
     columns: Columns,
 }
 
 impl Frames {
-    fn new(descriptor: &Descriptor, renderer: Renderer) -> Self {
-        Self { kind: descriptor.kind, api_version: descriptor.api_version(), renderer, columns: Columns::Shown }
+    fn new(descriptor: &Descriptor, renderer: Renderer, extended: Extended) -> Self {
+        Self { kind: descriptor.kind, api_version: descriptor.api_version(), renderer, extended, columns: Columns::Shown }
     }
 
     /// Appends one frame, ended by a newline.
     pub(crate) fn write(&mut self, frame: &Frame, out: &mut Vec<u8>) {
         match frame {
-            Frame::Event { line, .. } if matches!(self.renderer, Renderer::Object) => out.extend_from_slice(line),
-            Frame::Event { kind, item, .. } => self.rendered(word(*kind), &item.bytes, out),
+            Frame::Event { line, .. } if matches!(self.renderer, Renderer::Object) && self.extended.is_empty() => {
+                out.extend_from_slice(line)
+            }
+            Frame::Event { kind, item, .. } => {
+                let object = self.extended.fill(item).into_owned();
+                self.rendered(word(*kind), &object, &self.renderer.clone(), out);
+            }
             Frame::Bookmark { revision, initial_events_end } => {
                 let mut metadata = json!({ "resourceVersion": revision.to_string() });
                 if *initial_events_end {
                     metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
                 }
                 let object = json!({ "kind": self.kind, "apiVersion": self.api_version, "metadata": metadata });
-                self.rendered("BOOKMARK", object.to_string().as_bytes(), out);
+                let renderer = if *initial_events_end { self.renderer.with_metadata() } else { self.renderer.clone() };
+                self.rendered("BOOKMARK", object.to_string().as_bytes(), &renderer, out);
             }
             Frame::Error(status) => {
                 let status = serde_json::to_string(status).unwrap_or_default();
@@ -132,9 +140,9 @@ impl Frames {
         }
     }
 
-    fn rendered(&mut self, word: &str, object: &[u8], out: &mut Vec<u8>) {
+    fn rendered(&mut self, word: &str, object: &[u8], renderer: &Renderer, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("{{\"type\":\"{word}\",\"object\":").as_bytes());
-        self.renderer.object(object, self.columns, out);
+        renderer.object(object, self.columns, out);
         out.extend_from_slice(b"}\n");
         self.columns = Columns::Left;
     }

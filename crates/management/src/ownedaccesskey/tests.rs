@@ -14,16 +14,25 @@ fn key(spec: Value) -> Object {
 
 fn created(spec: Value) -> Object {
     let mut object = key(spec);
-    OwnedAccessKeys::new().prepare_for_create(&context("root", None, &[]), &mut object);
+    OwnedAccessKeys.prepare_for_create(&context("root", None, &[]), &mut object);
     object
 }
 
+/// What is stored of a key that is created.
+fn kept(spec: Value) -> Object {
+    OwnedAccessKeys.kept(&created(spec)).unwrap()
+}
+
 #[test]
-fn the_secret_is_replaced_by_its_hash() {
-    let key = created(json!({"user": "ann", "key": "abc"}));
+fn the_secret_is_shown_once_and_its_hash_is_kept() {
+    let shown = created(json!({"user": "ann", "key": "abc"}));
+    assert_eq!(shown.0["spec"], json!({"user": "ann", "key": "abc"}));
+    assert_eq!(OwnedAccessKeys.validate(&shown), Vec::new());
+
+    let key = kept(json!({"user": "ann", "key": "abc"}));
     assert_eq!(key.0["spec"], json!({"user": "ann"}));
     assert_eq!(key.0["status"], json!({"keyHash": ABC}));
-    assert_eq!(OwnedAccessKeys::new().validate(&key), Vec::new());
+    assert_eq!(OwnedAccessKeys.validate(&key), Vec::new());
 
     let typed = OwnedAccessKey::of(&key).unwrap();
     assert_eq!(typed.status.digest().unwrap()[..3], [0xba, 0x78, 0x16]);
@@ -32,11 +41,11 @@ fn the_secret_is_replaced_by_its_hash() {
 #[test]
 fn the_hash_is_not_the_clients_to_set() {
     let mut object = object(json!({"spec": {"user": "ann"}, "status": {"keyHash": ABC, "lastActivity": "2026-01-01T00:00:00Z"}}));
-    let keys = OwnedAccessKeys::new();
+    let keys = OwnedAccessKeys;
     keys.prepare_for_create(&context("root", None, &[]), &mut object);
     assert_eq!(object.0["status"], json!({}));
 
-    let old = created(json!({"user": "ann", "key": "abc"}));
+    let old = kept(json!({"user": "ann", "key": "abc"}));
     let mut new = key(json!({"user": "ann", "displayName": "d"}));
     new.0.insert("status".into(), json!({"keyHash": key_hash("other")}));
     keys.prepare_for_update(&context("root", None, &[]), &mut new, &old);
@@ -45,10 +54,10 @@ fn the_hash_is_not_the_clients_to_set() {
 
 #[test]
 fn an_update_can_change_the_secret() {
-    let mut old = created(json!({"user": "ann", "key": "abc"}));
+    let mut old = kept(json!({"user": "ann", "key": "abc"}));
     object_mut(&mut old, "status").insert("lastActivity".into(), "2026-01-01T00:00:00Z".into());
     let mut new = key(json!({"user": "ann", "key": "def"}));
-    OwnedAccessKeys::new().prepare_for_update(&context("root", None, &[]), &mut new, &old);
+    OwnedAccessKeys.prepare_for_update(&context("root", None, &[]), &mut new, &old);
     assert_eq!(new.0["spec"], json!({"user": "ann"}));
     assert_eq!(new.0["status"], json!({"keyHash": key_hash("def"), "lastActivity": "2026-01-01T00:00:00Z"}));
 }
@@ -59,9 +68,10 @@ fn what_kubectl_apply_notes_is_not_kept() {
         let mut annotations = others.clone();
         annotations[LAST_APPLIED] = json!(r#"{"spec":{"key":"abc"}}"#);
         let mut object = object(json!({"metadata": {"name": "k", "annotations": annotations}, "spec": {"user": "ann", "key": "abc"}}));
-        OwnedAccessKeys::new().prepare_for_create(&context("root", None, &[]), &mut object);
+        OwnedAccessKeys.prepare_for_create(&context("root", None, &[]), &mut object);
         assert_eq!(object.metadata().get("annotations"), want.as_ref());
-        assert!(!String::from_utf8(object.to_bytes()).unwrap().contains("\"abc"));
+        let kept = OwnedAccessKeys.kept(&object).unwrap();
+        assert!(!String::from_utf8(kept.to_bytes()).unwrap().contains("\"abc"));
     }
 }
 
@@ -75,7 +85,7 @@ fn the_creator_holds_a_key_of_nobody() {
     ];
     for (ctx, spec, want) in table {
         let mut object = key(spec.clone());
-        OwnedAccessKeys::new().prepare_for_create(&ctx, &mut object);
+        OwnedAccessKeys.prepare_for_create(&ctx, &mut object);
         assert_eq!(object.0["spec"], want, "{spec} by {:?}", ctx.caller);
     }
 }
@@ -90,6 +100,13 @@ fn bad_keys_are_refused() {
         (json!({"key": "abc"}), vec!["spec.user: Required value: a key acts as a user or a team"]),
         (json!({"user": "ann", "team": "t", "key": "abc"}), vec!["spec.team: Forbidden: may not be set together with spec.user"]),
         (json!({"user": "ann", "ttl": -1, "key": "abc"}), vec!["spec.ttl: Invalid value: -1: must be greater than or equal to 0"]),
+        (json!({"user": "ann", "type": "Login", "key": "abc"}), vec![]),
+        (
+            json!({"user": "ann", "type": "login", "key": "abc"}),
+            vec![
+                "spec.type: Unsupported value: \"login\": supported values: \"\", \"Login\", \"NetworkPeer\", \"OIDCRefreshToken\", \"Other\", \"Reset\", \"User\", \"Workspace\"",
+            ],
+        ),
         (
             json!({"user": "ann", "subject": "s", "groups": ["g"], "key": "abc"}),
             vec![
@@ -98,12 +115,12 @@ fn bad_keys_are_refused() {
             ],
         ),
     ];
-    let keys = OwnedAccessKeys::new();
+    let keys = OwnedAccessKeys;
     for (spec, want) in table {
         let errors: Vec<_> = keys.validate(&created(spec.clone())).iter().map(ToString::to_string).collect();
         assert_eq!(errors, want, "{spec}");
     }
-    let mut strange = created(json!({"user": "ann", "key": "abc"}));
+    let mut strange = kept(json!({"user": "ann", "key": "abc"}));
     object_mut(&mut strange, "status").insert("keyHash".into(), "BA78".into());
     let errors: Vec<_> = keys.validate(&strange).iter().map(ToString::to_string).collect();
     assert_eq!(errors, ["status.keyHash: Invalid value: \"BA78\": must be 64 lower-case hexadecimal digits"]);
@@ -111,7 +128,7 @@ fn bad_keys_are_refused() {
 
 #[test]
 fn whose_key_it_is_never_changes() {
-    let keys = OwnedAccessKeys::new();
+    let keys = OwnedAccessKeys;
     let table = [
         (json!({"user": "ann"}), json!({"user": "ann"}), vec![]),
         (json!({"user": "ann"}), json!({"user": "root"}), vec!["spec.user"]),
@@ -131,5 +148,14 @@ fn cells_show_whose_it_is() {
     let key = created(json!({"displayName": "d", "user": "ann", "type": "User", "ttl": 60, "key": "abc"}));
     let want =
         [json!("k"), json!("d"), json!("ann"), json!(null), json!("User"), json!("false"), json!("<unknown>"), json!(60), json!(null)];
-    assert_eq!(OwnedAccessKeys::new().cells(&key, 0), want);
+    assert_eq!(OwnedAccessKeys.cells(&key, 0), want);
+}
+
+#[test]
+fn users_own_their_keys_and_nobody_those_of_teams() {
+    let ann = vci_meta::Caller { user: Some("ann".into()), teams: vec!["t".into()] };
+    for (spec, want) in [(json!({"user": "ann"}), true), (json!({"user": "bob"}), false), (json!({"team": "t"}), false), (json!({}), false)]
+    {
+        assert_eq!(OwnedAccessKeys.access(&key(spec.clone())).grants(&ann, "delete", ""), want, "{spec}");
+    }
 }

@@ -22,17 +22,39 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// Limits are whole numbers.
+    /// Limits are whole numbers of something.
     pub(super) fn errors(&self, path: &FieldPath) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        for (scope, limits) in [("project", &self.project), ("user", &self.user)] {
-            for (resource, limit) in limits.iter().filter(|(_, limit)| limit.parse::<u64>().is_err()) {
-                let path = path.child(scope).key(resource);
-                errors.push(FieldError::invalid(&path, limit.as_str(), "must be a whole number, such as 20"));
+        for (scope, resource, limit) in self.entries() {
+            let path = path.child(scope);
+            if resource.is_empty() || resource.contains(char::is_whitespace) {
+                errors.push(FieldError::invalid(&path, resource, "must name a resource, such as virtualclusterinstances"));
+            }
+            if limit.parse::<u64>().is_err() {
+                errors.push(FieldError::invalid(&path.key(resource), limit, "must be a whole number, such as 20"));
             }
         }
         errors
     }
+
+    /// The paths of limits on what is not counted here.
+    pub(super) fn idle(&self, path: &FieldPath) -> Vec<FieldPath> {
+        let idle = self.entries().filter(|(_, resource, _)| !is_counted(resource));
+        idle.map(|(scope, resource, _)| path.child(scope).key(resource)).collect()
+    }
+
+    /// Scope, resource and limit of each.
+    fn entries(&self) -> impl Iterator<Item = (&'static str, &str, &str)> {
+        let scopes = [("project", &self.project), ("user", &self.user)];
+        let entry = |scope, (resource, limit)| -> (&'static str, &str, &str) { (scope, String::as_str(resource), String::as_str(limit)) };
+        scopes.into_iter().flat_map(move |(scope, limits)| limits.iter().map(move |limit| entry(scope, limit)))
+    }
+}
+
+/// Whether these are instances: all, those that do not sleep, or those of one template.
+fn is_counted(resource: &str) -> bool {
+    let filter = resource.strip_prefix("virtualclusterinstances");
+    filter.is_some_and(|filter| matches!(filter, "" | ".active") || filter.strip_prefix(".template=").is_some_and(|name| !name.is_empty()))
 }
 
 /// How much of a project's limits is used.

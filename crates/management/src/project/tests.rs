@@ -39,8 +39,16 @@ fn bad_projects_are_refused() {
                 r#"spec.quotas.user[b]: Invalid value: "-1": must be a whole number, such as 20"#,
             ],
         ),
+        (
+            "p",
+            json!({"quotas": {"project": {"": "1"}, "user": {"virtual clusters": "1"}}}),
+            vec![
+                r#"spec.quotas.project: Invalid value: "": must name a resource, such as virtualclusterinstances"#,
+                r#"spec.quotas.user: Invalid value: "virtual clusters": must name a resource, such as virtualclusterinstances"#,
+            ],
+        ),
     ];
-    let projects = Projects::new();
+    let projects = Projects;
     for (name, spec, want) in table {
         let errors: Vec<_> = projects.validate(&project(name, spec.clone())).iter().map(ToString::to_string).collect();
         assert_eq!(errors.len(), want.len(), "{name} {spec}: {errors:?}");
@@ -53,7 +61,17 @@ fn roles_that_give_nothing_are_warned_of() {
     let member = |role: &str| json!({"kind": "User", "name": "ann", "clusterRole": role});
     let spec = json!({"members": [member("user"), member("loft-management-project-viewer"), member("admn")]});
     let want = ["spec.members[2].clusterRole: \"admn\" is no role in projects and gives nothing"];
-    assert_eq!(Projects::new().warnings(&project("p", spec)), want);
+    assert_eq!(Projects.warnings(&project("p", spec)), want);
+}
+
+#[test]
+fn limits_that_limit_nothing_are_warned_of() {
+    let counted = ["virtualclusterinstances", "virtualclusterinstances.active", "virtualclusterinstances.template=isolated"];
+    let idle = ["spaceinstances", "virtualclusterinstances.actve", "virtualclusterinstances.template=", "virtualclusterinstancesx"];
+    let limits = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), json!("5"))).collect::<Map<_, _>>();
+    let want: Vec<_> = idle.iter().map(|name| format!("spec.quotas.user[{name}]: is not counted here and limits nothing")).collect();
+    let spec = json!({"quotas": {"project": limits(&counted), "user": limits(&idle)}});
+    assert_eq!(Projects.warnings(&project("p", spec)), want);
 }
 
 #[test]
@@ -64,7 +82,7 @@ fn members_see_their_project_and_owners_own_it() {
     let spec = json!({"owner": {"user": "own"}, "members": [
         member("User", "ann", "loft-management-project-user"), member("Team", "t", "viewer"), member("User", "bob", "nothing"),
     ]});
-    let access = Projects::new().access(&project("p", spec));
+    let access = Projects.access(&project("p", spec));
     let table = [
         (user("own"), true, true),
         (user("ann"), true, false),
@@ -75,9 +93,9 @@ fn members_see_their_project_and_owners_own_it() {
     for (caller, get, update) in table {
         assert_eq!((access.grants(&caller, "get", ""), access.grants(&caller, "update", "")), (get, update), "{caller:?}");
     }
-    let everybody = Projects::new().access(&project("p", json!({"members": [member("User", "*", "viewer")]})));
+    let everybody = Projects.access(&project("p", json!({"members": [member("User", "*", "viewer")]})));
     assert!(everybody.grants(&user("zoe"), "get", "") && everybody.grants(&team("z"), "get", ""));
-    let teams = Projects::new().access(&project("p", json!({"members": [member("Team", "*", "viewer")]})));
+    let teams = Projects.access(&project("p", json!({"members": [member("Team", "*", "viewer")]})));
     assert!(!teams.grants(&user("zoe"), "get", "") && teams.grants(&team("z"), "get", ""));
 }
 
@@ -85,5 +103,5 @@ fn members_see_their_project_and_owners_own_it() {
 fn cells_show_what_it_is_and_whose() {
     let spec = json!({"displayName": "P", "owner": {"team": "t"}, "members": [{}, {}], "description": "d"});
     let want = [json!("p"), json!("P"), json!("t"), json!(2), json!("<unknown>"), json!("d")];
-    assert_eq!(Projects::new().cells(&project("p", spec), 0), want);
+    assert_eq!(Projects.cells(&project("p", spec), 0), want);
 }

@@ -10,7 +10,9 @@ use vci_meta::types::ObjectMeta;
 
 mod access;
 mod condition;
+mod entity;
 mod helm;
+mod parameter;
 mod secret;
 mod sleep;
 mod template;
@@ -18,7 +20,10 @@ mod template;
 pub(crate) use access::object_access;
 pub use access::{Access, ClusterRoleRef, InstanceAccess, InstanceAccessRule, UserOrTeam};
 pub use condition::Condition;
+pub use entity::EntityInfo;
 pub use helm::{ChartSecretRef, HelmChart, HelmRelease, ProjectSecretRef, TemplateHelmChart};
+pub use parameter::AppParameter;
+pub(crate) use parameter::parameter_errors;
 pub use secret::{KindSecretRef, SecretRef};
 pub use sleep::{Epoch, LastActivityInfo, SleepModeConfig, SleepModeConfigSpec, SleepModeConfigStatus};
 pub use template::{

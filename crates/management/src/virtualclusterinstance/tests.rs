@@ -23,7 +23,7 @@ fn example() -> Value {
 }
 
 fn conformed(value: &Value) -> Value {
-    let instances = VirtualClusterInstances::new();
+    let instances = VirtualClusterInstances;
     let parsed = parse_json(value.to_string().as_bytes()).unwrap();
     let conformed = conform(parsed.value, instances.schema()).unwrap();
     assert_eq!(conformed.unknown, Vec::<String>::new());
@@ -35,7 +35,7 @@ fn the_documented_example_comes_back_as_it_was_sent() {
     let mut want = example();
     want["metadata"].as_object_mut().unwrap().remove("creationTimestamp");
     assert_eq!(conformed(&example()), want);
-    assert_eq!(VirtualClusterInstances::new().validate(&object(want.clone())), Vec::new());
+    assert_eq!(VirtualClusterInstances.validate(&object(want.clone())), Vec::new());
 
     let typed = VirtualClusterInstance::of(&object(want.clone())).unwrap();
     assert_eq!(typed.spec.template_ref.as_ref().unwrap().name, "my-virtual-cluster-template");
@@ -114,7 +114,7 @@ fn bad_specs_are_refused() {
     for bad in ["0.27", "latest", "0.27.x", "01.2.3", "0.27.0 "] {
         table.push((chart(bad), vec![bad_chart(bad)]));
     }
-    let instances = VirtualClusterInstances::new();
+    let instances = VirtualClusterInstances;
     for (spec, want) in table {
         let errors: Vec<_> = instances.validate(&object(json!({"spec": spec}))).iter().map(ToString::to_string).collect();
         assert_eq!(errors, want, "{spec}");
@@ -127,7 +127,7 @@ fn each_condition_occurs_once() {
         let list: Vec<_> = types.iter().map(|name| json!({"type": name, "status": "True"})).collect();
         object(json!({"status": {"conditions": list}}))
     };
-    let instances = VirtualClusterInstances::new();
+    let instances = VirtualClusterInstances;
     assert_eq!(instances.validate(&conditions(&["Ready", "Scheduled"])), Vec::new());
     let errors = instances.validate(&conditions(&["Ready", "Scheduled", "Ready"]));
     let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
@@ -150,7 +150,7 @@ fn where_it_runs_is_set_once() {
             vec!["spec.clusterRef.namespace"],
         ),
     ];
-    let instances = VirtualClusterInstances::new();
+    let instances = VirtualClusterInstances;
     for (old, new, want) in table {
         let errors = instances.validate_update(&new, &old);
         let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
@@ -160,7 +160,7 @@ fn where_it_runs_is_set_once() {
 
 #[test]
 fn the_creator_owns_what_names_no_owner() {
-    let instances = VirtualClusterInstances::new();
+    let instances = VirtualClusterInstances;
     let mut created = object(json!({"spec": {"clusterRef": {}}}));
     instances.prepare_for_create(&context("ann", Some("ann"), &[]), &mut created);
     assert_eq!(created.str_at(&["spec", "owner", "user"]), "ann");
@@ -172,7 +172,7 @@ fn owners_and_access_rules_grant() {
         "owner": {"user": "ann", "team": "t"},
         "access": [{"verbs": ["get"], "users": ["bob"]}, {"verbs": ["*"], "subresources": ["*"], "teams": ["u"]}, {"users": ["zoe"]}],
     }}));
-    let access = VirtualClusterInstances::new().access(&instance);
+    let access = VirtualClusterInstances.access(&instance);
     let caller = |user: Option<&str>, teams: &[&str]| Caller {
         user: user.map(str::to_owned),
         teams: teams.iter().map(|team| (*team).to_owned()).collect(),
@@ -260,7 +260,7 @@ fn cells_show_what_people_ask_for() {
             ],
         ),
     ];
-    let instances = VirtualClusterInstances::new();
+    let instances = VirtualClusterInstances;
     for (instance, want) in table {
         assert_eq!(instances.cells(&object(instance.clone()), now), want, "{instance}");
     }

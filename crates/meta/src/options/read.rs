@@ -27,11 +27,12 @@ impl ListOptions {
     /// 400 for selectors and numbers that cannot be read, 422 for combinations that make no sense.
     pub fn from_query(query: &[(String, String)]) -> Result<Self, ApiError> {
         let query = Query(query);
+        // Of several faults the client is told the first, in upstream's order: numbers, then selectors.
+        let timeout = query.integer("timeoutSeconds")?;
+        let limit = query.integer("limit")?.unwrap_or(0);
         let selector_error = |error: crate::selector::SelectorError| ApiError::bad_request(error.0);
         let labels = LabelSelector::parse(query.text("labelSelector")).map_err(selector_error)?;
         let fields = FieldSelector::parse(query.text("fieldSelector")).map_err(selector_error)?;
-        let timeout = query.integer("timeoutSeconds")?;
-        let limit = query.integer("limit")?.unwrap_or(0);
         let watch = query.boolean("watch").unwrap_or(false);
         let mut errors = Vec::new();
         let version_match = if watch { watch_match(query, &mut errors) } else { list_match(query, &mut errors) };

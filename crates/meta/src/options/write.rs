@@ -158,6 +158,29 @@ mod tests {
     }
 
     #[test]
+    fn good_values_are_taken() {
+        for pairs in [
+            &[("dryRun", "All"), ("dryRun", "All")][..],
+            &[("fieldManager", "fieldManager")],
+            &[("fieldManager", "\u{4f60}\u{597d}")],
+            &[("fieldManager", "\u{1f354}")],
+            &[("fieldManager", "m"), ("fieldValidation", "")],
+        ] {
+            assert!(WriteOptions::from_query(&query(pairs), WriteKind::Update, "").is_ok(), "{pairs:?}");
+        }
+        for (pairs, kind) in [
+            (&[("force", "true"), ("fieldManager", "kubectl")][..], PatchKind::Apply),
+            (&[("fieldManager", "kubectl")], PatchKind::Apply),
+            (&[], PatchKind::Other),
+            (&[("fieldManager", "patcher")], PatchKind::Other),
+        ] {
+            assert!(PatchOptions::from_query(&query(pairs), kind, "").is_ok(), "{pairs:?}");
+        }
+        let twice = query(&[("dryRun", "All"), ("dryRun", "False")]);
+        assert_eq!(WriteOptions::from_query(&twice, WriteKind::Create, "").unwrap_err().code(), 422);
+    }
+
+    #[test]
     fn only_apply_knows_force_and_it_needs_a_manager() {
         let patch = |pairs: &[(&str, &str)], kind| PatchOptions::from_query(&query(pairs), kind, "curl/8");
         assert_eq!(patch(&[("fieldManager", "m"), ("force", "true")], PatchKind::Apply).unwrap().force, Some(true));

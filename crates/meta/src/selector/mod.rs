@@ -3,6 +3,8 @@
 mod field;
 mod label;
 mod lexer;
+#[cfg(test)]
+mod vectors;
 
 pub use field::{FieldOperator, FieldSelector, FieldTerm};
 pub use label::{LabelOperator, LabelRequirement, LabelSelector};

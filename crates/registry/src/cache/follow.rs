@@ -8,6 +8,7 @@ use futures::StreamExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use vci_meta::Resource;
 use vci_store::{Entry, Event, RangeRequest, Revision, Store, StoreError, WatchMessage, WatchStream};
 
@@ -27,6 +28,8 @@ pub(super) struct Follower {
     pub(super) following: AtomicBool,
     /// How many entries were met that cannot be read.
     pub(super) corrupt: AtomicU64,
+    /// Somebody found that the cache is not what the store has.
+    pub(super) distrusted: Notify,
 }
 
 /// Where objects come from.
@@ -75,7 +78,7 @@ impl Follower {
         let mut pause = PAUSE.0;
         loop {
             let error = match self.open(revision).await {
-                Ok(stream) => self.follow(stream).await,
+                Ok(stream) => self.follow(stream, revision).await,
                 Err(error) => error,
             };
             self.following.store(false, Ordering::Relaxed);
@@ -125,17 +128,33 @@ impl Follower {
         Ok(revision)
     }
 
-    /// Applies what the store tells until it tells an error.
-    async fn follow(&self, mut stream: WatchStream) -> StoreError {
+    /// Applies what the store tells until it tells an error, or something that cannot be.
+    async fn follow(&self, mut stream: WatchStream, mut told: Revision) -> StoreError {
         self.following.store(true, Ordering::Relaxed);
-        while let Some(message) = stream.next().await {
+        loop {
+            let message = tokio::select! {
+                message = stream.next() => message,
+                () = self.distrusted.notified() => {
+                    self.state.purge();
+                    return StoreError::Corrupt("the cache is not what the store has".into());
+                }
+            };
             match message {
-                Ok(WatchMessage::Events(events)) => self.apply(events).await,
-                Ok(WatchMessage::Progress(revision)) => self.state.progress(revision),
-                Err(error) => return error,
+                Some(Ok(WatchMessage::Events(events))) => {
+                    told = events.last().map_or(told, |event| told.max(event.revision));
+                    self.apply(events).await;
+                }
+                Some(Ok(WatchMessage::Progress(revision))) if revision < told => {
+                    return StoreError::Corrupt(format!("the store tells progress {revision} after {told}"));
+                }
+                Some(Ok(WatchMessage::Progress(revision))) => {
+                    told = revision;
+                    self.state.progress(revision);
+                }
+                Some(Err(error)) => return error,
+                None => return StoreError::Unavailable("the watch ended".into()),
             }
         }
-        StoreError::Unavailable("the watch ended".into())
     }
 
     /// Decodes and applies a message, a long one in parts; a revision is never cut in two.

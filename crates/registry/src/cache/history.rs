@@ -53,7 +53,12 @@ impl History {
 
     /// Whether every change behind `revision` is known, and none of them is told late.
     pub(super) fn covers(&self, revision: Revision) -> bool {
-        revision >= self.floor && !self.gaps.iter().any(|(from, to)| *from < revision && revision < *to)
+        revision >= self.floor && !self.is_unclear(revision)
+    }
+
+    /// Whether it is not known what happened before the revision and what after it.
+    pub(super) fn is_unclear(&self, revision: Revision) -> bool {
+        self.gaps.iter().any(|(from, to)| *from < revision && revision < *to)
     }
 
     /// The position of the first event behind a revision that is covered.

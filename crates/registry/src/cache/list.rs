@@ -1,29 +1,26 @@
 //! Lists: which revision a list shows, and its pages, from a snapshot of the cache or from the store.
 
+use super::Cache;
 use super::continue_token::Continue;
 use super::filter::{Extent, Filter};
+use super::freshness::Freshness;
 use super::history::undo;
 use super::snapshot::{Path, Snapshot, path_of, range};
-use super::{Cache, Freshness};
 use crate::store_error::from_store;
 use crate::{Item, List};
 use std::sync::Arc;
-use tokio::time::Instant;
 use vci_meta::options::{ListOptions, ResourceVersion, VersionMatch};
 use vci_meta::{ApiError, RequestContext, View};
 use vci_store::{RangeRequest, Revision, StoreError};
 
 /// The largest number of entries asked of the store at once.
 const STORE_PAGE: usize = 10_000;
-/// How many snapshots are kept for lists that go on.
-const KEPT: usize = 32;
 
 /// Which state a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
-    Latest,
-    Any,
-    NotOlderThan(Revision),
+    /// One as fresh as this.
+    Fresh(ResourceVersion),
     Exactly(Revision),
 }
 
@@ -55,7 +52,7 @@ impl Page {
         }
         let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
         let token = Continue::decode(&options.continue_token, &prefix)?;
-        let shown = token.revision.map_or(Shown::Latest, Shown::Exactly);
+        let shown = token.revision.map_or(Shown::Fresh(ResourceVersion::Unset), Shown::Exactly);
         Ok(Self { shown, start: token.start, filter, limit, left: token.left, goes_on: true })
     }
 
@@ -106,13 +103,10 @@ fn token(next: &str, revision: Option<Revision>, left: Option<u64>) -> String {
 /// The table of resourceVersion, match and limit (Kubernetes API concepts, "Resource versions").
 fn shown(options: &ListOptions) -> Shown {
     match (options.resource_version, options.version_match) {
-        (ResourceVersion::Unset, _) => Shown::Latest,
-        (ResourceVersion::Any, _) => Shown::Any,
         (ResourceVersion::At(revision), Some(VersionMatch::Exact)) => Shown::Exactly(revision),
-        (ResourceVersion::At(revision), Some(VersionMatch::NotOlderThan)) => Shown::NotOlderThan(revision),
         // What limits meant before there was a match.
         (ResourceVersion::At(revision), None) if options.limit > 0 => Shown::Exactly(revision),
-        (ResourceVersion::At(revision), None) => Shown::NotOlderThan(revision),
+        (version, _) => Shown::Fresh(version),
     }
 }
 
@@ -125,67 +119,48 @@ impl Cache {
         view: &View,
     ) -> Result<List, ApiError> {
         let page = Page::new(self, namespace, options, view)?;
-        let snapshot = match page.shown {
-            Shown::Any => Some(self.loaded()?),
-            Shown::NotOlderThan(revision) => Some(self.at_least(ctx.deadline, revision).await?),
+        let freshness = match page.shown {
+            Shown::Fresh(version) => self.fresh(version, ctx.deadline, "list").await?,
             Shown::Exactly(revision) => self.exactly(ctx, revision).await?,
-            Shown::Latest => match self.consistent(ctx.deadline, "list").await? {
-                Freshness::Cached(snapshot) => Some(snapshot),
-                Freshness::AskStore => None,
-            },
         };
-        let Some(snapshot) = snapshot else {
+        let Freshness::Cached(snapshot) = freshness else {
             return self.page_of_store(&page).await;
         };
         self.refuse_corrupt(&snapshot, &page.filter, "list")?;
         let list = page.of(&snapshot);
         if list.continue_token.is_some() {
-            self.keep(&snapshot);
+            self.state().kept.keep(&snapshot);
         }
         Ok(list)
     }
 
-    /// The collection at exactly this revision; `None` when only the store may still know it.
-    async fn exactly(&self, ctx: &RequestContext, revision: Revision) -> Result<Option<Arc<Snapshot>>, ApiError> {
-        let newest = self.at_least(ctx.deadline, revision).await?;
+    /// The collection at exactly this revision, or word that only the store may know it.
+    async fn exactly(&self, ctx: &RequestContext, revision: Revision) -> Result<Freshness, ApiError> {
+        let Freshness::Cached(newest) = self.at_least(revision, ctx.deadline).await? else {
+            return Ok(Freshness::AskStore);
+        };
         if newest.revision == revision {
-            return Ok(Some(newest));
+            return Ok(Freshness::Cached(newest));
         }
-        let kept = self.kept().iter().find(|(_, kept)| kept.revision == revision).map(|(_, kept)| Arc::clone(kept));
-        if kept.is_some() {
-            return Ok(kept);
+        if let Some(kept) = self.state().kept.find(revision) {
+            return Ok(Freshness::Cached(kept));
         }
         let (objects, events) = {
             let feed = self.state().feed();
             if !feed.history.covers(revision) {
-                return Ok(None);
+                return Ok(Freshness::AskStore);
             }
             (feed.newest.objects.clone(), feed.history.undo(revision))
         };
         let past = Snapshot { revision, objects: undo(objects, events), corrupt: newest.corrupt.clone() };
-        Ok(Some(Arc::new(past)))
-    }
-
-    /// Keeps a snapshot for the pages that follow. One that is forgotten is made again from the history, or read from
-    /// the store.
-    fn keep(&self, snapshot: &Arc<Snapshot>) {
-        let mut kept = self.kept();
-        kept.retain(|(_, kept)| kept.revision != snapshot.revision);
-        if kept.len() >= KEPT {
-            kept.pop_front();
-        }
-        kept.push_back((Instant::now(), Arc::clone(snapshot)));
-    }
-
-    /// Forgets snapshots that no list has gone on from for as long as history is kept.
-    pub(super) fn forget_kept(&self) {
-        self.kept().retain(|(at, _)| at.elapsed() <= self.config().history);
+        Ok(Freshness::Cached(Arc::new(past)))
     }
 
     /// The collection as the store has it now, as far as a filter shows it.
     pub(super) async fn snapshot_of_store(&self, filter: &Arc<Filter>) -> Result<Snapshot, ApiError> {
         let filter = Arc::clone(filter);
-        let page = Page { shown: Shown::Latest, start: filter.prefix(), filter, limit: 0, left: None, goes_on: false };
+        let page =
+            Page { shown: Shown::Fresh(ResourceVersion::Unset), start: filter.prefix(), filter, limit: 0, left: None, goes_on: false };
         let list = self.page_of_store(&page).await?;
         let objects = list.items.into_iter().map(|item| (Path::from(path_of(self.descriptor(), &item.key)), item)).collect();
         Ok(Snapshot { revision: list.revision, objects, ..Snapshot::default() })
@@ -196,7 +171,7 @@ impl Cache {
         let source = self.source();
         let at = match page.shown {
             Shown::Exactly(revision) => Some(revision),
-            Shown::Latest | Shown::Any | Shown::NotOlderThan(_) => None,
+            Shown::Fresh(_) => None,
         };
         let prefix = page.filter.prefix();
         let start = page.start.as_str().max(&prefix);

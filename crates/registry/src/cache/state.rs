@@ -4,6 +4,7 @@
 use super::event::Event;
 use super::history::{Bounds, History};
 use super::hub::Hub;
+use super::kept::Kept;
 use super::snapshot::{Objects, Path, Snapshot};
 use crate::Item;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,12 +48,13 @@ pub(super) struct State {
     feed: Mutex<Feed>,
     /// `None` until the first load is done.
     published: watch::Sender<Option<Arc<Snapshot>>>,
+    pub(super) kept: Kept,
 }
 
 impl State {
     pub(super) fn new(bounds: Bounds) -> Self {
         let feed = Feed { newest: Snapshot::default(), history: History::new(bounds, 0), hub: Hub::default(), stopped: false };
-        Self { feed: Mutex::new(feed), published: watch::Sender::new(None) }
+        Self { feed: Mutex::new(feed), published: watch::Sender::new(None), kept: Kept::default() }
     }
 
     /// What readers see; `None` until the first load is done. Its revision is never ahead of what watchers were told.
@@ -86,6 +88,8 @@ impl State {
         let changes = difference(&feed.newest, entries, revision);
         let (count, known) = (changes.len(), feed.newest.revision);
         feed.history.note_gap(known, revision);
+        // Through the history they find out whether they began inside of the gap.
+        feed.hub.clear();
         for change in changes {
             feed.apply(change);
         }
@@ -120,6 +124,12 @@ impl State {
             feed.newest.revision = revision;
             self.publish(&feed);
         }
+    }
+
+    /// Nothing here is true any more: readers wait for the next load, which ends all watches.
+    pub(super) fn purge(&self) {
+        self.published.send_replace(None);
+        self.kept.clear();
     }
 
     /// Asks every view again; see [`Hub::reevaluate`].

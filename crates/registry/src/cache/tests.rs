@@ -1,6 +1,7 @@
 //! The cache over a store that does as it is told. Cases that stand for one of upstream's storage suites
 //! (`k8s.io/apiserver/pkg/storage/testing`) are named after it.
 
+mod check;
 mod consistency;
 mod faults;
 mod list;

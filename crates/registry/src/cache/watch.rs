@@ -6,11 +6,13 @@
 //! behind the whole history cannot go on.
 
 use super::event::{Broadcast, frame};
-use super::filter::{Filter, Shift};
+use super::filter::Filter;
+use super::freshness::Freshness;
 use super::history::Position;
 use super::hub::{Delivery, WatcherId};
-use super::snapshot::{Objects, Path, Snapshot, range};
-use super::{Cache, Freshness, jitter};
+use super::shifting::Shifting;
+use super::snapshot::{Path, Snapshot, range};
+use super::{Cache, jitter};
 use crate::{EventKind, Frame};
 use futures::StreamExt;
 use futures::stream;
@@ -25,11 +27,11 @@ use vci_meta::options::{ListOptions, ResourceVersion};
 use vci_store::Revision;
 
 /// How many objects or events are looked at before the watch lets others run.
-const STRIDE: usize = 256;
+pub(super) const STRIDE: usize = 256;
 /// How long before its end a watch gets its last bookmark.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
-/// When a bookmark is tried again that found events in its way.
-const BOOKMARK_RETRY: Duration = Duration::from_millis(50);
+/// When a bookmark is tried again that found events in its way, or a cache that is behind what the client knows.
+const BOOKMARK_RETRY: Duration = Duration::from_millis(500);
 
 /// Where a watch begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ enum Start {
     After(Revision),
 }
 
-/// What a watch does next.
+/// What a watch does next. Each step makes the one after it.
 #[derive(Debug)]
 enum Phase {
     Begin(Start),
@@ -76,25 +78,6 @@ impl Drop for Membership {
     }
 }
 
-/// A change of what the view shows of a namespace, on its way to the client.
-#[derive(Debug)]
-struct Shifting {
-    shift: Shift,
-    objects: Objects,
-    revision: Revision,
-    /// What the paths of the namespace begin with.
-    prefix: String,
-    /// The path to go on from.
-    next: String,
-}
-
-impl Shifting {
-    fn new(shift: Shift, objects: Objects, revision: Revision) -> Self {
-        let prefix = if shift.namespace.is_empty() { String::new() } else { format!("{}/", shift.namespace) };
-        Self { shift, objects, revision, next: prefix.clone(), prefix }
-    }
-}
-
 /// One watch.
 struct Watcher {
     cache: Arc<Cache>,
@@ -104,7 +87,7 @@ struct Watcher {
     pending: VecDeque<Frame>,
     /// What is to be told before anything else happens.
     shifts: VecDeque<Shifting>,
-    /// The revision up to which everything was told, and the greatest that was.
+    /// The revision that the watch began behind, and the greatest up to which it has told.
     since: Revision,
     told: Revision,
     /// Whether the initial events end with a bookmark.
@@ -121,10 +104,9 @@ pub(super) fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) ->
     let lasts = options.timeout_seconds.map_or_else(|| config.min_watch.mul_f64(1.0 + jitter()), Duration::from_secs);
     let deadline = now.checked_add(lasts).unwrap_or_else(|| now + config.min_watch);
     let start = start(options);
-    let filter = Arc::new(filter);
     let mut watcher = Watcher {
         cache: Arc::clone(cache),
-        filter,
+        filter: Arc::new(filter),
         phase: Phase::Begin(start),
         pending: VecDeque::new(),
         shifts: VecDeque::new(),
@@ -154,96 +136,72 @@ impl Watcher {
             if let Some(frame) = self.pending.pop_front() {
                 return Some(frame);
             }
-            if matches!(self.phase, Phase::Ended) || Instant::now() >= self.deadline {
+            if Instant::now() >= self.deadline {
                 self.phase = Phase::Ended;
+            }
+            if matches!(self.phase, Phase::Ended) {
                 return None;
             }
             if let Some(shifting) = self.shifts.pop_front() {
                 self.shift(shifting);
                 continue;
             }
-            if let Err(error) = self.step().await {
-                self.fail(error.status());
-            }
+            let step = match std::mem::replace(&mut self.phase, Phase::Ended) {
+                Phase::Begin(start) => self.begin(start).await,
+                Phase::Rows { snapshot, next } => self.rows(snapshot, &next).await,
+                Phase::Past(position) => self.past(position).await,
+                Phase::Live(membership) => Ok(self.live(membership).await),
+                Phase::Ended => Ok(Phase::Ended),
+            };
+            self.phase = step.unwrap_or_else(|error| self.fail(error.status()));
         }
     }
 
-    async fn step(&mut self) -> Result<(), ApiError> {
-        match &mut self.phase {
-            Phase::Begin(start) => {
-                let start = *start;
-                self.begin(start).await
-            }
-            Phase::Rows { snapshot, next } => {
-                let (snapshot, next) = (Arc::clone(snapshot), Arc::clone(next));
-                self.rows(&snapshot, &next);
-                tokio::task::yield_now().await;
-                Ok(())
-            }
-            Phase::Past(position) => {
-                let position = *position;
-                tokio::task::yield_now().await;
-                self.past(position)
-            }
-            Phase::Live(_) => {
-                self.live().await;
-                Ok(())
-            }
-            Phase::Ended => Ok(()),
-        }
-    }
-
-    async fn begin(&mut self, start: Start) -> Result<(), ApiError> {
-        let snapshot = match start {
-            Start::State(version) | Start::Now(version) => self.state(version).await?,
-            Start::After(revision) => {
-                let snapshot = self.cache.at_least(self.deadline.into(), revision).await?;
-                self.filter.meet(&snapshot.objects);
-                self.resume(revision)?;
-                return Ok(());
-            }
-        };
-        self.filter.meet(&snapshot.objects);
-        self.since = snapshot.revision;
-        self.told = snapshot.revision;
+    async fn begin(&mut self, start: Start) -> Result<Phase, ApiError> {
         match start {
-            Start::State(_) => {
-                self.cache.refuse_corrupt(&snapshot, &self.filter, "watch")?;
-                let next = Path::from(self.filter.prefix());
-                self.phase = Phase::Rows { snapshot, next };
+            Start::After(revision) => {
+                // That the revision exists is enough: what the cache still has to hear of up to it, the client knows.
+                self.cache.at_least(revision, self.deadline.into()).await?;
+                self.filter.meet(&self.cache.loaded()?.objects);
+                self.resume(revision)
             }
-            Start::Now(_) | Start::After(_) => self.resume(snapshot.revision)?,
+            Start::Now(version) => {
+                let snapshot = self.state(version).await?;
+                self.resume(snapshot.revision)
+            }
+            Start::State(version) => {
+                let snapshot = self.state(version).await?;
+                self.cache.refuse_corrupt(&snapshot, &self.filter, "watch")?;
+                self.told = snapshot.revision;
+                let next = Path::from(self.filter.prefix());
+                Ok(Phase::Rows { snapshot, next })
+            }
         }
-        Ok(())
     }
 
     /// The state that the watch begins with.
     async fn state(&self, version: ResourceVersion) -> Result<Arc<Snapshot>, ApiError> {
-        match version {
-            ResourceVersion::Any => self.cache.loaded(),
-            ResourceVersion::At(revision) => self.cache.at_least(self.deadline.into(), revision).await,
-            ResourceVersion::Unset => match self.cache.consistent(self.deadline.into(), "watch").await? {
-                Freshness::Cached(snapshot) => Ok(snapshot),
-                Freshness::AskStore => self.cache.snapshot_of_store(&self.filter).await.map(Arc::new),
-            },
-        }
+        let snapshot = match self.cache.fresh(version, self.deadline.into(), "watch").await? {
+            Freshness::Cached(snapshot) => snapshot,
+            Freshness::AskStore => Arc::new(self.cache.snapshot_of_store(&self.filter).await?),
+        };
+        self.filter.meet(&snapshot.objects);
+        Ok(snapshot)
     }
 
     /// Goes on behind a revision.
-    fn resume(&mut self, revision: Revision) -> Result<(), ApiError> {
+    fn resume(&mut self, revision: Revision) -> Result<Phase, ApiError> {
         let feed = self.cache.state().feed();
         if !feed.history.covers(revision) {
             return Err(too_old(revision, feed.history.floor()));
         }
-        self.phase = Phase::Past(feed.history.behind(revision));
-        drop(feed);
         self.since = revision;
         self.told = self.told.max(revision);
-        Ok(())
+        Ok(Phase::Past(feed.history.behind(revision)))
     }
 
     /// Tells some objects of the snapshot, and behind the last one that this was the state.
-    fn rows(&mut self, snapshot: &Arc<Snapshot>, next: &str) {
+    async fn rows(&mut self, snapshot: Arc<Snapshot>, next: &str) -> Result<Phase, ApiError> {
         let prefix = self.filter.prefix();
         let mut rows = range(&snapshot.objects, &prefix, next);
         for (path, item) in rows.by_ref().take(STRIDE) {
@@ -251,25 +209,29 @@ impl Watcher {
                 self.pending.push_back(frame(EventKind::Added, item));
             }
         }
-        if let Some((path, _)) = rows.next() {
-            self.phase = Phase::Rows { snapshot: Arc::clone(snapshot), next: Arc::clone(path) };
-            return;
+        let next = rows.next().map(|(path, _)| Arc::clone(path));
+        drop(rows);
+        tokio::task::yield_now().await;
+        if let Some(next) = next {
+            return Ok(Phase::Rows { snapshot, next });
         }
         if self.marks_initial_end {
             self.pending.push_back(Frame::Bookmark { revision: snapshot.revision, initial_events_end: true });
         }
-        if let Err(error) = self.resume(snapshot.revision) {
-            self.fail(error.status());
-        }
+        self.resume(snapshot.revision)
     }
 
     /// Tells some of the history; at its end joins the hub before anything else can happen.
-    fn past(&mut self, position: Position) -> Result<(), ApiError> {
+    async fn past(&mut self, position: Position) -> Result<Phase, ApiError> {
+        tokio::task::yield_now().await;
         let cache = Arc::clone(&self.cache);
         let mut feed = cache.state().feed();
         if feed.stopped {
-            self.phase = Phase::Ended;
-            return Ok(());
+            return Ok(Phase::Ended);
+        }
+        // Who began ahead of the cache may find that it missed what happened there.
+        if feed.history.is_unclear(self.since) {
+            return Err(too_old(self.since, feed.history.floor()));
         }
         let Some(events) = feed.history.from(position) else {
             return Err(too_old(self.told, feed.history.floor()));
@@ -288,39 +250,40 @@ impl Watcher {
                     self.tell(&Broadcast::new(event), kind);
                 }
             }
-            self.phase = Phase::Past(position + looked_at);
-            return Ok(());
+            return Ok(Phase::Past(position + looked_at));
         }
         let (id, queue) = feed.hub.add(Arc::clone(&self.filter), self.cache.config().watcher_queue);
         // What the view showed may have changed since the state was told.
         let shifts = self.filter.refresh_all();
         let (objects, revision) = (feed.newest.objects.clone(), feed.newest.revision);
         drop(feed);
+        self.shifts.extend(shifts.into_iter().map(|shift| Shifting::new(shift, objects.clone(), revision)));
         let timer = Box::pin(tokio::time::sleep_until(self.wakes_at()));
         let filter = Arc::clone(&self.filter);
-        self.phase = Phase::Live(Box::new(Membership { cache, filter, id, queue, position, timer }));
-        self.shifts.extend(shifts.into_iter().map(|shift| Shifting::new(shift, objects.clone(), revision)));
-        Ok(())
+        Ok(Phase::Live(Box::new(Membership { cache, filter, id, queue, position, timer })))
     }
 
-    async fn live(&mut self) {
-        let Phase::Live(membership) = &mut self.phase else { return };
-        let delivery = tokio::select! {
-            biased;
-            delivery = membership.queue.recv() => Some(delivery),
-            () = membership.timer.as_mut() => None,
-        };
-        match delivery {
-            Some(Some(Delivery::Event { broadcast, kind, position })) => {
-                membership.position = position + 1;
-                self.tell(&broadcast, kind);
-            }
-            Some(Some(Delivery::Shift { shift, objects, revision })) => self.shifts.push_back(Shifting::new(shift, objects, revision)),
-            Some(Some(Delivery::Failed(status))) => self.fail(vci_meta::Status::clone(&status)),
-            // Overrun, or the cache has stopped: the history knows.
-            Some(None) => self.phase = Phase::Past(membership.position),
-            None => self.bookmark(),
+    async fn live(&mut self, mut membership: Box<Membership>) -> Phase {
+        // A shift that was told meanwhile may have made a bookmark due.
+        let wakes_at = self.wakes_at();
+        if membership.timer.deadline() != wakes_at {
+            membership.timer.as_mut().reset(wakes_at);
         }
+        tokio::select! {
+            biased;
+            delivery = membership.queue.recv() => match delivery {
+                Some(Delivery::Event { broadcast, kind, position }) => {
+                    membership.position = position + 1;
+                    self.tell(&broadcast, kind);
+                }
+                Some(Delivery::Shift { shift, objects, revision }) => self.shifts.push_back(Shifting::new(shift, objects, revision)),
+                Some(Delivery::Failed(status)) => return self.fail(vci_meta::Status::clone(&status)),
+                // Overrun, or the cache has stopped: the history knows.
+                None => return Phase::Past(membership.position),
+            },
+            () = membership.timer.as_mut() => self.bookmark(&membership),
+        }
+        Phase::Live(membership)
     }
 
     fn tell(&mut self, broadcast: &Broadcast, kind: EventKind) {
@@ -332,36 +295,20 @@ impl Watcher {
         self.pending.extend(broadcast.frame(kind));
     }
 
-    /// Tells some of what is seen of a namespace from now on, or no longer. What appears has its own revision, which a
-    /// client may write against; a bookmark brings the client back to where it was.
+    /// Tells some of a shift. A bookmark behind it brings the client back to where it was.
     fn shift(&mut self, mut shifting: Shifting) {
-        let Shifting { shift, objects, revision, prefix, next } = &shifting;
-        let mut rows = range(objects, prefix, next);
-        for (_, item) in rows.by_ref().take(STRIDE).filter(|(path, _)| self.filter.spans(path)) {
-            match self.filter.shifts(shift, item) {
-                Some(EventKind::Deleted) => {
-                    let gone = Arc::new(item.at_revision(self.told.max(*revision)));
-                    self.pending.push_back(frame(EventKind::Deleted, &gone));
-                }
-                Some(kind @ (EventKind::Added | EventKind::Modified)) => self.pending.push_back(frame(kind, item)),
-                None => {}
-            }
-        }
-        let next = rows.next().map(|(path, _)| path.to_string());
-        drop(rows);
-        if let Some(next) = next {
-            shifting.next = next;
+        self.pending.extend(shifting.tell(&self.filter, self.told));
+        if !shifting.is_told() {
             self.shifts.push_front(shifting);
         } else if self.bookmark_at.is_some() {
             self.bookmark_at = Some(Instant::now());
-            self.reset_timer();
         }
     }
 
     /// Tells how far the watch has come, unless something is still on its way.
-    fn bookmark(&mut self) {
-        let (Some(at), Phase::Live(membership)) = (self.bookmark_at, &self.phase) else { return };
-        if Instant::now() < at {
+    fn bookmark(&mut self, membership: &Membership) {
+        let now = Instant::now();
+        if self.bookmark_at.is_none_or(|at| now < at) {
             return;
         }
         // Read before the queue is looked at: everything at or below it was put there before.
@@ -371,9 +318,8 @@ impl Watcher {
             self.pending.push_back(Frame::Bookmark { revision: published, initial_events_end: false });
             self.schedule_bookmark();
         } else {
-            self.bookmark_at = Some(Instant::now() + BOOKMARK_RETRY);
+            self.bookmark_at = Some(now + BOOKMARK_RETRY);
         }
-        self.reset_timer();
     }
 
     /// The next bookmark comes after about a period, and a little before the end.
@@ -391,16 +337,10 @@ impl Watcher {
         self.bookmark_at.map_or(self.deadline, |at| at.min(self.deadline))
     }
 
-    fn reset_timer(&mut self) {
-        let at = self.wakes_at();
-        if let Phase::Live(membership) = &mut self.phase {
-            membership.timer.as_mut().reset(at);
-        }
-    }
-
-    fn fail(&mut self, status: vci_meta::Status) {
-        self.phase = Phase::Ended;
+    /// Tells the error, and nothing after it.
+    fn fail(&mut self, status: vci_meta::Status) -> Phase {
         self.pending.push_back(Frame::Error(Arc::new(status)));
+        Phase::Ended
     }
 }
 

@@ -19,10 +19,11 @@ impl Registry {
         request: AdmissionRequest<'_>,
         object: &mut Object,
     ) -> Result<(), ApiError> {
-        dedup_owner_references(ctx, object);
+        dedup_owner_references(ctx, object, "");
         for admission in &self.admission {
             admission.mutate(ctx, request, object).await?;
         }
+        dedup_owner_references(ctx, object, " after mutating admission happens");
         Ok(())
     }
 
@@ -51,8 +52,8 @@ impl Registry {
     }
 }
 
-/// Of references that are equal in every field the first stays; the client is told which.
-fn dedup_owner_references(ctx: &RequestContext, object: &mut Object) {
+/// Of references that are equal in every field the first stays; the client is told which, and `when` they were found.
+fn dedup_owner_references(ctx: &RequestContext, object: &mut Object, when: &str) {
     let Some(Value::Array(references)) = object.0.get_mut("metadata").and_then(|m| m.get_mut("ownerReferences")) else { return };
     let mut kept: Vec<Value> = Vec::with_capacity(references.len());
     let mut doubles: Vec<String> = Vec::new();
@@ -66,7 +67,7 @@ fn dedup_owner_references(ctx: &RequestContext, object: &mut Object) {
     *references = kept;
     if !doubles.is_empty() {
         ctx.warn(format!(
-            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
             doubles.join(", ")
         ));
     }

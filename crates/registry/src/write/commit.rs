@@ -5,7 +5,7 @@
 //! store has confirmed it: a write by its compare, an error or a write that changes nothing by a read of the
 //! live object.
 
-use super::Registry;
+use super::{Fences, Knowledge, Registry};
 use crate::item::splice;
 use crate::keys::storage_key;
 use crate::store_error::from_store;
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use std::time::Instant;
 use vci_meta::options::DryRun;
 use vci_meta::{ApiError, Object, ObjectKey, RequestContext, View};
-use vci_store::{Entry, Expect, Revision, StoreError, WriteError};
+use vci_store::{Entry, Expect, Fence, FencedError, Revision, StoreError, WriteError};
 
 /// The object that a change starts from.
 pub(super) struct Current {
@@ -32,10 +32,20 @@ enum Origin {
     Live,
 }
 
+impl Current {
+    /// How fresh everything else must be that decides about the change: as fresh as the object itself.
+    pub(super) fn knowledge(&self) -> Knowledge {
+        match self.origin {
+            Origin::Guess => Knowledge::Cached,
+            Origin::Live => Knowledge::Live,
+        }
+    }
+}
+
 /// What shall be.
 pub(super) enum Next {
-    /// This object. Its resourceVersion is ignored.
-    Put(Object),
+    /// This object, if the fences have not moved. Its resourceVersion is ignored.
+    Put(Object, Fences),
     /// Nothing; the object is what the client is shown.
     Delete(Object),
 }
@@ -105,7 +115,7 @@ impl Registry {
         let storage_key = storage_key(self.descriptor(), key);
         let written = match next {
             Err(error) => return self.believe(key, current, Err(error), operation).await,
-            Ok(Next::Put(object)) => {
+            Ok(Next::Put(object, fences)) => {
                 let bytes = stored_bytes(object);
                 if bytes == current.stored {
                     let shown = self.shown(&bytes, current.revision)?;
@@ -115,9 +125,11 @@ impl Registry {
                     let shown = self.shown(&bytes, current.revision)?;
                     return self.believe(key, current, Ok(Outcome::Stored(shown)), operation).await;
                 }
-                self.put_shrinking(&storage_key, bytes, Expect::Revision(current.revision))
-                    .await
-                    .map(|(bytes, revision)| self.shown(&bytes, revision).map(Outcome::Stored))
+                match self.put_shrinking(&storage_key, bytes, Expect::Revision(current.revision), &fences.fences).await {
+                    Ok((bytes, revision)) => Ok(self.shown(&bytes, revision).map(Outcome::Stored)),
+                    Err(FencedError::Write(error)) => Err(error),
+                    Err(FencedError::Moved) => return self.live(key, operation).await.map(Settled::Again),
+                }
             }
             Ok(Next::Delete(object)) => {
                 let bytes = stored_bytes(object);
@@ -149,14 +161,22 @@ impl Registry {
             return result.map(Settled::Done);
         }
         let live = self.live(key, operation).await?;
-        if live.revision == current.revision { result.map(Settled::Done) } else { Ok(Settled::Again(live)) }
+        // The bytes may differ at one revision: a guess has them in the form that this server writes.
+        let is_true = live.revision == current.revision && live.stored == current.stored;
+        if is_true { result.map(Settled::Done) } else { Ok(Settled::Again(live)) }
     }
 
     /// Writes; a value that the store finds too large is tried once more without managed fields, which help but
     /// can be done without.
-    pub(super) async fn put_shrinking(&self, key: &vci_store::Key, bytes: Bytes, expect: Expect) -> Result<(Bytes, Revision), WriteError> {
-        let too_large = match self.store.put(key, bytes.clone(), expect).await {
-            Err(WriteError::Store(error @ StoreError::TooLarge { .. })) => error,
+    pub(super) async fn put_shrinking(
+        &self,
+        key: &vci_store::Key,
+        bytes: Bytes,
+        expect: Expect,
+        fences: &[Fence],
+    ) -> Result<(Bytes, Revision), FencedError> {
+        let too_large = match self.store.put_fenced(key, bytes.clone(), expect, fences).await {
+            Err(FencedError::Write(WriteError::Store(error @ StoreError::TooLarge { .. }))) => error,
             result => return result.map(|revision| (bytes, revision)),
         };
         let Ok(mut object) = parse(&bytes) else { return Err(too_large.into()) };
@@ -164,7 +184,7 @@ impl Registry {
             return Err(too_large.into());
         }
         let smaller = stored_bytes(object);
-        self.store.put(key, smaller.clone(), expect).await.map(|revision| (smaller, revision))
+        self.store.put_fenced(key, smaller.clone(), expect, fences).await.map(|revision| (smaller, revision))
     }
 
     /// What a client is shown of stored bytes.

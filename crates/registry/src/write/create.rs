@@ -1,15 +1,17 @@
 //! `create`.
 
 use super::commit::stored_bytes;
-use super::{AdmissionRequest, Registry, Written, system};
+use super::{AdmissionRequest, Knowledge, Registry, Written, system};
 use crate::keys::storage_key;
 use crate::store_error::from_store;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::time::Instant;
 use vci_fieldmanager::Manager;
 use vci_meta::options::{DryRun, WriteOptions};
 use vci_meta::{ApiError, Object, ObjectKey, Reason, RequestContext, Subresource, Verb};
-use vci_store::{Entry, Expect, WriteError};
+use vci_store::{Entry, Expect, FencedError, Key, Revision, WriteError};
 
 /// How often a generated name is drawn before giving up, as upstream does.
 const NAME_DRAWS: usize = 8;
@@ -87,19 +89,48 @@ impl Registry {
             return Err(ApiError::new(Reason::Unknown, "resourceVersion should not be set on objects to be created"));
         }
         let key = storage_key(self.descriptor(), &ObjectKey::new(object.namespace(), object.name()));
-        let bytes = stored_bytes(object.clone());
+        let kept = self.resource.kept(object);
+        let bytes = stored_bytes(kept.as_ref().unwrap_or(object).clone());
         let store_failed = |error| from_store(error, self.descriptor(), "create");
         if dry_run == DryRun::All {
+            self.fences(ctx, request, object, Knowledge::Cached).await?;
             return match self.store.get(&key).await.map_err(store_failed)? {
                 Some(holder) => Ok(Inserted::Taken(Some(holder))),
-                // An object that was never stored has no resourceVersion to show.
+                // An object that was never stored has no resourceVersion to show, and a secret that opens nothing is none.
                 None => Ok(Inserted::Done(Written { bytes, created: true })),
             };
         }
-        match self.put_shrinking(&key, bytes, Expect::Absent).await {
-            Ok((bytes, revision)) => Ok(Inserted::Done(Written { bytes: self.shown(&bytes, revision)?, created: true })),
+        match self.put_new(ctx, request, object, &key, bytes).await? {
+            Ok((bytes, revision)) => {
+                // What is shown to the creator alone is in no other copy.
+                let bytes = if kept.is_some() { stored_bytes(object.clone()) } else { bytes };
+                Ok(Inserted::Done(Written { bytes: self.shown(&bytes, revision)?, created: true }))
+            }
             Err(WriteError::Conflict(holder)) => Ok(Inserted::Taken(holder)),
             Err(WriteError::Store(error)) => Err(store_failed(error)),
+        }
+    }
+
+    /// Writes what is not there yet, and puts fences up again as long as they move.
+    async fn put_new(
+        &self,
+        ctx: &RequestContext,
+        request: AdmissionRequest<'_>,
+        object: &Object,
+        key: &Key,
+        bytes: Bytes,
+    ) -> Result<Result<(Bytes, Revision), WriteError>, ApiError> {
+        let mut knowledge = Knowledge::Cached;
+        loop {
+            let fences = self.fences(ctx, request, object, knowledge).await?;
+            match self.put_shrinking(key, bytes.clone(), Expect::Absent, &fences.fences).await {
+                Ok(written) => return Ok(Ok(written)),
+                Err(FencedError::Write(error)) => return Ok(Err(error)),
+                Err(FencedError::Moved) if Instant::now() >= ctx.deadline => {
+                    return Err(ApiError::timeout("request did not complete within the allotted timeout"));
+                }
+                Err(FencedError::Moved) => knowledge = Knowledge::Live,
+            }
         }
     }
 

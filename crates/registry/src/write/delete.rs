@@ -1,7 +1,7 @@
 //! `delete`: at once, or by marking the object while finalizers hold it.
 
 use super::commit::{Change, Current, Next, Outcome};
-use super::{AdmissionRequest, Deleted, Registry, system};
+use super::{AdmissionRequest, Deleted, Fences, Registry, system};
 use async_trait::async_trait;
 use std::sync::Arc;
 use vci_meta::error::GroupResource;
@@ -84,7 +84,7 @@ impl Change for Remove<'_> {
             metadata.insert("generation".into(), (old.generation() + 1).into());
         }
         new.metadata_mut().insert("finalizers".into(), finalizers.into());
-        Ok(Next::Put(new))
+        Ok(Next::Put(new, Fences::default()))
     }
 }
 

@@ -127,20 +127,22 @@ impl Registry {
         let manager =
             Manager { name: &options.write.field_manager, api_version: &api_version, subresource: subresource.as_str(), time: &time };
         let reset = self.reset_fields(subresource);
-        vci_fieldmanager::apply(self.schema(), live, applied, manager, options.force.unwrap_or(false), reset).map_err(
-            |error| match &error {
-                ApplyError::Malformed(text) => ApiError::bad_request(text),
-                ApplyError::Conflicts(conflicts) => apply_conflict(&error, conflicts),
-            },
-        )
+        vci_fieldmanager::apply(self.schema(), live, applied, manager, options.force.unwrap_or(false), &reset).map_err(|error| match &error
+        {
+            ApplyError::Malformed(text) => ApiError::bad_request(text),
+            ApplyError::Conflicts(conflicts) => apply_conflict(&error, conflicts),
+        })
     }
 
     /// What an apply never owns, because the write path wipes it.
-    fn reset_fields(&self, subresource: Subresource) -> &'static [ResetField] {
+    fn reset_fields(&self, subresource: Subresource) -> Vec<ResetField> {
         match subresource {
-            Subresource::Main if self.descriptor().has_status() => &[&["status"]],
-            Subresource::Main => &[],
-            Subresource::Status => &[&["metadata"], &["spec"]],
+            Subresource::Main if self.descriptor().has_status() => vec![&["status"]],
+            Subresource::Main => Vec::new(),
+            Subresource::Status => {
+                let computed = self.descriptor().extended.iter().map(|field| field.path);
+                [&["metadata"] as ResetField, &["spec"]].into_iter().chain(computed).collect()
+            }
         }
     }
 

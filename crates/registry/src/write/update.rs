@@ -62,6 +62,8 @@ impl Registry {
     ) -> Result<Next, ApiError> {
         let old = &current.object;
         restore(&mut new, old, subresource, self.descriptor().has_status());
+        // Clients send back what they have read, and that may be more than is stored.
+        self.descriptor().extended.iter().for_each(|field| remove(&mut new.0, field.path));
         if let Tracking::Update(options) = tracking {
             let (time, api_version) = (system::now(), self.descriptor().api_version());
             let manager =
@@ -80,8 +82,11 @@ impl Registry {
         self.validate(ctx, &new, Some(old))?;
         self.admit(ctx, request, Some(&new)).await?;
         vci_fieldmanager::keep_times(old, &mut new);
-        let emptied = new.is_terminating() && new.finalizers().is_empty();
-        Ok(if emptied { Next::Delete(new) } else { Next::Put(new) })
+        if new.is_terminating() && new.finalizers().is_empty() {
+            return Ok(Next::Delete(new));
+        }
+        let fences = self.fences(ctx, request, &new, current.knowledge()).await?;
+        Ok(Next::Put(new, fences))
     }
 }
 
@@ -118,6 +123,18 @@ fn restore(new: &mut Object, old: &Object, subresource: Subresource, has_status:
     for field in ["deletionGracePeriodSeconds", "namespace", "uid"] {
         if !metadata.contains_key(field) {
             replace(metadata, field, old.metadata().get(field).cloned());
+        }
+    }
+}
+
+fn remove(map: &mut serde_json::Map<String, Value>, path: &[&str]) {
+    match path {
+        [] => {}
+        [last] => _ = map.remove(*last),
+        [first, rest @ ..] => {
+            if let Some(Value::Object(inner)) = map.get_mut(*first) {
+                remove(inner, rest);
+            }
         }
     }
 }

@@ -4,9 +4,9 @@ use super::{Ensured, Registries, refused};
 use crate::config::StoreUse;
 use crate::kubeconfig::{self, Kubeconfig};
 use crate::own_context::own_context;
+use crate::secret::fresh_secret;
 use crate::{StartError, private_file};
 use serde_json::json;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vci_auth::directory::Directory;
@@ -99,7 +99,7 @@ pub(super) async fn ensure(
 async fn create_first(registries: &Registries) -> Result<Ensured, StartError> {
     let user = json!({ "displayName": "Administrator", "username": NAME, "subject": NAME, "groups": ["system:masters"] });
     let made = registries.ensure(USERS, object("User", NAME, &user)).await?;
-    let project = json!({ "displayName": "My Project", "owner": { "user": NAME } });
+    let project = json!({ "displayName": "My Project", "owner": { "user": NAME }, "requireTemplate": { "disabled": true } });
     registries.ensure("projects", object("Project", PROJECT, &project)).await?;
     Ok(made)
 }
@@ -112,21 +112,10 @@ async fn replace_key(registries: &Registries) -> Result<String, StartError> {
         Err(error) if error.reason == Reason::NotFound => {}
         Err(error) => return Err(refused(KEYS, KEY, &error)),
     }
-    let secret = fresh_secret()?;
+    let secret = fresh_secret().map_err(|error| StartError::Internal(format!("no random numbers: {error}")))?;
     let key = json!({ "displayName": "admin.kubeconfig", "user": NAME, "key": secret });
     registries.create(KEYS, object("OwnedAccessKey", KEY, &key)).await?;
     Ok(secret)
-}
-
-/// 256 random bits.
-fn fresh_secret() -> Result<String, StartError> {
-    let mut bits = [0; 32];
-    getrandom::fill(&mut bits).map_err(|error| StartError::Internal(format!("no random numbers: {error}")))?;
-    Ok(bits.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }
 
 fn object(kind: &str, name: &str, spec: &serde_json::Value) -> Object {

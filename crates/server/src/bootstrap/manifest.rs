@@ -1,12 +1,11 @@
 //! Files of objects: every document is read and checked before the server touches anything.
 
 use crate::StartError;
-use crate::directory_feed::Kind;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use vci_meta::decode::{conform, parse_yaml};
-use vci_meta::{Object, Resource};
+use vci_meta::{Object, Resource, Scope};
 
 /// One object of a file, in canonical form.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +19,7 @@ pub(crate) struct Manifest {
 /// The objects of a multi-document YAML file; empty documents are passed over.
 ///
 /// # Errors
-/// The first document that is not a User, Team, Project or OwnedAccessKey, or not a good one: unknown fields are
+/// The first document that is of no kind that lives outside of namespaces, or not a good one: unknown fields are
 /// errors, because a misspelt `disabled` is worse than a server that does not start.
 pub(crate) fn read_manifests(path: &Path, resources: &[Arc<dyn Resource>]) -> Result<Vec<Manifest>, StartError> {
     let text = std::fs::read_to_string(path).map_err(|source| StartError::File { path: path.to_owned(), source })?;
@@ -61,10 +60,12 @@ fn manifest(document: Value, resources: &[Arc<dyn Resource>]) -> Result<Manifest
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     let resource = resources.iter().find(|resource| {
         let descriptor = resource.descriptor();
-        descriptor.kind == kind && descriptor.api_version() == api_version && Kind::of(descriptor.plural).is_some()
+        descriptor.kind == kind && descriptor.api_version() == api_version && descriptor.scope == Scope::Cluster
     });
     let resource = resource.ok_or_else(|| {
-        format!("{kind:?} of apiVersion {api_version:?} is none of User, Team, Project, OwnedAccessKey of management.loft.sh/v1")
+        let kinds = resources.iter().map(|resource| resource.descriptor()).filter(|descriptor| descriptor.scope == Scope::Cluster);
+        let kinds = kinds.map(|descriptor| descriptor.kind).collect::<Vec<_>>().join(", ");
+        format!("{kind:?} of apiVersion {api_version:?} is none of {kinds} of management.loft.sh/v1")
     })?;
     let conformed = conform(document, resource.schema()).map_err(|error| error.to_string())?;
     if let Some(unknown) = conformed.unknown.first() {

@@ -1,8 +1,11 @@
 //! From stored objects to the directory's records. Stored objects were validated: what is missing here means nothing.
 
 use serde_json::Value;
-use vci_auth::directory::{Holder, KeyRecord, KeyScope, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
-use vci_meta::Object;
+mod scope;
+
+use std::sync::Arc;
+use vci_auth::directory::{Holder, KeyRecord, Lifetime, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
+use vci_meta::{Object, ObjectAccess};
 
 pub(crate) fn user(object: &Object) -> UserRecord {
     UserRecord {
@@ -23,7 +26,8 @@ pub(crate) fn team(object: &Object) -> TeamRecord {
     }
 }
 
-pub(crate) fn project(object: &Object) -> ProjectRecord {
+/// `access` is what the kind reads out of the object.
+pub(crate) fn project(object: &Object, access: ObjectAccess) -> ProjectRecord {
     ProjectRecord {
         name: object.name().into(),
         uid: object.uid().into(),
@@ -31,6 +35,7 @@ pub(crate) fn project(object: &Object) -> ProjectRecord {
         resource_version: object.resource_version().into(),
         owner: owner(object),
         members: items(object.at(&["spec", "members"])).filter_map(member).collect(),
+        access,
     }
 }
 
@@ -45,28 +50,32 @@ pub(crate) fn key(object: &Object) -> Option<KeyRecord> {
             (user, _) => Holder::User(user.into()),
         },
         disabled: flag(object, &["spec", "disabled"]),
-        expires: expires(object),
-        scope: object.at(&["spec", "scope"]).filter(|scope| !scope.is_null()).map(scope),
+        lifetime: lifetime(object),
+        last_activity: last_activity(object).unwrap_or(0),
+        scope: object.at(&["spec", "scope"]).filter(|scope| !scope.is_null()).map(scope::read).map(Arc::new),
     })
 }
 
-/// A lifetime counts from the key's creation, or from its last use where it says so.
-fn expires(object: &Object) -> Option<i64> {
-    let lifetime = object.at(&["spec", "ttl"]).and_then(Value::as_i64).filter(|ttl| *ttl > 0)?;
-    let last_use = object.str_at(&["status", "lastActivity"]);
-    let sliding = flag(object, &["spec", "ttlAfterLastActivity"]) && !last_use.is_empty();
-    let start = if sliding { last_use } else { object.meta_str("creationTimestamp") };
+/// A lifetime counts from the key's creation, or from its last use where it says so. The creation is no use, but the
+/// first one has as much time.
+fn lifetime(object: &Object) -> Lifetime {
+    let Some(seconds) = object.at(&["spec", "ttl"]).and_then(Value::as_i64).filter(|ttl| *ttl > 0) else { return Lifetime::Endless };
     // A time that cannot be read is long past: such a key is refused.
-    let start = start.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
-    Some(start.saturating_add(lifetime))
+    let created = unix_seconds(object.meta_str("creationTimestamp")).unwrap_or(0);
+    if flag(object, &["spec", "ttlAfterLastActivity"]) {
+        return Lifetime::Idle { seconds, since: last_activity(object).unwrap_or(created) };
+    }
+    Lifetime::Until(created.saturating_add(seconds))
 }
 
-fn scope(scope: &Value) -> KeyScope {
-    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
-    KeyScope {
-        projects: items(scope.get("projects")).map(|entry| text(entry, "project")).collect(),
-        instances: items(scope.get("virtualClusters")).map(|entry| (text(entry, "project"), text(entry, "virtualCluster"))).collect(),
-    }
+/// `status.lastActivity`; one that cannot be read is long past.
+fn last_activity(object: &Object) -> Option<i64> {
+    let text = object.str_at(&["status", "lastActivity"]);
+    (!text.is_empty()).then(|| unix_seconds(text).unwrap_or(0))
+}
+
+fn unix_seconds(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 fn owner(object: &Object) -> Option<Principal> {

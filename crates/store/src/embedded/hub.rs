@@ -126,6 +126,8 @@ impl Watcher {
             }
         }
         if before != (queue.items.len(), queue.bytes) {
+            // Who hears of a write hears with it that the fence behind it is of no concern, and need not ask.
+            queue.progress_owed |= events.last().is_some_and(|event| !event.key.as_str().starts_with(&self.prefix));
             self.changed.notify_one();
         }
     }
@@ -246,6 +248,19 @@ mod tests {
         assert_eq!(watcher.next(), Next::Read(Gap { after: 3, until: 5 }));
         assert_eq!(told(&watcher), [6]);
         assert_eq!(watcher.next(), Next::Tell(WatchMessage::Progress(7)));
+        assert_eq!(watcher.next(), Next::Wait);
+    }
+
+    #[test]
+    fn a_write_with_a_fence_behind_it_brings_progress_with_it() {
+        let hub = Hub::new(1);
+        let watcher = hub.open("a/", 1);
+        hub.publish(&[event(2, "a/x", 0), event(3, "fence", 0)]);
+        assert_eq!(told(&watcher), [2]);
+        assert_eq!(watcher.next(), Next::Tell(WatchMessage::Progress(3)));
+        hub.publish(&[event(4, "b/x", 0)]);
+        hub.publish(&[event(5, "b/x", 0), event(6, "a/x", 0)]);
+        assert_eq!(told(&watcher), [6]);
         assert_eq!(watcher.next(), Next::Wait);
     }
 

@@ -7,7 +7,7 @@ use super::compactor::Compactor;
 use super::file::{LOG, META, OLDEST, redb_error};
 use super::record::Record;
 use super::shared::{self, Shared};
-use crate::{Entry, Event, Expect, Key, Revision, StoreError, WriteError};
+use crate::{Entry, Event, Expect, Fence, FencedError, Hold, Key, Revision, StoreError, WriteError};
 use bytes::Bytes;
 use redb::{CommitError, Table};
 use std::collections::HashMap;
@@ -34,13 +34,14 @@ pub(super) struct Write {
     /// `None`: delete.
     pub value: Option<Bytes>,
     pub expect: Expect,
-    pub reply: oneshot::Sender<Result<Revision, WriteError>>,
+    pub fences: Vec<Fence>,
+    pub reply: oneshot::Sender<Result<Revision, FencedError>>,
     /// Its place in the queue, given back once it is answered.
     pub room: OwnedSemaphorePermit,
 }
 
 impl Write {
-    fn answer(self, result: Result<Revision, WriteError>) {
+    fn answer(self, result: Result<Revision, FencedError>) {
         drop(self.room);
         // Whoever asked may have gone.
         let _ = self.reply.send(result);
@@ -55,8 +56,25 @@ pub(super) struct Writer {
     next: Option<Job>,
 }
 
-/// What a write came to, before it is durable: its revision, or what was there instead.
-type Outcome = Result<Revision, Option<Entry>>;
+/// What a write came to, before it is durable: its revision, or why it was not carried out.
+type Outcome = Result<Revision, Refusal>;
+
+/// An expectation that does not hold.
+enum Refusal {
+    /// The write's own; this is what is there.
+    Conflict(Option<Entry>),
+    /// A fence's.
+    Moved,
+}
+
+impl From<Refusal> for FencedError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Conflict(found) => WriteError::Conflict(found).into(),
+            Refusal::Moved => Self::Moved,
+        }
+    }
+}
 
 /// Why a whole group failed.
 enum Failure {
@@ -131,7 +149,7 @@ impl Writer {
             Ok(outcomes) => {
                 self.shared.note(None);
                 for (write, outcome) in group.into_iter().zip(outcomes) {
-                    write.answer(outcome.map_err(WriteError::Conflict));
+                    write.answer(outcome.map_err(FencedError::from));
                 }
             }
             Err(failure) => {
@@ -149,19 +167,14 @@ impl Writer {
         let not_done = Failure::NotDone;
         let transaction = self.shared.db.begin_write().map_err(redb_error).map_err(not_done)?;
         let mut outcomes = Vec::with_capacity(group.len());
-        let mut events = Vec::with_capacity(group.len());
-        {
+        let events = {
             let log = transaction.open_table(LOG).map_err(redb_error).map_err(not_done)?;
             let mut state = State::new(&self.shared, log);
             for write in group {
-                let outcome = state.apply(write).map_err(not_done)?;
-                outcomes.push(outcome.map(|event| {
-                    let revision = event.revision;
-                    events.push(event);
-                    revision
-                }));
+                outcomes.push(state.apply(write).map_err(not_done)?);
             }
-        }
+            state.events
+        };
         if events.is_empty() {
             return Ok(outcomes); // Dropping the transaction takes nothing back: there is nothing.
         }
@@ -236,32 +249,61 @@ struct State<'a, 'txn> {
     /// The revision of the value that a key has now, where the group changed it; `None`: deleted.
     changed: HashMap<&'a Key, Option<Revision>>,
     revision: Revision,
+    /// What the group has done so far.
+    events: Vec<Event>,
 }
 
 impl<'a, 'txn> State<'a, 'txn> {
     fn new(shared: &'a Shared, log: Table<'txn, Revision, &'static [u8]>) -> Self {
-        Self { shared, log, changed: HashMap::new(), revision: shared.current() }
+        Self { shared, log, changed: HashMap::new(), revision: shared.current(), events: Vec::new() }
     }
 
-    /// Carries out a write if what it expects holds; otherwise tells what is there.
-    fn apply(&mut self, write: &'a Write) -> Result<Result<Event, Option<Entry>>, StoreError> {
-        let Write { key, value, expect, .. } = write;
-        let current = self.changed.get(key).copied().unwrap_or_else(|| self.shared.index().newest(key));
-        let previous = current.map(|revision| shared::entry(&self.log, key.clone(), revision)).transpose()?;
-        let holds = match *expect {
-            Expect::Absent => current.is_none(),
-            Expect::Revision(expected) => current == Some(expected),
-        };
-        if !holds {
-            return Ok(Err(previous));
+    /// Carries out a write if all that it expects holds.
+    fn apply(&mut self, write: &'a Write) -> Result<Outcome, StoreError> {
+        let Write { key, value, expect, fences, .. } = write;
+        if !self.holds(key, *expect) {
+            return Ok(Err(Refusal::Conflict(self.entry(key)?)));
         }
+        if !fences.iter().all(|fence| self.holds(&fence.key, fence.expect)) {
+            return Ok(Err(Refusal::Moved));
+        }
+        let revision = self.write(key, value.as_ref())?;
+        for fence in fences.iter().filter(|fence| fence.hold == Hold::Exclusive) {
+            self.write(&fence.key, Some(&Bytes::new()))?;
+        }
+        Ok(Ok(revision))
+    }
+
+    fn holds(&self, key: &Key, expect: Expect) -> bool {
+        match expect {
+            Expect::Absent => self.newest(key).is_none(),
+            Expect::Revision(expected) => self.newest(key) == Some(expected),
+        }
+    }
+
+    /// The revision of the value that a key has now.
+    fn newest(&self, key: &Key) -> Option<Revision> {
+        self.changed.get(key).copied().unwrap_or_else(|| self.shared.index().newest(key))
+    }
+
+    fn entry(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
+        self.newest(key).map(|revision| shared::entry(&self.log, key.clone(), revision)).transpose()
+    }
+
+    fn write(&mut self, key: &'a Key, value: Option<&Bytes>) -> Result<Revision, StoreError> {
+        let previous = self.entry(key)?;
         self.revision += 1;
-        let record = Record { previous: current.unwrap_or(0), key: key.as_str(), value: value.as_deref() };
+        let record = Record {
+            previous: previous.as_ref().map_or(0, |entry| entry.revision),
+            key: key.as_str(),
+            value: value.map(|value| &value[..]),
+        };
         let mut place = self.log.insert_reserve(self.revision, record.size()).map_err(redb_error)?;
         record.encode(place.as_mut());
         drop(place);
         self.changed.insert(key, value.is_some().then_some(self.revision));
-        Ok(Ok(Event { key: key.clone(), revision: self.revision, value: value.clone(), previous }))
+        self.events.push(Event { key: key.clone(), revision: self.revision, value: value.cloned(), previous });
+        Ok(self.revision)
     }
 }
 

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::options::{DeleteOptions, PatchKind, PatchOptions, WriteKind, WriteOptions};
+use proptest::prelude::*;
 
 fn list(query: &str) -> Result<ListOptions, (u16, String)> {
     ListOptions::from_query(&pairs(query)).map_err(|error| (error.code(), error.message))
@@ -51,6 +53,7 @@ fn what_makes_no_sense_is_refused_in_the_words_of_upstream() {
     for (query, code, want) in [
         ("labelSelector=env in (", 400, "unable to parse requirement: found '', expected: ',', ')' or identifier"),
         ("fieldSelector=x", 400, "invalid selector: 'x'; can't understand 'x'"),
+        ("labelSelector=env in (&fieldSelector=x&limit=x", 400, r#"strconv.ParseInt: parsing "x": invalid syntax"#),
         ("limit=x", 400, r#"strconv.ParseInt: parsing "x": invalid syntax"#),
         ("limit=", 400, r#"strconv.ParseInt: parsing "": invalid syntax"#),
         ("limit=99999999999999999999", 400, r#"strconv.ParseInt: parsing "99999999999999999999": value out of range"#),
@@ -109,6 +112,31 @@ fn what_makes_no_sense_is_refused_in_the_words_of_upstream() {
     }
 }
 
+/// The cases of k8s.io/apimachinery/pkg/apis/meta/internalversion/validation.
+#[test]
+fn combinations_are_judged_as_upstream_judges_them() {
+    const MATCH: &str = "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+    let unsupported = |value: &str| format!(r#"resourceVersionMatch: Unsupported value: "{value}": supported values: "NotOlderThan""#);
+    let both = |value: &str| format!("[{MATCH}, {}]", unsupported(value));
+    for (query, want) in [
+        ("", None),
+        ("resourceVersion=1&resourceVersionMatch=Exact", None),
+        ("resourceVersion=0&resourceVersionMatch=NotOlderThan", None),
+        ("watch=true", None),
+        ("watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", None),
+        ("watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", None),
+        ("watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", None),
+        ("watch=true&sendInitialEvents=true", Some(MATCH.to_owned())),
+        ("watch=true&sendInitialEvents=true&resourceVersionMatch=", Some(MATCH.to_owned())),
+        ("watch=true&sendInitialEvents=false&resourceVersionMatch=", Some(MATCH.to_owned())),
+        ("watch=true&sendInitialEvents=true&resourceVersionMatch=Exact&allowWatchBookmarks=true", Some(both("Exact"))),
+        ("watch=true&sendInitialEvents=true&resourceVersionMatch=incorrect", Some(both("incorrect"))),
+    ] {
+        let want = want.map(|want| (422, format!("ListOptions.meta.k8s.io \"\" is invalid: {want}")));
+        assert_eq!(list(query).err(), want, "{query}");
+    }
+}
+
 #[test]
 fn get_reads_its_freshness() {
     let get = |query: &str| GetOptions::from_query(&pairs(query));
@@ -116,4 +144,52 @@ fn get_reads_its_freshness() {
     assert_eq!(get("export=false").unwrap().resource_version, ResourceVersion::Unset);
     assert_eq!(get("export=true").unwrap_err().code(), 400);
     assert_eq!(get("resourceVersion=x").unwrap_err().code(), 400);
+}
+
+fn any_query() -> impl Strategy<Value = Vec<(String, String)>> {
+    let names = prop::sample::select(vec![
+        "labelSelector",
+        "fieldSelector",
+        "watch",
+        "allowWatchBookmarks",
+        "resourceVersion",
+        "resourceVersionMatch",
+        "timeoutSeconds",
+        "limit",
+        "continue",
+        "sendInitialEvents",
+        "dryRun",
+        "fieldManager",
+        "fieldValidation",
+        "force",
+        "gracePeriodSeconds",
+        "propagationPolicy",
+        "orphanDependents",
+        "uid",
+        "export",
+    ]);
+    let words = prop::sample::select(vec!["", "0", "1", "true", "false", "-1", "Exact", "NotOlderThan", "All", "Strict", "Orphan", "a=b"]);
+    let value = prop_oneof![4 => words.prop_map(str::to_owned), 1 => "\\PC{0,12}", 1 => "[+-]?[0-9]{1,22}", 1 => ".{0,150}"];
+    prop::collection::vec((names.prop_map(str::to_owned), value), 0..8)
+}
+
+proptest! {
+    #[test]
+    fn every_query_is_answered_with_options_or_a_fault_of_the_client(query in any_query()) {
+        let codes = [
+            GetOptions::from_query(&query).err(),
+            ListOptions::from_query(&query).err(),
+            WriteOptions::from_query(&query, WriteKind::Create, "a/1").err(),
+            PatchOptions::from_query(&query, PatchKind::Apply, "").err(),
+            PatchOptions::from_query(&query, PatchKind::Other, "").err(),
+            DeleteOptions::from_query(&query).err(),
+        ];
+        for error in codes.into_iter().flatten() {
+            prop_assert!(matches!(error.code(), 400 | 422), "{}", error.message);
+        }
+        if let Ok(options) = ListOptions::from_query(&query) {
+            let labels = LabelSelector::parse(&options.labels.to_string());
+            prop_assert_eq!(labels, Ok(options.labels));
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::{Frame, List};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use vci_meta::options::{GetOptions, ListOptions, ResourceVersion};
 use vci_meta::resource::SelectableField;
@@ -31,6 +31,7 @@ pub(crate) static WIDGETS: Descriptor = Descriptor {
     subresources: &[],
     columns: &[],
     selectable_fields: &[SelectableField { label: "spec.color", path: &["spec", "color"] }],
+    extended: &[],
 };
 
 #[derive(Debug)]
@@ -83,7 +84,8 @@ pub(super) fn context() -> RequestContext {
     RequestContext::new(
         Arc::new(User::default()),
         Arc::new(Caller::default()),
-        Instant::now() + Duration::from_secs(600),
+        // By the clock of the test, which may be far ahead.
+        tokio::time::Instant::now().into_std() + Duration::from_secs(600),
         Arc::from("audit"),
     )
 }
@@ -150,7 +152,7 @@ impl Rig {
 
     /// Waits until the cache has reached a revision.
     pub(super) async fn reached(&self, revision: Revision) {
-        self.cache.at_least(context().deadline, revision).await.map(drop).unwrap();
+        self.cache.wait_for(revision, context().deadline).await.unwrap();
     }
 
     pub(super) async fn get(&self, path: &str, version: ResourceVersion) -> Result<String, ApiError> {

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use vci_store::{
-    Entry, Event, Expect, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchMessage, WatchStream,
-    WriteError,
+    Entry, Event, Expect, Fence, FencedError, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchMessage,
+    WatchStream, WriteError,
 };
 
 type Message = Result<WatchMessage, StoreError>;
@@ -26,6 +26,8 @@ pub(crate) struct Faults {
     pub(crate) mute: bool,
     /// Watches hear nothing until this ends.
     pub(crate) silent: bool,
+    /// Watches never hear of what happens meanwhile.
+    pub(crate) lossy: bool,
     /// `revision` waits until it may go on.
     pub(crate) slow_revision: bool,
 }
@@ -92,6 +94,19 @@ impl MemoryStore {
         }
     }
 
+    /// Tells all watches something that the store should not tell.
+    pub(crate) fn tell_all(&self, message: &WatchMessage) {
+        self.lock().watchers.retain(|(_, watcher)| watcher.send(Ok(message.clone())).is_ok());
+    }
+
+    /// Changes what was written last under a key, and tells nobody.
+    pub(crate) fn tamper(&self, key: &str, value: &str) -> Revision {
+        let mut inner = self.lock();
+        let written = inner.log.iter_mut().rfind(|event| event.key.as_str() == key).unwrap();
+        written.value = Some(Bytes::from(value.to_owned()));
+        written.revision
+    }
+
     /// Forgets everything and begins anew at this revision.
     pub(crate) fn go_back_to(&self, revision: Revision) {
         let mut inner = self.lock();
@@ -106,10 +121,10 @@ impl Inner {
         self.revision += 1;
         let event = Event { key: key.clone(), revision: self.revision, value, previous };
         self.log.push(event.clone());
-        if self.faults.silent {
-            self.held.push(event)
-        } else {
-            self.tell(&event)
+        match self.faults {
+            Faults { lossy: true, .. } => {}
+            Faults { silent: true, .. } => self.held.push(event),
+            Faults { .. } => self.tell(&event),
         }
         self.revision
     }
@@ -183,6 +198,10 @@ impl Store for MemoryStore {
             return Err(WriteError::Conflict(current));
         }
         Ok(inner.write(key, Some(value)))
+    }
+
+    async fn put_fenced(&self, _: &Key, _: Bytes, _: Expect, _: &[Fence]) -> Result<Revision, FencedError> {
+        Err(StoreError::Unavailable("a cache writes nothing".into()).into())
     }
 
     async fn delete(&self, key: &Key, expect: Revision) -> Result<Revision, WriteError> {

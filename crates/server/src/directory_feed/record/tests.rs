@@ -18,7 +18,10 @@ fn stored_key(spec: &Value) -> Object {
 fn a_key_is_known_by_what_the_kind_stores_of_its_secret() {
     let record = key(&stored_key(&json!({ "user": "ann", "key": "secret" }))).unwrap();
     assert_eq!(record.digest, <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest(b"secret")));
-    assert_eq!((record.holder, record.disabled, record.expires, record.scope), (Holder::User("ann".into()), false, None, None));
+    assert_eq!(
+        (record.holder, record.disabled, record.lifetime, record.scope),
+        (Holder::User("ann".into()), false, Lifetime::Endless, None)
+    );
     let team = key(&stored_key(&json!({ "team": "devs", "key": "secret", "disabled": true }))).unwrap();
     assert_eq!((team.holder, team.disabled), (Holder::Team("devs".into()), true));
     assert_eq!(key(&object(json!({ "metadata": { "name": "k" }, "spec": { "user": "ann" }, "status": {} }))), None, "no secret");
@@ -28,30 +31,25 @@ fn a_key_is_known_by_what_the_kind_stores_of_its_secret() {
 #[test]
 fn a_lifetime_counts_from_creation_or_last_use() {
     const CREATED: i64 = 1_767_225_600;
-    for (spec, last_use, want) in [
-        (json!({ "ttl": 60 }), "", Some(CREATED + 60)),
-        (json!({ "ttl": 0 }), "", None),
-        (json!({ "ttl": 60 }), "2026-01-01T00:10:00Z", Some(CREATED + 60)),
-        (json!({ "ttl": 60, "ttlAfterLastActivity": true }), "2026-01-01T00:10:00Z", Some(CREATED + 660)),
-        (json!({ "ttl": 60, "ttlAfterLastActivity": true }), "", Some(CREATED + 60)),
-        (json!({ "ttl": 60, "ttlAfterLastActivity": true }), "nonsense", Some(60)),
-        (json!({ "ttl": i64::MAX }), "", Some(i64::MAX)),
+    const USED: i64 = CREATED + 600;
+    let idle = |seconds, since| Lifetime::Idle { seconds, since };
+    let sliding = json!({ "ttl": 60, "ttlAfterLastActivity": true });
+    for (spec, last_use, want, used) in [
+        (json!({ "ttl": 60 }), "", Lifetime::Until(CREATED + 60), 0),
+        (json!({ "ttl": 0 }), "", Lifetime::Endless, 0),
+        (json!({ "ttl": -1 }), "", Lifetime::Endless, 0),
+        (json!({ "ttl": 60 }), "2026-01-01T00:10:00Z", Lifetime::Until(CREATED + 60), USED),
+        (sliding.clone(), "2026-01-01T00:10:00Z", idle(60, USED), USED),
+        (sliding.clone(), "", idle(60, CREATED), 0),
+        (sliding, "nonsense", idle(60, 0), 0),
+        (json!({ "ttl": i64::MAX }), "", Lifetime::Until(i64::MAX), 0),
     ] {
         let mut object = stored_key(&spec);
-        object.0["status"]["lastActivity"] = last_use.into();
-        assert_eq!(expires(&object), want, "{spec} {last_use}");
+        object.0["spec"]["user"] = "ann".into();
+        object.0["status"] = json!({ "lastActivity": last_use, "keyHash": "0".repeat(64) });
+        let record = key(&object).unwrap();
+        assert_eq!((record.lifetime, record.last_activity), (want, used), "{spec} {last_use}");
     }
-}
-
-#[test]
-fn a_scope_names_projects_and_instances_and_an_empty_one_nothing() {
-    let scoped = |scope: Value| key(&stored_key(&json!({ "user": "ann", "key": "secret", "scope": scope }))).unwrap().scope;
-    let both = json!({ "projects": [{ "project": "a" }], "virtualClusters": [{ "project": "b", "virtualCluster": "x" }] });
-    let want = KeyScope { projects: vec!["a".into()], instances: vec![("b".into(), "x".into())] };
-    assert_eq!(scoped(both), Some(want));
-    assert_eq!(scoped(json!({ "roles": [{ "role": "vcluster" }] })), Some(KeyScope::default()));
-    assert_eq!(scoped(json!({})), Some(KeyScope::default()));
-    assert_eq!(scoped(Value::Null), None);
 }
 
 #[test]
@@ -81,8 +79,9 @@ fn members_of_a_known_kind_and_role_count() {
             Member { who: Principal::Everyone, role: Role::Viewer },
             Member { who: Principal::AnyTeam, role: Role::User },
         ],
+        access: ObjectAccess::default(),
     };
-    assert_eq!(project(&object), want);
+    assert_eq!(project(&object, ObjectAccess::default()), want);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Power failure: a disk that keeps what was flushed and, of the rest, any part it likes.
 
 use super::*;
+use crate::{Fence, FencedError, Hold};
 use redb::StorageBackend;
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
@@ -132,7 +133,36 @@ fn start(disk: &Disk) -> std::result::Result<EmbeddedStore, StoreError> {
 struct Known {
     state: BTreeMap<String, (Revision, Vec<u8>)>,
     last: Revision,
-    unknown: Option<(String, Option<Vec<u8>>)>,
+    unknown: Option<(String, Option<Vec<u8>>, Fenced)>,
+}
+
+/// Whether a write moves the fence, which then has the revision behind its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fenced {
+    Yes,
+    No,
+}
+
+const FENCE: &str = "fence";
+
+impl Known {
+    fn expect(&self, name: &str) -> Expect {
+        self.state.get(name).map_or(Expect::Absent, |(revision, _)| Expect::Revision(*revision))
+    }
+
+    /// Takes over a write.
+    fn done(&mut self, revision: Revision, name: String, value: Option<Vec<u8>>, fenced: Fenced) {
+        assert!(revision > self.last, "revision {revision} after {}", self.last);
+        self.last = revision;
+        match value {
+            Some(value) => self.state.insert(name, (revision, value)),
+            None => self.state.remove(&name),
+        };
+        if fenced == Fenced::Yes {
+            self.last += 1;
+            self.state.insert(FENCE.into(), (self.last, Vec::new()));
+        }
+    }
 }
 
 /// Writes until it is done or the power fails.
@@ -140,31 +170,27 @@ async fn work(store: &EmbeddedStore, known: &mut Known, dice: &mut impl FnMut() 
     for number in 0..40 {
         let name = format!("pods/{}", dice() % 6);
         let value = (!dice().is_multiple_of(4)).then(|| vec![number; (dice() % 3000) as usize]);
+        let fenced = if value.is_some() && dice().is_multiple_of(2) { Fenced::Yes } else { Fenced::No };
         let key = Key::new(name.as_str());
-        let current = known.state.get(&name).map(|(revision, _)| *revision);
-        let result = match (&value, current) {
-            (Some(value), Some(revision)) => store.put(&key, value.clone().into(), Expect::Revision(revision)).await,
-            (Some(value), None) => store.put(&key, value.clone().into(), Expect::Absent).await,
-            (None, Some(revision)) => store.delete(&key, revision).await,
-            (None, None) => continue,
-        };
-        match (result, value) {
-            (Ok(revision), value) => {
-                assert!(revision > known.last, "revision {revision} after {}", known.last);
-                known.last = revision;
-                match value {
-                    Some(value) => known.state.insert(name, (revision, value)),
-                    None => known.state.remove(&name),
-                };
+        let result = match (&value, known.expect(&name), fenced) {
+            (Some(value), expect, Fenced::Yes) => {
+                let fence = Fence { key: Key::new(FENCE), expect: known.expect(FENCE), hold: Hold::Exclusive };
+                store.put_fenced(&key, value.clone().into(), expect, &[fence]).await
             }
-            (Err(WriteError::Store(StoreError::Unknown(_))), value) => {
-                known.unknown = Some((name, value));
+            (Some(value), expect, Fenced::No) => store.put(&key, value.clone().into(), expect).await.map_err(Into::into),
+            (None, Expect::Revision(revision), _) => store.delete(&key, revision).await.map_err(Into::into),
+            (None, Expect::Absent, _) => continue,
+        };
+        match result {
+            Ok(revision) => known.done(revision, name, value, fenced),
+            Err(FencedError::Write(WriteError::Store(StoreError::Unknown(_)))) => {
+                known.unknown = Some((name, value, fenced));
                 let refused = store.put(&key, "x".into(), Expect::Absent).await;
                 assert!(matches!(refused, Err(WriteError::Store(_))), "writes go on after an unknown outcome: {refused:?}");
                 return;
             }
-            (Err(WriteError::Store(StoreError::Unavailable(_))), _) => return,
-            (other, _) => panic!("{other:?}"),
+            Err(FencedError::Write(WriteError::Store(StoreError::Unavailable(_)))) => return,
+            other => panic!("{other:?}"),
         }
         if number % 16 == 15 && store.compact(known.last).await.is_err() {
             return;
@@ -175,18 +201,16 @@ async fn work(store: &EmbeddedStore, known: &mut Known, dice: &mut impl FnMut() 
 async fn check(store: &EmbeddedStore, known: &Known, context: &str) {
     let revision = store.revision().await.unwrap();
     assert!(revision >= known.last, "{context}: revision {revision} is behind {}", known.last);
-    let mut want = known.state.clone();
+    let mut want = Known { state: known.state.clone(), last: known.last, unknown: None };
     if revision > known.last {
-        let (name, value) = known.unknown.clone().unwrap_or_else(|| panic!("{context}: a write that nobody made"));
-        assert_eq!(revision, known.last + 1, "{context}");
-        match value {
-            Some(value) => want.insert(name, (revision, value)),
-            None => want.remove(&name),
-        };
+        let (name, value, fenced) = known.unknown.clone().unwrap_or_else(|| panic!("{context}: a write that nobody made"));
+        want.done(known.last + 1, name, value, fenced);
+        // Of a fenced write there is all or nothing.
+        assert_eq!(revision, want.last, "{context}");
     }
     let found = store.range(&everything()).await.unwrap().entries;
     let found: BTreeMap<_, _> = found.into_iter().map(|entry| (entry.key.to_string(), (entry.revision, entry.value.to_vec()))).collect();
-    assert_eq!(found, want, "{context}");
+    assert_eq!(found, want.state, "{context}");
 }
 
 /// The power fails at every single step of a workload, and once more while the file is repaired.

@@ -1,0 +1,157 @@
+//! What is answered and never stored: questions (who am I, may I) and views of stored objects (a project's members).
+//!
+//! A [`Computed`] says where it is asked for and by whom, and answers. Routes, negotiation, decoding, discovery, OpenAPI and
+//! authorization follow from its descriptor; there is no other way to serve something that no registry holds.
+
+mod asked;
+mod protobuf;
+mod question;
+
+pub use asked::{Asked, Verdict};
+
+use crate::app::App;
+use crate::body;
+use crate::dispatch::{self, no_such_method};
+use crate::negotiation::{self, Offer};
+use crate::query::Query;
+use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
+use crate::respond::Wire;
+use crate::warning;
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use http::request::Parts;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::Arc;
+use vci_auth::Identity;
+use vci_meta::computed::{Audience, Place};
+use vci_meta::options::{GetOptions, WriteKind, WriteOptions};
+use vci_meta::{ApiError, ComputedDescriptor, ObjectKey, RequestContext, Schema, Scope, Verb, View};
+use vci_registry::{Item, Registry};
+
+/// A kind that is answered and never stored.
+#[async_trait]
+pub trait Computed: fmt::Debug + Send + Sync + 'static {
+    /// Everything static about it.
+    fn descriptor(&self) -> &'static ComputedDescriptor;
+
+    /// The schema of question and answer.
+    fn schema(&self) -> &Schema;
+
+    /// The answer, a JSON object. Kind and apiVersion are put into it, and metadata unless it has some.
+    ///
+    /// # Errors
+    /// What the client is told.
+    async fn answer(&self, asked: Asked<'_>) -> Result<Value, ApiError>;
+}
+
+/// What a path names, if it is computed.
+pub(crate) fn find<'a>(app: &'a App, resource: &ResourceInfo) -> Option<&'a Arc<dyn Computed>> {
+    let ResourceInfo { group, version, resource, subresource, .. } = resource;
+    app.config.computed.iter().find(|computed| computed.descriptor().is_at(group, version, resource, subresource))
+}
+
+/// Whether this is a question that everybody who is known may ask, whatever the authorizers say.
+pub(crate) fn is_for_all_known(app: &App, verb: &str, resource: &ResourceInfo) -> bool {
+    let named = find(app, resource).map(|computed| computed.descriptor()).filter(|_| resource.form == PathForm::Collection);
+    named.is_some_and(|kind| kind.audience == Audience::Known && kind.verb().as_str() == verb)
+}
+
+/// Answers a request that has passed every layer.
+pub(crate) async fn serve(
+    app: &Arc<App>,
+    computed: &dyn Computed,
+    parts: &Parts,
+    info: &RequestInfo,
+    resource: &ResourceInfo,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let kind = computed.descriptor();
+    let parent = parent(app, kind, resource)?;
+    if info.verb != kind.verb().as_str() {
+        return Err(no_such_method());
+    }
+    let query = Query(parts.uri.query().unwrap_or(""));
+    let wire = Wire::new(negotiation::negotiate(&parts.headers, query, Offer::Documents)?, &parts.headers);
+    let ctx = dispatch::context(parts)?;
+    let call = Call { app, computed, parent, parts, resource, ctx: &ctx };
+    let answer = tokio::time::timeout_at(ctx.deadline.into(), call.answer(query, body)).await;
+    let answer = answer.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")));
+    let status = if kind.verb() == Verb::Create { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = match answer {
+        Ok(answer) => wire.send(status, serde_json::to_vec(&answer).unwrap_or_default()),
+        Err(error) => crate::layers::refuse(&error, &parts.headers, &parts.uri),
+    };
+    warning::append(response.headers_mut(), &ctx.warnings());
+    Ok(response)
+}
+
+/// The registry of the object that a subresource belongs to; `None` for a collection.
+fn parent<'a>(app: &'a App, kind: &ComputedDescriptor, resource: &ResourceInfo) -> Result<Option<&'a Arc<Registry>>, ApiError> {
+    let fits = |scope| (scope == Scope::Namespaced) != resource.namespace.is_empty();
+    match kind.place {
+        Place::Collection { scope, .. } if resource.form == PathForm::Collection && fits(scope) => Ok(None),
+        Place::Subresource { of, .. } if resource.form == PathForm::Object => {
+            let registry = app.registry(kind.group, kind.version, of).filter(|registry| fits(registry.descriptor().scope));
+            registry.map(Some).ok_or_else(ApiError::no_such_path)
+        }
+        Place::Collection { .. } | Place::Subresource { .. } => Err(ApiError::no_such_path()),
+    }
+}
+
+/// One request for something computed.
+struct Call<'a> {
+    app: &'a Arc<App>,
+    computed: &'a dyn Computed,
+    parent: Option<&'a Arc<Registry>>,
+    parts: &'a Parts,
+    resource: &'a ResourceInfo,
+    ctx: &'a RequestContext,
+}
+
+impl Call<'_> {
+    async fn answer(&self, query: Query<'_>, body: Body) -> Result<Value, ApiError> {
+        let kind = self.computed.descriptor();
+        let key = ObjectKey::new(self.resource.namespace.as_str(), self.resource.name.as_str());
+        let parent = self.shown_parent(&key, query).await?;
+        let question = match kind.verb() {
+            Verb::Create => self.question(query, body).await?,
+            _ => Value::Null,
+        };
+        let identity = self.parts.extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
+        let metadata = metadata(&key);
+        let asked = Asked { ctx: self.ctx, identity, key, parent, kind, question, app: self.app };
+        let mut answer = self.computed.answer(asked).await?;
+        if let Some(members) = answer.as_object_mut() {
+            members.insert("kind".into(), kind.kind.into());
+            members.insert("apiVersion".into(), kind.api_version().into());
+            members.entry("metadata").or_insert(metadata);
+        }
+        Ok(answer)
+    }
+
+    /// The object that a subresource belongs to: it is there and the caller may see what is asked about it, or there is no
+    /// answer.
+    async fn shown_parent(&self, key: &ObjectKey, query: Query<'_>) -> Result<Option<Arc<Item>>, ApiError> {
+        let Some(registry) = self.parent else { return Ok(None) };
+        let view = self.parts.extensions.get::<View>().ok_or_else(ApiError::unauthorized)?;
+        let options = GetOptions::from_query(&query.decoded())?;
+        registry.get(self.ctx, key, &options, view).await.map(Some)
+    }
+
+    async fn question(&self, query: Query<'_>, body: Body) -> Result<Value, ApiError> {
+        // Nothing is stored, so that a dry run is no different; but what is no option of a create is refused.
+        let options = WriteOptions::from_query(&query.decoded(), WriteKind::Create, "")?;
+        let bytes = body::read(&self.parts.headers, body, self.app.config.limits.body).await?;
+        question::decode(self.computed, self.ctx, &self.parts.headers, &bytes, options.field_validation)
+    }
+}
+
+/// What an answer about an object says of itself: whose it is.
+fn metadata(key: &ObjectKey) -> Value {
+    let named = [("name", &key.name), ("namespace", &key.namespace)];
+    let named = named.into_iter().filter(|(_, text)| !text.is_empty());
+    Value::Object(named.map(|(field, text)| (field.to_owned(), text.as_str().into())).collect::<Map<_, _>>())
+}

@@ -1,0 +1,84 @@
+//! A project that still holds something is not deleted.
+//!
+//! The store itself is asked, so what was created before the deletion came is seen. A creation that had been let through before,
+//! and reaches the store after that look, is deleted afterwards ([`crate::leftovers`]).
+
+use super::stored::{Held, Stored};
+use async_trait::async_trait;
+use std::sync::Arc;
+use vci_meta::{ApiError, Cause, Object, RequestContext, Verb};
+use vci_registry::{Admission, AdmissionRequest};
+
+/// How many objects a refusal names.
+const NAMED: usize = 5;
+
+/// Refuses to delete projects in whose namespaces there is something.
+#[derive(Debug)]
+pub(crate) struct ProjectContents {
+    stored: Arc<Stored>,
+    prefix: String,
+}
+
+impl ProjectContents {
+    /// The namespace of project P is `prefix` followed by P.
+    pub(crate) fn new(stored: Arc<Stored>, prefix: impl Into<String>) -> Self {
+        Self { stored, prefix: prefix.into() }
+    }
+}
+
+#[async_trait]
+impl Admission for ProjectContents {
+    async fn validate(&self, _: &RequestContext, request: AdmissionRequest<'_>, _: Option<&Object>) -> Result<(), ApiError> {
+        if request.verb != Verb::Delete {
+            return Ok(());
+        }
+        let namespace = format!("{}{}", self.prefix, request.key.name);
+        let Some(Held { plural, names, more }) = self.stored.held_by(&namespace, NAMED).await? else { return Ok(()) };
+        let others = if more { " and others" } else { "" };
+        let why = format!("the namespace {namespace:?} still holds {plural}: {}{others}", names.join(", "));
+        let causes = names.iter().map(|name| Cause {
+            reason: "NamespaceNotEmpty".into(),
+            message: format!("{plural} {name:?} in the namespace {namespace:?}"),
+            field: String::new(),
+        });
+        Err(ApiError::conflict(request.descriptor.group_resource(), &request.key.name, why).with_causes(causes.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::admission::tests::{Rig, instance};
+    use serde_json::json;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn projects_go_when_they_are_empty() {
+        let rig = Rig::start().await;
+        let vci = "virtualclusterinstances";
+        for project in ["blue", "blue-2"] {
+            rig.create("root", "projects", project, json!({})).await.unwrap();
+        }
+        for index in 0..6 {
+            rig.create("root", vci, &format!("loft-p-blue/i{index}"), instance()).await.unwrap();
+        }
+        let error = rig.delete("root", "projects", "blue").await.unwrap_err();
+        let text = "Operation cannot be fulfilled on projects.management.loft.sh \"blue\": the namespace \"loft-p-blue\" still holds virtualclusterinstances: i0, i1, i2, i3, i4 and others";
+        assert_eq!((error.code(), error.message.as_str()), (409, text));
+        let causes = error.details.unwrap().causes;
+        assert_eq!(causes.len(), 5);
+        assert_eq!(
+            (causes[0].reason.as_str(), causes[0].message.as_str()),
+            ("NamespaceNotEmpty", "virtualclusterinstances \"i0\" in the namespace \"loft-p-blue\"")
+        );
+
+        rig.delete("root", "projects", "blue-2").await.unwrap();
+        for index in 1..6 {
+            rig.delete("root", vci, &format!("loft-p-blue/i{index}")).await.unwrap();
+        }
+        rig.patch("root", vci, "loft-p-blue/i0", &json!({"metadata": {"finalizers": ["example.com/f"]}})).await.unwrap();
+        rig.delete("root", vci, "loft-p-blue/i0").await.unwrap();
+        assert_eq!(rig.delete("root", "projects", "blue").await.unwrap_err().code(), 409, "it is there until its finalizers are gone");
+        rig.patch("root", vci, "loft-p-blue/i0", &json!({"metadata": {"finalizers": null}})).await.unwrap();
+        rig.delete("root", "projects", "blue").await.unwrap();
+    }
+}

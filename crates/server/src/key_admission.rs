@@ -1,0 +1,181 @@
+//! Who may make which access key.
+//!
+//! Users make keys of their own; those who may do everything make keys for whom they like. A key gives nobody more than the
+//! request had: what comes with a key that is narrowed or expires makes none that is broader or lasts longer, and brings
+//! none back to life.
+
+use crate::directory_feed::record;
+use async_trait::async_trait;
+use std::sync::Arc;
+use vci_auth::directory::{Directory, KeyRecord};
+use vci_meta::context::GROUP_MASTERS;
+use vci_meta::{ApiError, Object, RequestContext, Verb};
+use vci_registry::{Admission, AdmissionRequest};
+
+/// Refuses keys for others, and keys that give more than the one that the request came with.
+#[derive(Debug)]
+pub(crate) struct KeyAdmission {
+    directory: Arc<Directory>,
+}
+
+impl KeyAdmission {
+    /// Reads roles and keys from this directory.
+    pub(crate) fn new(directory: Arc<Directory>) -> Self {
+        Self { directory }
+    }
+
+    fn is_admin(&self, ctx: &RequestContext) -> bool {
+        ctx.user.in_group(GROUP_MASTERS) || self.directory.is_admin(&ctx.caller)
+    }
+
+    /// Why the key may not become this, if so.
+    fn refusal(&self, ctx: &RequestContext, object: &Object, old: Option<&Object>) -> Option<&'static str> {
+        let own = ctx.caller.user.as_deref().is_some_and(|user| user == object.str_at(&["spec", "user"]));
+        if old.is_none() && !own && !self.is_admin(ctx) {
+            return Some("cannot make an access key for somebody else");
+        }
+        // A key without a secret opens nothing; validation says what is missing.
+        let key = record::key(object)?;
+        let bound = self.directory.key_of(&ctx.user)?;
+        let now = jiff::Timestamp::now().as_second();
+        let before = old.and_then(record::key);
+        let no_more_than_before =
+            before.is_some_and(|old| key.digest == old.digest && (key.disabled || !old.disabled) && gives_no_more(&key, &old, now));
+        (!no_more_than_before && !gives_no_more(&key, &bound, now))
+            .then_some("cannot make an access key that is broader or lasts longer than the one the request came with")
+    }
+}
+
+fn gives_no_more(key: &KeyRecord, bound: &KeyRecord, now: i64) -> bool {
+    let scope = match (&key.scope, &bound.scope) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(own), Some(bound)) => own.within(bound),
+    };
+    scope && key.lifetime.within(bound.lifetime, now)
+}
+
+#[async_trait]
+impl Admission for KeyAdmission {
+    async fn validate(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, object: Option<&Object>) -> Result<(), ApiError> {
+        let Some(object) = object.filter(|_| matches!(request.verb, Verb::Create | Verb::Update)) else { return Ok(()) };
+        match self.refusal(ctx, object, request.old) {
+            Some(why) => {
+                let why = format!("User {:?} {why}", ctx.user.name);
+                Err(ApiError::forbidden(request.descriptor.group_resource(), object.name(), why))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::{Value, json};
+    use std::time::Instant;
+    use vci_auth::directory::{CLUSTER_ROLE_ADMIN, UserRecord};
+    use vci_meta::{ObjectKey, Subresource};
+
+    const NOW: &str = "2026-01-01T00:00:00Z";
+
+    fn key(name: &str, spec: &Value) -> Object {
+        let hash = "0".repeat(63) + &name.chars().next().unwrap().to_string();
+        Object::from_value(json!({
+            "metadata": { "name": name, "creationTimestamp": NOW }, "spec": spec, "status": { "keyHash": hash },
+        }))
+        .unwrap()
+    }
+
+    /// Users `ann` and `root`, each with keys `a` (all), `b` (expires), `c` (may lie idle), `d` (one project).
+    fn admission() -> KeyAdmission {
+        let directory = Directory::default();
+        for (name, roles) in [("ann", vec![]), ("root", vec![CLUSTER_ROLE_ADMIN.to_owned()])] {
+            directory.put_user(UserRecord { name: name.into(), cluster_roles: roles, ..UserRecord::default() });
+        }
+        for (name, limits) in LIMITS {
+            let limits: Value = serde_json::from_str(limits).unwrap();
+            let mut spec = json!({ "user": "ann" });
+            spec.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+            directory.put_key(record::key(&key(name, &spec)).unwrap());
+        }
+        KeyAdmission::new(Arc::new(directory))
+    }
+
+    const LIMITS: [(&str, &str); 4] = [
+        ("a", "{}"),
+        ("b", r#"{"ttl": 100}"#),
+        ("c", r#"{"ttl": 100, "ttlAfterLastActivity": true}"#),
+        ("d", r#"{"scope": {"projects": [{"project": "blue"}]}}"#),
+    ];
+
+    async fn asked(by: &str, with: &str, new: &Object, old: Option<&Object>) -> bool {
+        let admission = admission();
+        let mut identity = (*admission.directory.known_as(by).unwrap().user).clone();
+        identity.extra.insert(vci_auth::directory::EXTRA_ACCESS_KEY.into(), vec![with.into()]);
+        let caller = admission.directory.known_as(by).unwrap().caller;
+        let ctx = RequestContext::new(Arc::new(identity), caller, Instant::now(), "audit".into());
+        let keys = vci_management::owned_access_keys();
+        let verb = if old.is_some() { Verb::Update } else { Verb::Create };
+        let at = ObjectKey::new("", new.name());
+        let request = AdmissionRequest { descriptor: keys.descriptor(), verb, subresource: Subresource::Main, key: &at, old };
+        admission.validate(&ctx, request, Some(new)).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_key_is_ones_own_and_gives_no_more_than_the_one_it_is_made_with() {
+        let mine = |limits: Value| {
+            let mut spec = json!({ "user": "ann" });
+            spec.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+            spec
+        };
+        // by, with which key, what, whether it may be made
+        let table = [
+            ("ann", "a", json!({ "user": "ann" }), true),
+            ("ann", "a", json!({ "user": "bob" }), false),
+            ("ann", "a", json!({ "team": "devs" }), false),
+            ("root", "a", json!({ "user": "bob" }), true),
+            ("root", "a", json!({ "team": "devs" }), true),
+            ("ann", "b", mine(json!({})), false),
+            ("ann", "b", mine(json!({ "ttl": 100 })), true),
+            ("ann", "b", mine(json!({ "ttl": 101 })), false),
+            ("ann", "b", mine(json!({ "ttl": 1, "ttlAfterLastActivity": true })), false),
+            ("ann", "c", mine(json!({ "ttl": 100, "ttlAfterLastActivity": true })), true),
+            ("ann", "c", mine(json!({ "ttl": 101, "ttlAfterLastActivity": true })), false),
+            ("ann", "d", mine(json!({})), false),
+            ("ann", "d", mine(json!({ "scope": { "projects": [{ "project": "blue" }] } })), true),
+            ("ann", "d", mine(json!({ "scope": { "projects": [{ "project": "red" }] } })), false),
+            ("root", "b", json!({ "user": "bob" }), false),
+            ("root", "none", json!({ "user": "bob" }), true),
+        ];
+        for (by, with, spec, want) in table {
+            assert_eq!(asked(by, with, &key("e", &spec), None).await, want, "{by} with {with}: {spec}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_short_lived_key_changes_nothing_to_last_longer() {
+        let with = |name: &str, limits: Value| {
+            let mut spec = json!({ "user": "ann" });
+            spec.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+            key(name, &spec)
+        };
+        let all = || with("e", json!({}));
+        let off = || with("e", json!({ "disabled": true }));
+        let table = [
+            ("a name", all(), with("e", json!({ "displayName": "x" })), true),
+            ("a shorter life", all(), with("e", json!({ "ttl": 5 })), true),
+            ("less", all(), with("e", json!({ "scope": {} })), true),
+            ("locked", all(), off(), true),
+            ("unlocked", off(), all(), false),
+            ("another secret", all(), with("f", json!({})), false),
+            ("a longer life", with("e", json!({ "ttl": 50 })), with("e", json!({ "ttl": 60 })), true),
+            ("no end of life", with("e", json!({ "ttl": 50 })), all(), false),
+        ];
+        for (what, old, new, want) in table {
+            assert_eq!(asked("ann", "b", &new, Some(&old)).await, want, "{what}");
+            assert!(asked("ann", "a", &new, Some(&old)).await, "{what} with a key that gives everything");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Quotas of projects: how many instances a project may have, and each user and each team in it.
+//!
+//! Nothing is counted beforehand: a count that is kept somewhere would drift. A write that adds to a limited count
+//! counts what is there, and is carried out only if meanwhile neither another such write came nor the project changed: the
+//! first moves the project's fence, the second its object (see [`vci_store::Fence`]). So a limit holds for all servers
+//! on one store, and who is not limited pays for one more comparison.
+//!
+//! Counted is what is stored: an instance that is being deleted counts until it is gone. Limits refuse requests, not
+//! observations: a status is written whatever it says. A limit that cannot be read allows nothing more, and one below what is
+//! there takes nothing away.
+
+mod facts;
+mod limits;
+mod project;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use status::QuotaStatus;
+
+use crate::admission::{NAMESPACES, terminating};
+use async_trait::async_trait;
+use facts::Facts;
+use limits::Limit;
+use project::Project;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::OwnedMutexGuard;
+use vci_meta::options::{ListOptions, ResourceVersion, VersionMatch};
+use vci_meta::{ApiError, FieldError, FieldPath, Object, RequestContext, Subresource, Verb, View};
+use vci_registry::{Admission, AdmissionRequest, Fences, Item, Knowledge, Registry};
+use vci_store::{Expect, Fence, Key, Revision};
+
+/// The kind that is counted.
+const PLURAL: &str = "virtualclusterinstances";
+
+/// Refuses instances that a project's quotas have no room for.
+#[derive(Debug)]
+pub(crate) struct ProjectQuotas {
+    projects: Arc<Registry>,
+    prefix: String,
+    /// Whose turn it is in each project with quotas, while there is somebody.
+    turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// What a write changes about an instance.
+struct Step<'a> {
+    request: AdmissionRequest<'a>,
+    old: Option<Facts<'a>>,
+    new: Facts<'a>,
+}
+
+impl<'a> Step<'a> {
+    /// `None` for a step that no limit can be against.
+    fn of(request: AdmissionRequest<'a>, object: &'a Object) -> Option<Self> {
+        if request.descriptor.plural != PLURAL || request.subresource != Subresource::Main {
+            return None;
+        }
+        let Some(old) = request.old.map(Facts::of_object) else {
+            return Some(Self { request, old: None, new: Facts::of_object(object) });
+        };
+        let new = Facts::of_object(object).woken_from(&old);
+        let adds = new.owner != old.owner || new.template != old.template || (new.is_active() && !old.is_active());
+        adds.then_some(Self { request, old: Some(old), new })
+    }
+
+    /// Whether it adds one to what the limit counts.
+    fn adds_to(&self, limit: &Limit<'_>) -> bool {
+        let counted = self.old.as_ref().is_some_and(|old| limit.counts(old) && limit.same_count(old, &self.new));
+        limit.counts(&self.new) && !counted
+    }
+
+    /// Whether the limit has no room for it among these.
+    fn exceeds(&self, limit: &Limit<'_>, others: &[Arc<Item>]) -> bool {
+        let Some(max) = limit.number() else { return true };
+        let others = others.iter().filter(|item| item.key.name != self.request.key.name);
+        let facts = others.map(|item| Facts::of_item(item, self.request.descriptor));
+        let mut counted = facts.filter(|facts| limit.same_count(facts, &self.new) && limit.counts(facts));
+        // Whoever takes the last place decides; those behind are not looked at.
+        (0..max).all(|_| counted.next().is_some())
+    }
+
+    fn refused(&self, object: &Object, limits: &[&Limit<'_>]) -> ApiError {
+        let descriptor = self.request.descriptor;
+        let verb = if self.request.verb == Verb::Create { "create" } else { "update" };
+        let path = FieldPath::new("metadata").child("name");
+        let why = |limit: &&Limit<'_>| format!("cannot {verb} {}, because {}", descriptor.singular, limit.refusal(&self.new));
+        let errors: Vec<FieldError> = limits.iter().map(|limit| FieldError::forbidden(&path, why(limit))).collect();
+        ApiError::invalid(descriptor.group, descriptor.kind, object.name(), &errors)
+    }
+}
+
+impl ProjectQuotas {
+    /// Finds a namespace's project in `projects`, by the prefix that makes a project's name its namespace's.
+    pub(crate) fn new(projects: Arc<Registry>, prefix: impl Into<String>) -> Self {
+        Self { projects, prefix: prefix.into(), turns: Mutex::default() }
+    }
+
+    /// Waits until nobody else in this process writes what one of the project's quotas limits: they would only move the fence
+    /// under each other's feet.
+    async fn turn(&self, ctx: &RequestContext, project: &str) -> Result<OwnedMutexGuard<()>, ApiError> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.get(project).and_then(Weak::upgrade).unwrap_or_else(|| {
+                turns.retain(|_, turn| turn.strong_count() > 0);
+                let turn = Arc::default();
+                turns.insert(project.to_owned(), Arc::downgrade(&turn));
+                turn
+            })
+        };
+        let late = |_| ApiError::timeout("request did not complete within the allotted timeout");
+        tokio::time::timeout_at(ctx.deadline.into(), turn.lock_owned()).await.map_err(late)
+    }
+
+    /// The project of this name; `None` when there is none.
+    async fn project(&self, ctx: &RequestContext, name: &str, knowledge: Knowledge) -> Result<Option<Project>, ApiError> {
+        if knowledge == Knowledge::Cached
+            && let Some(project) = Project::cached(&self.projects, name)
+        {
+            return project.map(Some);
+        }
+        Project::live(ctx, &self.projects, name).await
+    }
+}
+
+#[async_trait]
+impl Admission for ProjectQuotas {
+    async fn fences(
+        &self,
+        ctx: &RequestContext,
+        registry: &Registry,
+        request: AdmissionRequest<'_>,
+        object: &Object,
+        mut knowledge: Knowledge,
+    ) -> Result<Fences, ApiError> {
+        let namespace = object.namespace();
+        let (Some(step), Some(name)) = (Step::of(request, object), namespace.strip_prefix(&self.prefix)) else {
+            return Ok(Fences::default());
+        };
+        let mut turns = Vec::new();
+        loop {
+            let Some(project) = self.project(ctx, name, knowledge).await? else {
+                return no_project(&self.projects, request, namespace, name);
+            };
+            if project.is_terminating && request.verb == Verb::Create {
+                return Err(terminating(request, object.name()));
+            }
+            let concerned: Vec<Limit<'_>> = project.quotas.limits().filter(|limit| step.adds_to(limit)).collect();
+            if concerned.is_empty() {
+                return Ok(Fences { fences: vec![project.unchanged()], turns });
+            }
+            if turns.is_empty() {
+                turns.push(self.turn(ctx, name).await?);
+                // The project may have become another one in the meantime.
+                continue;
+            }
+            let fence = registry.exclusive_fence(fence_key(namespace)).await?;
+            let others = instances(ctx, registry, namespace, project.revision.max(revision(&fence)), knowledge).await?;
+            let exceeded: Vec<&Limit<'_>> = concerned.iter().filter(|limit| step.exceeds(limit, &others)).collect();
+            if exceeded.is_empty() {
+                return Ok(Fences { fences: vec![project.unchanged(), fence], turns });
+            }
+            if knowledge == Knowledge::Live {
+                return Err(step.refused(object, &exceeded));
+            }
+            // What is refused is refused by what is so now.
+            knowledge = Knowledge::Live;
+        }
+    }
+}
+
+/// Nothing is created where there is no project. What is there still has no limits, as long as there is none.
+fn no_project(projects: &Registry, request: AdmissionRequest<'_>, namespace: &str, name: &str) -> Result<Fences, ApiError> {
+    if request.verb == Verb::Create {
+        return Err(ApiError::not_found(NAMESPACES, namespace));
+    }
+    Ok(Fences { fences: vec![Project::absent(projects, name)], turns: Vec::new() })
+}
+
+/// Where the fence of a project's namespace lies: no collection begins like this, so no cache hears of it. It is left behind
+/// when the project goes: an empty value, for a project of that name to come.
+fn fence_key(namespace: &str) -> Key {
+    Key::new(format!("fences/{PLURAL}/{namespace}"))
+}
+
+/// The revision that wrote the fence; 0 for one that is not there yet.
+fn revision(fence: &Fence) -> Revision {
+    match fence.expect {
+        Expect::Absent => 0,
+        Expect::Revision(revision) => revision,
+    }
+}
+
+/// The instances of a namespace.
+///
+/// For [`Knowledge::Cached`] any state at `since` or later will do, where `since` is the newer one of project and fence: who
+/// took room with the fence wrote at its revision or before; who took it without saw an older project, which had no such limit.
+/// So nothing that takes room is missing; what is shown may have gone, which a refusal looks at again.
+async fn instances(
+    ctx: &RequestContext,
+    registry: &Registry,
+    namespace: &str,
+    since: Revision,
+    knowledge: Knowledge,
+) -> Result<Vec<Arc<Item>>, ApiError> {
+    let at_hand = knowledge == Knowledge::Cached && registry.cache().stats().revision >= since;
+    let options = if at_hand {
+        let (resource_version, version_match) = (ResourceVersion::At(since), Some(VersionMatch::NotOlderThan));
+        ListOptions { resource_version, version_match, ..ListOptions::default() }
+    } else {
+        ListOptions::default()
+    };
+    Ok(registry.list(ctx, namespace, &options, &View::All).await?.items)
+}

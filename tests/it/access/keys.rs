@@ -1,0 +1,188 @@
+//! Keys of one's own: who makes them, how long they are good, what they are narrowed to.
+
+use super::{BLUE, BOOTSTRAP, object, of};
+use crate::common::{GROUP, MERGE, every_store_with};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use vci_testkit::client::{Client, Protocol};
+use vci_testkit::server::TestServer;
+use vci_testkit::wait_for;
+
+fn keys(name: &str) -> String {
+    if name.is_empty() { format!("{GROUP}/ownedaccesskeys") } else { format!("{GROUP}/ownedaccesskeys/{name}") }
+}
+
+fn with(server: &TestServer, key: &str) -> Client {
+    server.anonymous(Protocol::Http2).bearer(key)
+}
+
+async fn good(client: &Client) -> bool {
+    client.get(BLUE).await.status == 200
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_have_their_own_keys_to_themselves() {
+    for stand in every_store_with(Some(BOOTSTRAP)).await {
+        let (una, adam, admin) = (of(&stand.server, "una"), of(&stand.server, "adam"), stand.server.admin(Protocol::Http2));
+        let made =
+            una.post(&keys(""), &json!({"metadata": {"name": "spare"}, "spec": {"key": "una-spare-secret"}})).await.expect(201).json();
+        assert_eq!(made["spec"]["user"], "una", "on {}", stand.label);
+        let spare = with(&stand.server, "una-spare-secret");
+        wait_for("the key", async || good(&spare).await).await;
+        let names = super::names(&una, &keys("")).await;
+        assert_eq!(names, ["off", "short", "spare", "una"], "on {}", stand.label);
+        una.get(&keys("adam")).await.expect(403);
+        una.patch(&keys("adam"), MERGE, &json!({"spec": {"disabled": true}})).await.expect(403);
+        una.delete(&keys("adam")).await.expect(403);
+        adam.get(&keys("spare")).await.expect(403);
+        for spec in [json!({"user": "adam", "key": "x1"}), json!({"team": "devs", "key": "x2"})] {
+            una.post(&keys(""), &json!({"metadata": {"name": "wrong"}, "spec": spec})).await.expect(403);
+        }
+        // What the server says of a key is not for its holder to say.
+        for status in [json!({"keyHash": "0".repeat(64)}), json!({"lastActivity": "2099-01-01T00:00:00Z"})] {
+            una.patch(&format!("{}/status", keys("spare")), MERGE, &json!({"status": status})).await.expect(403);
+            let kept = una.patch(&keys("spare"), MERGE, &json!({"status": status})).await.expect(200).json();
+            assert_ne!(kept["status"]["keyHash"], json!("0".repeat(64)));
+            assert_ne!(kept["status"]["lastActivity"], json!("2099-01-01T00:00:00Z"));
+        }
+        una.patch(&keys("spare"), MERGE, &json!({"spec": {"disabled": true}})).await.expect(200);
+        wait_for("the key to be off", async || !good(&spare).await).await;
+        una.delete(&keys("spare")).await.expect(200);
+        // Nobody but admins makes and sees the keys of teams: a key outlives that somebody is a member.
+        admin.post(&keys(""), &json!({"metadata": {"name": "devs"}, "spec": {"team": "devs", "key": "key-of-devs"}})).await.expect(201);
+        let devs = with(&stand.server, "key-of-devs");
+        wait_for("the team's key", async || good(&devs).await).await;
+        of(&stand.server, "tina").get(&keys("devs")).await.expect(403);
+        devs.post(&keys(""), &json!({"metadata": {"name": "another"}, "spec": {"key": "x3"}})).await.expect(403);
+        // All that is one's own can be deleted at once, and nothing else.
+        una.delete(&keys("")).await.expect(200);
+        wait_for("the key that was used to be gone as well", async || una.get("/version").await.status == 401).await;
+        let left = super::names(&admin, &keys("")).await;
+        assert!(["off", "short", "una"].iter().all(|gone| !left.contains(&(*gone).to_owned())), "{left:?} on {}", stand.label);
+        assert!(left.contains(&"adam".to_owned()) && left.contains(&"devs".to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_makes_one_that_gives_more() {
+    for stand in every_store_with(Some(BOOTSTRAP)).await {
+        let una = of(&stand.server, "una");
+        let make = |name: &str, limits: Value| {
+            let mut spec = json!({"key": format!("secret-{name}")});
+            spec.as_object_mut().expect("a map").extend(limits.as_object().expect("a map").clone());
+            json!({"metadata": {"name": name}, "spec": spec})
+        };
+        una.post(&keys(""), &make("brief", json!({"ttl": 600}))).await.expect(201);
+        let rules = json!([{"resources": [{"group": "management.loft.sh", "resources": ["ownedaccesskeys"]}]}]);
+        una.post(&keys(""), &make("narrow", json!({"scope": {"rules": rules}}))).await.expect(201);
+        let (brief, narrow) = (with(&stand.server, "secret-brief"), with(&stand.server, "secret-narrow"));
+        wait_for("the keys", async || narrow.get(&keys("")).await.status == 200 && good(&brief).await).await;
+        brief.post(&keys(""), &make("longer", json!({}))).await.expect(403);
+        brief.post(&keys(""), &make("longer", json!({"ttl": 6000}))).await.expect(403);
+        brief.post(&keys(""), &make("shorter", json!({"ttl": 60}))).await.expect(201);
+        for spec in [json!({"ttl": 0}), json!({"ttl": null}), json!({"ttl": 6000}), json!({"ttlAfterLastActivity": true})] {
+            brief.patch(&keys("brief"), MERGE, &json!({"spec": spec})).await.expect(403);
+        }
+        // A key that lasts is not taken over by giving it another secret, nor brought back.
+        brief.patch(&keys("una"), MERGE, &json!({"spec": {"key": "taken-over"}})).await.expect(403);
+        brief.patch(&keys("off"), MERGE, &json!({"spec": {"disabled": false}})).await.expect(403);
+        brief.patch(&keys("una"), MERGE, &json!({"spec": {"displayName": "mine"}})).await.expect(200);
+        narrow.get(BLUE).await.expect(403);
+        narrow.post(&keys(""), &make("broader", json!({}))).await.expect(403);
+        narrow.patch(&keys("narrow"), MERGE, &json!({"spec": {"scope": null}})).await.expect(403);
+        narrow.post(&keys(""), &make("same", json!({"scope": {"rules": rules}}))).await.expect(201);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_may_lie_idle_is_good_as_long_as_it_is_used() {
+    for mut stand in every_store_with(Some(BOOTSTRAP)).await {
+        let admin = stand.server.admin(Protocol::Http2);
+        let spec = json!({"user": "una", "key": "idle-secret", "ttl": 4, "ttlAfterLastActivity": true});
+        admin.post(&keys(""), &json!({"metadata": {"name": "idle"}, "spec": spec})).await.expect(201);
+        let idle = with(&stand.server, "idle-secret");
+        wait_for("the key", async || good(&idle).await).await;
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(6) {
+            assert!(good(&idle).await, "in use after {:?} on {}", begin.elapsed(), stand.label);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let last = admin.get(&keys("idle")).await.expect(200).json()["status"]["lastActivity"].as_str().unwrap_or("").to_owned();
+        assert!(last.ends_with('Z'), "stored while it is used: {last:?} on {}", stand.label);
+        // What was not stored yet is stored at the end: the key is still good for the next server.
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        assert!(good(&idle).await);
+        assert!(stand.server.stop().await.success());
+        stand.server.restart().await;
+        let (idle, admin) = (with(&stand.server, "idle-secret"), stand.server.admin(Protocol::Http2));
+        let after = admin.get(&keys("idle")).await.expect(200).json()["status"]["lastActivity"].as_str().unwrap_or("").to_owned();
+        assert!(after > last, "{after} after {last} on {}", stand.label);
+        wait_for("the key to be over, unused", async || {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            !good(&idle).await
+        })
+        .await;
+        let keys_of_all = admin.get(&keys("")).await.expect(200).text();
+        assert!(!keys_of_all.contains("idle-secret"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_opens_what_its_scope_says() {
+    let stands = every_store_with(Some(BOOTSTRAP)).await;
+    let server = &stands[0].server;
+    let admin = server.admin(Protocol::Http2);
+    let adam = of(server, "adam");
+    for name in ["x", "y"] {
+        adam.post(BLUE, &object(name, json!({}))).await.expect(201);
+    }
+    let selves = format!("{GROUP}/selves");
+    let whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let (x, y, project, user) = (format!("{BLUE}/x"), format!("{BLUE}/y"), format!("{GROUP}/projects/blue"), format!("{GROUP}/users/adam"));
+    let rule = |verbs: Value, names: Value| {
+        json!({"rules": [{"verbs": verbs, "namespaces": ["loft-p-blue"],
+            "resources": [{"group": "management.loft.sh", "resources": ["virtualclusterinstances"], "resourceNames": names}]}]})
+    };
+    // scope; then GET of x, y, the collection, the project, the user, DELETE of y
+    let table = [
+        (json!({"projects": [{"project": "blue"}]}), [200, 200, 200, 200, 403, 200]),
+        (json!({"projects": [{"project": "red"}]}), [403, 403, 403, 403, 403, 403]),
+        (json!({"projects": [{"project": "*"}]}), [200, 200, 200, 200, 403, 200]),
+        (json!({"virtualClusters": [{"project": "blue", "virtualCluster": "x"}]}), [200, 403, 403, 403, 403, 403]),
+        (json!({"virtualClusters": [{"project": "blue", "virtualCluster": "*"}]}), [200, 200, 200, 200, 403, 200]),
+        (json!({"roles": [{"role": "loft-cli"}]}), [200, 200, 200, 200, 200, 403]),
+        (json!({"allowLoftCli": true}), [200, 200, 200, 200, 200, 403]),
+        (json!({"roles": [{"role": "loft-cli", "projects": ["red"]}]}), [403, 403, 403, 403, 403, 403]),
+        (json!({"roles": [{"role": "vcluster", "projects": ["blue"], "virtualClusters": ["x"]}]}), [200, 403, 403, 200, 403, 403]),
+        (json!({"roles": [{"role": "agent"}]}), [403, 403, 403, 403, 403, 403]),
+        (json!({"clusters": [{"cluster": "*"}]}), [403, 403, 403, 403, 403, 403]),
+        (rule(json!(["get"]), json!(["x"])), [200, 403, 403, 403, 403, 403]),
+        (rule(json!(["get", "list"]), json!([])), [200, 200, 200, 403, 403, 403]),
+        (rule(json!([]), json!([])), [200, 200, 200, 403, 403, 200]),
+        (json!({"rules": [{"requestTargets": ["Cluster"]}]}), [403, 403, 403, 403, 403, 403]),
+        (json!({}), [403, 403, 403, 403, 403, 403]),
+    ];
+    for (index, (scope, want)) in table.into_iter().enumerate() {
+        let (name, secret) = (format!("scoped-{index}"), format!("scoped-secret-{index}"));
+        admin
+            .post(&keys(""), &json!({"metadata": {"name": name}, "spec": {"user": "adam", "key": secret, "scope": scope}}))
+            .await
+            .expect(201);
+        let scoped = with(server, &secret);
+        wait_for("the key", async || scoped.get("/version").await.status == 200).await;
+        let mut got = Vec::new();
+        for path in [&x, &y, &BLUE.to_owned(), &project, &user] {
+            got.push(scoped.get(path).await.status.as_u16());
+        }
+        got.push(scoped.delete(&format!("{y}?dryRun=All")).await.status.as_u16());
+        assert_eq!(got, want, "{scope}");
+        // Who they are and what they may do is known to everybody who is known.
+        scoped.post(whoami, &json!({})).await.expect(201);
+        if admin.post(&selves, &json!({})).await.status == 201 {
+            scoped.post(&selves, &json!({})).await.expect(201);
+        }
+        scoped.header(http::HeaderName::from_static("impersonate-user"), "adam").get(&x).await.expect(403);
+        admin.delete(&keys(&name)).await.expect(200);
+        wait_for("the key to be gone", async || scoped.get("/version").await.status == 401).await;
+    }
+}

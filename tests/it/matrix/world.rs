@@ -1,0 +1,136 @@
+//! The people of the matrix, and what they have.
+
+use crate::common::{GROUP, Stand};
+use serde_json::{Value, json};
+use vci_testkit::client::Protocol;
+
+/// Somebody who asks.
+pub(super) struct Caller {
+    pub(super) label: &'static str,
+    /// The access key; empty: none.
+    pub(super) key: &'static str,
+    /// For whom they act; empty: for themselves.
+    pub(super) acting_for: &'static str,
+    /// Which of the objects they ask for.
+    having: Having,
+}
+
+#[derive(Clone, Copy)]
+enum Having {
+    /// What belongs to una.
+    Own,
+    /// What belongs to the team devs.
+    Teams,
+    /// What grants everything to gina.
+    Granted,
+    /// What belongs to somebody else.
+    Others,
+}
+
+const fn caller(label: &'static str, key: &'static str, having: Having) -> Caller {
+    Caller { label, key, acting_for: "", having }
+}
+
+/// Whoever is not known comes first.
+pub(super) const CALLERS: [Caller; 18] = [
+    caller("no token", "", Having::Others),
+    caller("bad token", "nobody-has-this-key", Having::Others),
+    caller("expired key", "key-that-is-over", Having::Own),
+    caller("disabled key", "key-that-is-off", Having::Own),
+    caller("viewer", "key-of-victor", Having::Others),
+    caller("user, own object", "key-of-una", Having::Own),
+    caller("user, another's object", "key-of-una", Having::Others),
+    caller("team member, team's object", "key-of-tina", Having::Teams),
+    caller("viewer, granted by a rule", "key-of-gina", Having::Granted),
+    caller("admin of the project", "key-of-adam", Having::Others),
+    caller("admin of another project", "key-of-xena", Having::Others),
+    caller("in no project", "key-of-otto", Having::Others),
+    caller("team's key, team's object", "key-of-devs", Having::Teams),
+    caller("role of an admin", "key-of-chief", Having::Others),
+    caller("system:masters", "key-of-root", Having::Others),
+    caller("admin of the project, key for it", "key-of-adam-in", Having::Others),
+    caller("admin of the project, key for another", "key-of-adam-out", Having::Others),
+    Caller { label: "system:masters acting for the owner", key: "key-of-root", acting_for: "una", having: Having::Own },
+];
+
+/// The object of a resource that a caller asks for.
+pub(super) fn object(caller: &Caller, resource: &str) -> &'static str {
+    match (resource, caller.having) {
+        ("virtualclusterinstances" | "virtualclustertemplates", Having::Own) => "own",
+        ("virtualclusterinstances" | "virtualclustertemplates", Having::Teams) => "teams",
+        ("virtualclusterinstances" | "virtualclustertemplates", Having::Granted) => "granted",
+        ("virtualclusterinstances" | "virtualclustertemplates", Having::Others) => "others",
+        ("ownedaccesskeys", Having::Own) => "una-spare",
+        ("ownedaccesskeys", _) => "zoe-spare",
+        ("users", Having::Own) => "una",
+        ("users", _) => "zoe",
+        ("teams", Having::Teams) => "devs",
+        ("teams", _) => "ops",
+        ("namespaces", _) => "loft-p-blue",
+        _ => "blue",
+    }
+}
+
+/// Users, teams, projects and keys.
+pub(super) fn bootstrap() -> String {
+    let mut objects = Vec::new();
+    let mut add = |kind: &str, name: &str, spec: Value| {
+        objects.push(json!({"apiVersion": "management.loft.sh/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}).to_string());
+    };
+    for name in ["victor", "una", "tina", "gina", "adam", "xena", "otto", "zoe"] {
+        add("User", name, json!({}));
+    }
+    add("User", "chief", json!({"clusterRoles": [{"name": "loft-management-admin"}]}));
+    add("User", "root", json!({"groups": ["system:masters"]}));
+    add("Team", "devs", json!({"users": ["tina"]}));
+    add("Team", "ops", json!({}));
+    let member = |kind: &str, name: &str, role: &str| json!({"kind": kind, "group": "storage.loft.sh", "name": name, "clusterRole": format!("loft-management-project-{role}")});
+    let members = [
+        member("User", "victor", "viewer"),
+        member("User", "gina", "viewer"),
+        member("User", "una", "user"),
+        member("Team", "devs", "user"),
+        member("User", "adam", "admin"),
+    ];
+    let templates = json!([{"kind": "VirtualClusterTemplate", "group": "storage.loft.sh", "name": "*"}]);
+    let rules = json!([{"verbs": ["update", "delete"], "users": ["gina"]}]);
+    let owner = json!({"user": "zoe"});
+    add("Project", "blue", json!({"owner": owner, "members": members, "access": rules, "allowedTemplates": templates}));
+    add("Project", "red", json!({"owner": owner, "members": [member("User", "xena", "admin")]}));
+    for name in ["victor", "una", "tina", "gina", "adam", "xena", "otto", "chief", "root"] {
+        add("OwnedAccessKey", name, json!({"user": name, "key": format!("key-of-{name}")}));
+    }
+    for (name, spec) in [
+        ("devs", json!({"team": "devs", "key": "key-of-devs"})),
+        ("over", json!({"user": "una", "key": "key-that-is-over", "ttl": 1})),
+        ("off", json!({"user": "una", "key": "key-that-is-off", "disabled": true})),
+        ("adam-in", json!({"user": "adam", "key": "key-of-adam-in", "scope": {"projects": [{"project": "blue"}]}})),
+        ("adam-out", json!({"user": "adam", "key": "key-of-adam-out", "scope": {"projects": [{"project": "red"}]}})),
+        ("una-spare", json!({"user": "una", "key": "spare-key-of-una"})),
+        ("zoe-spare", json!({"user": "zoe", "key": "spare-key-of-zoe"})),
+    ] {
+        add("OwnedAccessKey", name, spec);
+    }
+    objects.join("\n---\n")
+}
+
+/// What belongs to whom; and waits until the short key is over.
+pub(super) async fn fill(stand: &Stand) {
+    let root = stand.server.anonymous(Protocol::Http2).bearer("key-of-root");
+    for (name, spec) in [
+        ("own", json!({"owner": {"user": "una"}})),
+        ("teams", json!({"owner": {"team": "devs"}})),
+        ("granted", json!({"owner": {"user": "zoe"}, "access": [{"verbs": ["*"], "subresources": ["*"], "users": ["gina"]}]})),
+        ("others", json!({"owner": {"user": "zoe"}})),
+    ] {
+        let mut template = spec.clone();
+        template["template"] = json!({});
+        root.post(&format!("{GROUP}/virtualclustertemplates"), &json!({"metadata": {"name": name}, "spec": template})).await.expect(201);
+        let mut instance = spec;
+        instance["templateRef"] = json!({"name": "others"});
+        let blue = format!("{GROUP}/namespaces/loft-p-blue/virtualclusterinstances");
+        root.post(&blue, &json!({"metadata": {"name": name}, "spec": instance})).await.expect(201);
+    }
+    let over = stand.server.anonymous(Protocol::Http2).bearer("key-that-is-over");
+    vci_testkit::wait_for("the key to be over", async || over.get("/version").await.status == 401).await;
+}
