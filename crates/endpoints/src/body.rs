@@ -93,7 +93,7 @@ impl Call {
     /// validation is strict.
     pub(crate) fn decode(&self, body: &[u8], validation: FieldValidation) -> Result<Object, ApiError> {
         let kind = self.descriptor().kind;
-        let parsed = InputFormat::of(&self.headers)?.parse(body).map_err(|error| unrecognized(kind, &error, body))?;
+        let parsed = InputFormat::of(&self.headers)?.parse(body).map_err(|error| self.unrecognized(&error, body))?;
         let identity = self.check_identity(&parsed.value)?;
         let not_handled = |why: &dyn std::fmt::Display| {
             let Identity { kind: given, version } = &identity;
@@ -106,11 +106,18 @@ impl Call {
             FieldValidation::Warn => odd.into_iter().for_each(|text| self.ctx.warn(text)),
             FieldValidation::Strict | FieldValidation::Ignore => {}
         }
-        let mut object = Object::from_value(conformed.value)
-            .ok_or_else(|| unrecognized(kind, &DecodeError("the body is not an object".into()), body))?;
+        let mut object =
+            Object::from_value(conformed.value).ok_or_else(|| self.unrecognized(&DecodeError("the body is not an object".into()), body))?;
         object.0.insert("kind".into(), kind.into());
         object.0.insert("apiVersion".into(), self.descriptor().api_version().into());
         Ok(object)
+    }
+
+    /// 400 for a body that is no object at all. Its beginning is shown, unless it may hold a secret: a kind that is kept only in part has one.
+    fn unrecognized(&self, error: &DecodeError, body: &[u8]) -> ApiError {
+        let has_secret = self.registry.resource().kept(&Object::default()).is_some();
+        let shown = if has_secret { String::new() } else { format!(" ({})", summary(body)) };
+        unrecognized(self.descriptor().kind, &format!("{error}{shown}"))
     }
 
     fn check_identity(&self, value: &Value) -> Result<Identity, ApiError> {
@@ -160,9 +167,9 @@ fn oddities(unknown: &[String], duplicates: &[String]) -> Vec<String> {
     unknown.chain(duplicates.iter().map(|path| format!("duplicate field {path:?}"))).collect()
 }
 
-/// 400 for a body that is no object at all.
-pub(crate) fn unrecognized(kind: &str, error: &DecodeError, body: &[u8]) -> ApiError {
-    ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {error} ({})", summary(body)))
+/// 400 for a body that cannot be understood, and why.
+pub(crate) fn unrecognized(kind: &str, why: &dyn std::fmt::Display) -> ApiError {
+    ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why}"))
 }
 
 /// The body's beginning, so that a person sees what arrived.

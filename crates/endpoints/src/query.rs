@@ -1,4 +1,5 @@
-//! Query strings, read as Go's `net/url` reads them: `+` is a space, the first value of a key wins.
+//! Query strings, read as Go's `net/url` reads them: `+` is a space, the first value of a key wins. But no pair is ever
+//! left out: a selector or a `dryRun` that nobody can read must be refused, not forgotten.
 
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -8,11 +9,11 @@ use std::borrow::Cow;
 pub(crate) struct Query<'a>(pub(crate) &'a str);
 
 impl<'a> Query<'a> {
-    /// Every pair in order; pairs with malformed escapes are left out.
+    /// Every pair in order. Malformed escapes stay as they are; bytes that are no UTF-8 become U+FFFD.
     pub(crate) fn pairs(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
-        self.0.split('&').filter(|part| !part.is_empty()).filter_map(|part| {
+        self.0.split('&').filter(|part| !part.is_empty()).map(|part| {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            Some((decode(key)?, decode(value)?))
+            (decode(key), decode(value))
         })
     }
 
@@ -32,12 +33,12 @@ impl<'a> Query<'a> {
     }
 }
 
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
-        return Some(Cow::Borrowed(text));
+        return Cow::Borrowed(text);
     }
     let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().ok().map(|decoded| Cow::Owned(decoded.into_owned()))
+    Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -51,7 +52,9 @@ mod tests {
             ("a", "a", Some("")),
             ("a=1&a=2", "a", Some("1")),
             ("labelSelector=env+in+%28dev%2Cprod%29", "labelSelector", Some("env in (dev,prod)")),
-            ("b=%ff&a=1", "b", None),
+            ("b=%ff&a=1", "b", Some("\u{fffd}")),
+            ("dryRun=All%ff", "dryRun", Some("All\u{fffd}")),
+            ("labelSelector=%zz", "labelSelector", Some("%zz")),
             ("a=b=c", "a", Some("b=c")),
         ];
         for (query, key, want) in cases {

@@ -188,8 +188,8 @@ impl Schema {
             ("apiVersion".into(), word("Group and version of the API that this object is written in, such as management.loft.sh/v1.")),
             ("kind".into(), word("What this object is, in CamelCase, such as VirtualClusterInstance.")),
             ("metadata".into(), part(Self::of::<crate::types::ObjectMeta>(), "Standard metadata of the object.")),
-            ("spec".into(), part(Self::of::<Spec>(), "")),
-            ("status".into(), part(Self::of::<Status>(), "")),
+            ("spec".into(), part(Self::of::<Spec>(), "The desired state.")),
+            ("status".into(), part(Self::of::<Status>(), "The observed state.")),
         ]);
         Self {
             description: description.into(),

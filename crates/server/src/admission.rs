@@ -7,6 +7,7 @@ mod deletion;
 mod identities;
 mod key_secrets;
 mod namespaces;
+mod owner_references;
 mod ownership;
 mod permissions;
 mod project_contents;
@@ -24,6 +25,7 @@ use deletion::DeletionMarks;
 use identities::Identities;
 use key_secrets::KeySecrets;
 use namespaces::ProjectNamespaces;
+use owner_references::OwnerReferences;
 use ownership::Ownership;
 use permissions::Permissions;
 use project_contents::ProjectContents;
@@ -43,6 +45,7 @@ pub(crate) struct Rules {
     directory: Arc<Directory>,
     permissions: Arc<Permissions>,
     stored: Arc<Stored>,
+    resources: Vec<Arc<dyn Resource>>,
     prefix: String,
 }
 
@@ -56,12 +59,13 @@ impl Rules {
         prefix: impl Into<String>,
     ) -> Self {
         let stored = Arc::new(Stored::new(store, resources.to_vec()));
-        Self { directory, permissions: Arc::new(Permissions::new(authorizers)), stored, prefix: prefix.into() }
+        let permissions = Arc::new(Permissions::new(authorizers));
+        Self { directory, permissions, stored, resources: resources.to_vec(), prefix: prefix.into() }
     }
 
     /// What is asked about a kind of the whole cluster.
     pub(crate) fn of_cluster(&self, plural: &str) -> Vec<Arc<dyn Admission>> {
-        match plural {
+        let mut rules: Vec<Arc<dyn Admission>> = match plural {
             "ownedaccesskeys" => vec![Arc::new(KeySecrets), Arc::new(KeyAdmission::new(Arc::clone(&self.directory)))],
             "projects" => {
                 let contents = ProjectContents::new(Arc::clone(&self.stored), self.prefix.as_str());
@@ -69,7 +73,9 @@ impl Rules {
             }
             "teams" | "users" => vec![Arc::new(Identities::new(Arc::clone(&self.permissions))), self.ownership()],
             _ => vec![self.ownership()],
-        }
+        };
+        rules.push(self.owner_references());
+        rules
     }
 
     /// What is asked about kinds that live in the namespaces of these projects.
@@ -80,9 +86,14 @@ impl Rules {
             Arc::new(ProjectNamespaces::new(projects.clone())),
             Arc::new(Templates::new(projects, Arc::clone(&self.permissions))),
             self.ownership(),
+            self.owner_references(),
             Arc::new(DeletionMarks),
             Arc::new(quotas),
         ]
+    }
+
+    fn owner_references(&self) -> Arc<dyn Admission> {
+        Arc::new(OwnerReferences::new(Arc::clone(&self.permissions), self.resources.clone()))
     }
 
     fn ownership(&self) -> Arc<dyn Admission> {

@@ -2,6 +2,7 @@
 
 use super::{BLUE, BOOTSTRAP, object, of};
 use crate::common::{GROUP, MERGE, every_store_with};
+use http::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use vci_testkit::client::{Client, Protocol};
@@ -60,6 +61,31 @@ async fn users_have_their_own_keys_to_themselves() {
         let left = super::names(&admin, &keys("")).await;
         assert!(["off", "short", "una"].iter().all(|gone| !left.contains(&(*gone).to_owned())), "{left:?} on {}", stand.label);
         assert!(left.contains(&"adam".to_owned()) && left.contains(&"devs".to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_refusal_repeats_a_secret() {
+    let stands = every_store_with(Some(BOOTSTRAP)).await;
+    let una = of(&stands[0].server, "una");
+    let (json, yaml) = (Some("application/json"), Some("application/yaml"));
+    let (merge, strategic) = (Some(MERGE), Some("application/strategic-merge-patch+json"));
+    let wrong_type = r#"{"spec":{"key":"s3cret-s3cret-s3cret","ttl":"x"}}"#;
+    let selves = format!("{GROUP}/selves");
+    for (method, path, media_type, body) in [
+        (Method::POST, keys(""), json, r#"{"spec":{"key":"s3cret" x"#),
+        (Method::POST, keys(""), yaml, "key: [s3cret}"),
+        (Method::POST, keys(""), json, wrong_type),
+        (Method::PATCH, keys("una"), merge, wrong_type),
+        (Method::PATCH, keys("una"), strategic, wrong_type),
+        (Method::POST, selves.clone(), json, r#"{"spec":{"accessKey":"s3cret" x"#),
+        (Method::POST, selves, yaml, "key: [s3cret}"),
+    ] {
+        let answer = una.request(method.clone(), &path, media_type, body.to_owned()).await;
+        let text = answer.text();
+        assert!((400..500).contains(&answer.status.as_u16()), "{method} {path} {body}: {text}");
+        let in_hex: String = b"s3cret".iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!text.contains("s3cret") && !text.contains(&in_hex), "{method} {path} {body}: {text}");
     }
 }
 

@@ -42,7 +42,8 @@ pub(super) fn decode(
 }
 
 fn parse(kind: &ComputedDescriptor, headers: &HeaderMap, body: &[u8]) -> Result<Parsed, ApiError> {
-    let refused = |error: DecodeError| unrecognized(kind.kind, &error, body);
+    // A question may hold a secret: nothing of it is repeated.
+    let refused = |error: DecodeError| unrecognized(kind.kind, &error);
     match protobuf::fields(kind) {
         Some(fields) if media_type(headers) == protobuf::MEDIA_TYPE => {
             let value = protobuf::decode(body, fields).ok_or_else(|| refused(DecodeError("malformed protobuf".into())))?;

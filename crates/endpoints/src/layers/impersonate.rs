@@ -123,7 +123,7 @@ impl Wish {
         }
         let name = self.user.clone();
         let user = self.into_user();
-        let identity = match directory {
+        let mut identity = match directory {
             Some(directory) => directory.identity_of(user),
             None => Identity { user: Arc::new(user), caller: Arc::default() },
         };
@@ -134,6 +134,10 @@ impl Wish {
         let admin = |identity: &Identity| masters(identity) || directory.is_some_and(|directory| directory.is_admin(&identity.caller));
         if admin(&identity) && !admin(caller) {
             return Err(may_not(caller, core("users", &name)));
+        }
+        // The key stays the one that the request came with, so that what it bounds, such as keys made with it, stays bounded.
+        if let Some(key) = caller.user.extra.get(EXTRA_ACCESS_KEY) {
+            Arc::make_mut(&mut identity.user).extra.insert(EXTRA_ACCESS_KEY.into(), key.clone());
         }
         Ok(identity)
     }

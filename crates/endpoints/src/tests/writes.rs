@@ -133,6 +133,25 @@ async fn finalizers_hold_and_collections_go() {
 }
 
 #[tokio::test]
+async fn a_query_that_nobody_can_read_is_not_forgotten() {
+    let server = Server::start().await;
+    server.create("kept").await;
+    let kept = format!("{COLLECTION}/kept");
+    for (method, path, want) in [
+        ("DELETE", format!("{COLLECTION}?labelSelector=app%3Dnope%ff"), StatusCode::BAD_REQUEST),
+        ("DELETE", format!("{COLLECTION}?fieldSelector=metadata.name%3D%ff"), StatusCode::OK),
+        ("DELETE", format!("{COLLECTION}?dryRun=All%ff"), StatusCode::UNPROCESSABLE_ENTITY),
+        ("DELETE", format!("{kept}?dryRun=All%ff"), StatusCode::UNPROCESSABLE_ENTITY),
+        ("GET", format!("{COLLECTION}?limit=%ff"), StatusCode::BAD_REQUEST),
+        ("GET", format!("{COLLECTION}?resourceVersion=%zz"), StatusCode::BAD_REQUEST),
+    ] {
+        let answer = server.send(method, &path, &[], "").await;
+        assert_eq!(answer.status, want, "{method} {path}: {}", answer.text);
+        assert_eq!(server.get(&kept, &[]).await.status, StatusCode::OK, "{method} {path}");
+    }
+}
+
+#[tokio::test]
 async fn an_apply_needs_leave_to_create() {
     let server = Server::start().await;
     let path = format!("{COLLECTION}/applied?fieldManager=m");

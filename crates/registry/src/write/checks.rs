@@ -3,6 +3,7 @@
 
 use super::{AdmissionRequest, Registry};
 use serde_json::Value;
+use std::collections::HashSet;
 use vci_meta::validation::{validate_object_meta, validate_object_meta_update};
 use vci_meta::{ApiError, FieldError, Object, RequestContext};
 
@@ -55,16 +56,16 @@ impl Registry {
 /// Of references that are equal in every field the first stays; the client is told which, and `when` they were found.
 fn dedup_owner_references(ctx: &RequestContext, object: &mut Object, when: &str) {
     let Some(Value::Array(references)) = object.0.get_mut("metadata").and_then(|m| m.get_mut("ownerReferences")) else { return };
-    let mut kept: Vec<Value> = Vec::with_capacity(references.len());
+    // A set: a body has room for tens of thousands, and comparing each with each would take minutes.
+    let mut seen: HashSet<Value> = HashSet::with_capacity(references.len());
     let mut doubles: Vec<String> = Vec::new();
-    for reference in references.drain(..) {
-        if kept.contains(&reference) {
+    references.retain(|reference| {
+        let is_first = seen.insert(reference.clone());
+        if !is_first {
             doubles.push(reference.get("uid").and_then(Value::as_str).unwrap_or("").to_owned());
-        } else {
-            kept.push(reference);
         }
-    }
-    *references = kept;
+        is_first
+    });
     if !doubles.is_empty() {
         ctx.warn(format!(
             ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
@@ -75,7 +76,7 @@ fn dedup_owner_references(ctx: &RequestContext, object: &mut Object, when: &str)
 
 /// Names of finalizers that were not there before and belong to nobody's domain.
 fn finalizer_warnings(new: &Object, old: Option<&Object>) -> Vec<String> {
-    let known = old.map(Object::finalizers).unwrap_or_default();
+    let known: HashSet<&str> = old.map(Object::finalizers).unwrap_or_default().into_iter().collect();
     new.finalizers()
         .into_iter()
         .filter(|name| !name.contains('/') && !["orphan", "foregroundDeletion", "kubernetes"].contains(name) && !known.contains(name))
@@ -84,4 +85,27 @@ fn finalizer_warnings(new: &Object, old: Option<&Object>) -> Vec<String> {
             format!("metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name{hint} to avoid accidental conflicts with other finalizer writers")
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_body_full_of_owner_references_is_looked_through_once() {
+        let reference = |uid: usize| json!({ "apiVersion": "v1", "kind": "K", "name": "n", "uid": uid.to_string() });
+        let references: Vec<Value> = (0..30_000).chain([7, 0]).map(reference).collect();
+        let mut object = Object::from_value(json!({ "metadata": { "ownerReferences": references } })).unwrap();
+        let ctx = RequestContext::new(Arc::default(), Arc::default(), Instant::now(), "audit".into());
+        let start = Instant::now();
+        dedup_owner_references(&ctx, &mut object, "");
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        let kept = object.metadata()["ownerReferences"].as_array().unwrap();
+        assert_eq!((kept.len(), &kept[7], &kept[29_999]), (30_000, &reference(7), &reference(29_999)));
+        assert!(ctx.warnings()[0].ends_with("duplicate UID(s) observed: 7, 0"), "{:?}", ctx.warnings());
+    }
 }

@@ -74,11 +74,31 @@ impl Ownership {
             ["owner"] => self.standing(ctx, request, old).await != Standing::Stranger,
             _ => self.standing(ctx, request, old).await == Standing::Owner,
         };
+        if allowed && changed.contains(&"owner") && !self.may_receive(ctx, request, new).await? {
+            return Err(refused(ctx, request.descriptor, new, "set spec.owner to somebody who is not known"));
+        }
         if allowed {
             return Ok(());
         }
         let what = changed.join(" and spec.");
         Err(refused(ctx, request.descriptor, new, &format!("change spec.{what} of what somebody else owns")))
+    }
+
+    /// Whether those who become owners are there. Otherwise whoever gives an object to nobody would keep it by its rules, and
+    /// it would count against nobody's quota. An admin may name whoever is still to come.
+    async fn may_receive(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, new: &Object) -> Result<bool, ApiError> {
+        let AdmissionRequest { descriptor, key, .. } = request;
+        let others = others(ctx, new);
+        if others.is_empty() || self.permissions.allow(ctx, Act { descriptor, verb: VERB_MAKE_OWNER, subresource: "", key }).await {
+            return Ok(true);
+        }
+        for (plural, name) in others {
+            let Some(resource) = self.stored.resource(plural) else { return Ok(false) };
+            if !self.stored.exists(&**resource, name).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn standing(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, old: &Object) -> Standing {
@@ -219,6 +239,10 @@ mod tests {
             ("zoe", access.clone(), false),
             ("zoe", json!({"owner": {"user": "zoe"}, "access": []}), false),
             ("una", owner("zoe"), true),
+            ("una", owner("nobody"), false),
+            ("una", json!({"owner": {"team": "nobody"}}), false),
+            ("zoe", owner("nobody"), false),
+            ("adam", owner("nobody"), true),
             ("una", access.clone(), true),
             ("adam", owner("adam"), true),
             ("adam", access, true),

@@ -181,3 +181,16 @@ async fn nobody_becomes_more_than_they_are() {
         }
     }
 }
+
+#[tokio::test]
+async fn whoever_acts_for_others_still_comes_with_their_own_key() {
+    let directory = directory();
+    let mut admin = directory.known_as("admin").unwrap();
+    let user = Arc::make_mut(&mut admin.user);
+    user.groups.push("all".into());
+    user.extra.insert(EXTRA_ACCESS_KEY.into(), vec!["short-lived".into()]);
+    for name in ["ann", "admin", "nobody"] {
+        let acting = outcome(Some(&directory), &admin, &[("user", name)]).await.unwrap();
+        assert_eq!(acting.user.extra[EXTRA_ACCESS_KEY], ["short-lived"], "as {name}");
+    }
+}
