@@ -84,6 +84,8 @@ pub(crate) async fn watch_from_zero(rig: Rig) {
     watch.hears(&["ADDED ns/foo@1"]).await;
     rig.set("ns/foo", "a=1", "").await;
     watch.hears(&["MODIFIED ns/foo@2"]).await;
+    // Watchers are told a moment before readers of what is at hand see it.
+    rig.heard(2).await;
     rig.watch("ns", "rv=0 fields=metadata.name=foo").await.hears(&["ADDED ns/foo@2"]).await;
     rig.set("ns/foo", "", "").await;
     rig.compact(3).await;
@@ -158,6 +160,7 @@ pub(crate) async fn watch_error(rig: Rig) {
     rig.set_raw("ns/foo", b"bits flipped").await;
     watch.hears(&[UNREADABLE]).await;
     watch.is_over().await;
+    rig.heard(2).await;
     let mut anew = rig.watch("ns", "rv=0 fields=metadata.name=foo").await;
     anew.hears(&[UNREADABLE]).await;
     anew.is_over().await;
