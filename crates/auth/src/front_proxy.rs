@@ -6,7 +6,6 @@
 use crate::authorities::Authorities;
 use crate::directory::Directory;
 use crate::{Authentication, Authenticator, Credentials};
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
@@ -20,7 +19,7 @@ use vci_meta::context::GROUP_AUTHENTICATED;
 #[derive(Debug)]
 pub struct FrontProxy {
     authorities: Arc<Authorities>,
-    terms: ArcSwap<FrontProxyTerms>,
+    terms: FrontProxyTerms,
     directory: Arc<Directory>,
 }
 
@@ -57,17 +56,12 @@ impl FrontProxy {
     /// Believes proxies that these authorities vouch for, on these terms; who is known in the directory by the same name is
     /// that user.
     pub fn new(authorities: Arc<Authorities>, terms: FrontProxyTerms, directory: Arc<Directory>) -> Self {
-        Self { authorities, terms: ArcSwap::from_pointee(terms), directory }
-    }
-
-    /// Uses these terms from now on.
-    pub fn replace_terms(&self, terms: FrontProxyTerms) {
-        self.terms.store(Arc::new(terms));
+        Self { authorities, terms, directory }
     }
 
     /// Who is meant; `None` when the headers name nobody.
     fn identity(&self, chain: &[Arc<[u8]>], headers: &HeaderMap) -> Result<Option<User>, String> {
-        let terms = self.terms.load();
+        let terms = &self.terms;
         let proxy = self.authorities.subject(chain, UnixTime::now())?;
         if !terms.allowed_names.is_empty() && !terms.allowed_names.contains(&proxy.common_name) {
             return Err(format!("a front proxy by the name {:?} is not allowed", proxy.common_name));
@@ -90,7 +84,7 @@ impl Authenticator for FrontProxy {
     }
 
     fn is_credential(&self, name: &HeaderName) -> bool {
-        self.terms.load().names(name)
+        self.terms.names(name)
     }
 }
 

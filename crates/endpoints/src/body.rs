@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use vci_meta::decode::{self, DecodeError, Parsed};
 use vci_meta::options::FieldValidation;
-use vci_meta::{ApiError, Object, Reason};
+use vci_meta::{ApiError, Descriptor, Object, Reason, RequestContext, Schema};
 
 /// Reads a body of at most `limit` bytes.
 ///
@@ -92,54 +92,22 @@ impl Call {
     /// 415; 400 for what cannot be understood or is meant for another kind, and for unknown or duplicate fields when
     /// validation is strict.
     pub(crate) fn decode(&self, body: &[u8], validation: FieldValidation) -> Result<Object, ApiError> {
-        let kind = self.descriptor().kind;
+        let Descriptor { version, kind, .. } = *self.descriptor();
+        let form = Form { version, kind, api_version: self.descriptor().api_version(), schema: self.registry.schema() };
         let parsed = InputFormat::of(&self.headers)?.parse(body).map_err(|error| self.unrecognized(&error, body))?;
-        let identity = self.check_identity(&parsed.value)?;
-        let not_handled = |why: &dyn std::fmt::Display| {
-            let Identity { kind: given, version } = &identity;
-            ApiError::bad_request(format!("{given} in version {version:?} cannot be handled as a {kind}: {why}"))
-        };
-        let conformed = decode::conform(parsed.value, self.registry.schema()).map_err(|error| not_handled(&error))?;
-        let odd = oddities(&conformed.unknown, &parsed.duplicates);
-        match validation {
-            FieldValidation::Strict if !odd.is_empty() => return Err(not_handled(&format!("strict decoding error: {}", odd.join(", ")))),
-            FieldValidation::Warn => odd.into_iter().for_each(|text| self.ctx.warn(text)),
-            FieldValidation::Strict | FieldValidation::Ignore => {}
-        }
+        let conformed = form.conform(&self.ctx, parsed, validation)?;
         let mut object =
-            Object::from_value(conformed.value).ok_or_else(|| self.unrecognized(&DecodeError("the body is not an object".into()), body))?;
+            Object::from_value(conformed).ok_or_else(|| self.unrecognized(&DecodeError("the body is not an object".into()), body))?;
         object.0.insert("kind".into(), kind.into());
-        object.0.insert("apiVersion".into(), self.descriptor().api_version().into());
+        object.0.insert("apiVersion".into(), form.api_version.into());
         Ok(object)
     }
 
-    /// 400 for a body that is no object at all. Its beginning is shown, unless it may hold a secret: a kind that is kept only in part has one.
+    /// 400 for a body that is no object at all. Its beginning is shown, unless it may hold a secret.
     fn unrecognized(&self, error: &DecodeError, body: &[u8]) -> ApiError {
-        let has_secret = self.registry.resource().kept(&Object::default()).is_some();
-        let shown = if has_secret { String::new() } else { format!(" ({})", summary(body)) };
+        let secret = self.registry.resource().conceal().is_some();
+        let shown = if secret { String::new() } else { format!(" ({})", summary(body)) };
         unrecognized(self.descriptor().kind, &format!("{error}{shown}"))
-    }
-
-    fn check_identity(&self, value: &Value) -> Result<Identity, ApiError> {
-        let descriptor = self.descriptor();
-        let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or("");
-        let (kind, api_version) = (text("kind"), text("apiVersion"));
-        let version = if api_version.is_empty() { descriptor.version } else { api_version.rsplit('/').next().unwrap_or("") };
-        let given = if kind.is_empty() { descriptor.kind } else { kind };
-        if given != descriptor.kind {
-            return Err(ApiError::bad_request(format!(
-                "{given} in version {version:?} cannot be handled as a {}: no kind {given:?} is registered for version {:?}",
-                descriptor.kind,
-                if api_version.is_empty() { descriptor.api_version() } else { api_version.to_owned() },
-            )));
-        }
-        if !api_version.is_empty() && api_version != descriptor.api_version() {
-            return Err(ApiError::bad_request(format!(
-                "the API version in the data ({api_version}) does not match the expected API version ({})",
-                descriptor.api_version()
-            )));
-        }
-        Ok(Identity { kind: given.to_owned(), version: version.to_owned() })
     }
 
     /// Checks the namespace in a body against the path's, and fills it in.
@@ -156,15 +124,60 @@ impl Call {
     }
 }
 
-/// What a body says of its type.
-struct Identity {
-    kind: String,
-    version: String,
+/// What a body is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Form<'a> {
+    pub(crate) version: &'static str,
+    pub(crate) kind: &'static str,
+    /// Group and version.
+    pub(crate) api_version: String,
+    pub(crate) schema: &'a Schema,
 }
 
-fn oddities(unknown: &[String], duplicates: &[String]) -> Vec<String> {
-    let unknown = unknown.iter().map(|path| format!("unknown field {path:?}"));
-    unknown.chain(duplicates.iter().map(|path| format!("duplicate field {path:?}"))).collect()
+impl Form<'_> {
+    /// A body in canonical form. Kind and apiVersion may be absent: the endpoint says them.
+    ///
+    /// # Errors
+    /// 400 for what is meant for another kind or does not fit, and for unknown or duplicate fields when validation is strict.
+    pub(crate) fn conform(&self, ctx: &RequestContext, parsed: Parsed, validation: FieldValidation) -> Result<Value, ApiError> {
+        let version = self.check_identity(&parsed.value)?;
+        let kind = self.kind;
+        let not_handled = |why: &dyn std::fmt::Display| {
+            ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+        };
+        let conformed = decode::conform(parsed.value, self.schema).map_err(|error| not_handled(&error))?;
+        match validation {
+            FieldValidation::Strict => {
+                decode::strict_error(&conformed.unknown, &parsed.duplicates).map_or(Ok(()), |error| Err(not_handled(&error)))?;
+            }
+            FieldValidation::Warn => {
+                decode::strict_warnings(&conformed.unknown, &parsed.duplicates).into_iter().for_each(|text| ctx.warn(text));
+            }
+            FieldValidation::Ignore => {}
+        }
+        Ok(conformed.value)
+    }
+
+    /// The version that a body says, or that of the endpoint.
+    fn check_identity(&self, value: &Value) -> Result<String, ApiError> {
+        let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or("");
+        let (kind, api_version) = (text("kind"), text("apiVersion"));
+        let own = &self.api_version;
+        let version = if api_version.is_empty() { self.version } else { api_version.rsplit('/').next().unwrap_or("") };
+        if !kind.is_empty() && kind != self.kind {
+            let given = if api_version.is_empty() { own } else { api_version };
+            return Err(ApiError::bad_request(format!(
+                "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {given:?}",
+                self.kind
+            )));
+        }
+        if !api_version.is_empty() && api_version != own.as_str() {
+            return Err(ApiError::bad_request(format!(
+                "the API version in the data ({api_version}) does not match the expected API version ({own})"
+            )));
+        }
+        Ok(version.to_owned())
+    }
 }
 
 /// 400 for a body that cannot be understood, and why.

@@ -173,10 +173,8 @@ impl Resource for OwnedAccessKeys {
     }
 
     /// The answer to the creation is the one place that shows the secret.
-    fn kept(&self, object: &Object) -> Option<Object> {
-        let mut kept = object.clone();
-        hide_secret(&mut kept);
-        Some(kept)
+    fn conceal(&self) -> Option<fn(&mut Object)> {
+        Some(hide_secret)
     }
 
     fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {

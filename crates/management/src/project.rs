@@ -15,7 +15,7 @@ mod quota;
 #[cfg(test)]
 mod tests;
 
-pub use quota::{ClusterQuotaUse, ProjectQuotaStatus, QuotaStatus, Quotas, UserQuotaStatus, UserQuotaUse};
+pub use quota::{ClusterQuotaUse, Counted, ProjectQuotaStatus, QuotaStatus, Quotas, UserQuotaStatus, UserQuotaUse};
 
 /// A Project as Rust types.
 pub type Project = Typed<ProjectSpec, ProjectStatus>;

@@ -173,9 +173,10 @@ pub trait Resource: std::fmt::Debug + Send + Sync + 'static {
     /// Fills in defaults before an object is created. System fields are set already, `status` is cleared.
     fn prepare_for_create(&self, _ctx: &RequestContext, _object: &mut Object) {}
 
-    /// What is kept of an object that is created, where that is less than what its creator is shown: a secret that is shown once.
-    /// Whatever an update brings of the kind is to be taken out by [`Resource::prepare_for_update`] already.
-    fn kept(&self, _object: &Object) -> Option<Object> {
+    /// How a secret is taken out of an object that was created, before it is stored: the answer to its creation shows it once.
+    /// `None` for kinds without secrets. What an update brings of one is for [`Resource::prepare_for_update`] to take out. Of an
+    /// object that may hold a secret nothing is repeated to whoever sent it.
+    fn conceal(&self) -> Option<fn(&mut Object)> {
         None
     }
 

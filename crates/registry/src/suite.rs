@@ -173,8 +173,11 @@ impl Subject {
     }
 
     /// The answer to a create without what only the creator is shown.
-    fn kept(&self, answer: Object) -> Object {
-        self.registry.resource().kept(&answer).unwrap_or(answer)
+    fn kept(&self, mut answer: Object) -> Object {
+        if let Some(conceal) = self.registry.resource().conceal() {
+            conceal(&mut answer);
+        }
+        answer
     }
 
     async fn try_create(&self, body: Value) -> Result<Object, ApiError> {

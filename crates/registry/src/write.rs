@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vci_meta::options::{GetOptions, ListOptions};
-use vci_meta::{ApiError, Descriptor, Object, ObjectKey, RequestContext, Resource, Schema, Subresource, Verb, View};
+use vci_meta::{ApiError, Descriptor, Object, ObjectKey, Reason, RequestContext, Resource, Schema, Subresource, Verb, View};
 use vci_store::Store;
 
 mod checks;
@@ -86,6 +86,18 @@ impl Registry {
     /// `NotFound`; `Forbidden` when the view does not show it.
     pub async fn get(&self, ctx: &RequestContext, key: &ObjectKey, options: &GetOptions, view: &View) -> Result<Arc<Item>, ApiError> {
         self.cache.get(ctx, key, options, view).await
+    }
+
+    /// The same as it is now, whoever may see it; `None` when there is none.
+    ///
+    /// # Errors
+    /// What keeps it from being read.
+    pub async fn find(&self, ctx: &RequestContext, key: &ObjectKey) -> Result<Option<Arc<Item>>, ApiError> {
+        match self.get(ctx, key, &GetOptions::default(), &View::All).await {
+            Ok(item) => Ok(Some(item)),
+            Err(error) if error.reason == Reason::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The objects of a namespace, or of all when it is empty.

@@ -4,6 +4,7 @@
 //! then, a little later, callers are authenticated and authorized again, which ends some of these watches. Changes that
 //! come together are told together.
 
+use crate::clock::unix_seconds;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -55,8 +56,4 @@ async fn expiry(directory: &Directory, since: i64) {
         }
         tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
     }
-}
-
-fn unix_seconds() -> i64 {
-    jiff::Timestamp::now().as_second()
 }

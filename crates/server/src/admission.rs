@@ -11,7 +11,6 @@ mod owner_references;
 mod ownership;
 mod permissions;
 mod project_contents;
-mod projects;
 mod stored;
 pub(crate) mod templates;
 #[cfg(test)]
@@ -20,6 +19,7 @@ pub(crate) mod tests;
 pub(crate) use namespaces::{NAMESPACES, terminating};
 
 use crate::key_admission::KeyAdmission;
+use crate::project::Projects;
 use crate::quota::ProjectQuotas;
 use deletion::DeletionMarks;
 use identities::Identities;
@@ -29,7 +29,6 @@ use owner_references::OwnerReferences;
 use ownership::Ownership;
 use permissions::Permissions;
 use project_contents::ProjectContents;
-use projects::Projects;
 use std::sync::Arc;
 use stored::Stored;
 use templates::Templates;
@@ -80,15 +79,14 @@ impl Rules {
 
     /// What is asked about kinds that live in the namespaces of these projects.
     pub(crate) fn of_namespaces(&self, projects: Arc<Registry>) -> Vec<Arc<dyn Admission>> {
-        let quotas = ProjectQuotas::new(Arc::clone(&projects), self.prefix.as_str());
         let projects = Projects::new(projects, &self.prefix);
         vec![
             Arc::new(ProjectNamespaces::new(projects.clone())),
-            Arc::new(Templates::new(projects, Arc::clone(&self.permissions))),
+            Arc::new(Templates::new(projects.clone(), Arc::clone(&self.permissions))),
             self.ownership(),
             self.owner_references(),
             Arc::new(DeletionMarks),
-            Arc::new(quotas),
+            Arc::new(ProjectQuotas::new(projects)),
         ]
     }
 

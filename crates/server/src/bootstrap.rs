@@ -13,20 +13,18 @@ pub(crate) use manifest::{Manifest, read_manifests};
 
 use crate::StartError;
 use crate::directory_feed::DirectoryFeed;
-use crate::own_context::own_context;
+use crate::own_context::{own_context, own_writes};
 use administrator::Users;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use vci_auth::directory::Directory;
-use vci_meta::options::{FieldValidation, GetOptions, WriteOptions};
-use vci_meta::{ApiError, Object, ObjectKey, Reason, View};
+use vci_meta::options::{FieldValidation, WriteOptions};
+use vci_meta::{ApiError, Object, ObjectKey, Reason};
 use vci_registry::Registry;
 use vci_store::Revision;
 
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The owner, in managedFields, of what the server creates itself.
-const FIELD_MANAGER: &str = "vci-apiserver";
 
 /// The registries, by plural name, and how far the directory follows them.
 #[derive(Clone, Debug)]
@@ -51,11 +49,8 @@ impl Registries {
         if registry.cache().guess(&key).is_some() {
             return Ok(true);
         }
-        match registry.get(&own_context(CREATE_TIMEOUT), &key, &GetOptions::default(), &View::All).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.reason == Reason::NotFound => Ok(false),
-            Err(error) => Err(refused(plural, name, &error)),
-        }
+        let found = registry.find(&own_context(CREATE_TIMEOUT), &key).await;
+        found.map(|item| item.is_some()).map_err(|error| refused(plural, name, &error))
     }
 
     /// Creates an object, unless one of its name is there.
@@ -66,8 +61,7 @@ impl Registries {
     /// Creates an object. Returns once the directory knows of it.
     async fn create(&self, plural: &str, object: Object) -> Result<Ensured, StartError> {
         let name = object.name().to_owned();
-        let options =
-            WriteOptions { field_manager: FIELD_MANAGER.into(), field_validation: FieldValidation::Strict, ..WriteOptions::default() };
+        let options = WriteOptions { field_validation: FieldValidation::Strict, ..own_writes() };
         match self.find(plural)?.create(&own_context(CREATE_TIMEOUT), "", object, &options).await {
             Ok(written) => {
                 self.feed.reached(plural, revision_of(&written.bytes)).await;

@@ -5,14 +5,15 @@
 //! do not fight: a time is only ever moved forward, and what another one has stored is known here a moment later. What could
 //! not be stored is tried again later; the memory for that is one number for each key.
 
+use crate::clock::unix_seconds;
 use crate::directory_feed::record;
-use crate::own_context::own_context;
+use crate::own_context::{own_context, own_writes};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use vci_auth::directory::{Directory, KeyRecord, Lifetime};
-use vci_meta::options::{GetOptions, WriteOptions};
+use vci_meta::options::GetOptions;
 use vci_meta::{ApiError, Object, ObjectKey, Reason, Subresource, View};
 use vci_registry::Registry;
 
@@ -28,8 +29,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(10);
 /// Time at the end of the server for what is not stored yet.
 const LAST_ROUND: Duration = Duration::from_secs(5);
-/// The owner, in managedFields, of what is written here.
-const FIELD_MANAGER: &str = "vci-apiserver";
 
 /// Stores the last uses of access keys.
 #[derive(Clone, Debug)]
@@ -108,13 +107,8 @@ impl KeyActivity {
         if let Some(status) = object.0.entry("status").or_insert_with(|| serde_json::json!({})).as_object_mut() {
             status.insert("lastActivity".into(), time.to_string().into());
         }
-        let options = WriteOptions { field_manager: FIELD_MANAGER.into(), ..WriteOptions::default() };
-        self.keys.update(&ctx, &key, Subresource::Status, object, &options, &View::All).await.map(|_| ())
+        self.keys.update(&ctx, &key, Subresource::Status, object, &own_writes(), &View::All).await.map(|_| ())
     }
-}
-
-fn unix_seconds() -> i64 {
-    jiff::Timestamp::now().as_second()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! request had: what comes with a key that is narrowed or expires makes none that is broader or lasts longer, and brings
 //! none back to life.
 
+use crate::clock::unix_seconds;
 use crate::directory_feed::record;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ impl KeyAdmission {
         // A key without a secret opens nothing; validation says what is missing.
         let key = record::key(object)?;
         let bound = self.directory.key_of(&ctx.user)?;
-        let now = jiff::Timestamp::now().as_second();
+        let now = unix_seconds();
         let before = old.and_then(record::key);
         let no_more_than_before =
             before.is_some_and(|old| key.digest == old.digest && (key.disabled || !old.disabled) && gives_no_more(&key, &old, now));

@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use vci_meta::options::{DeleteOptions, GetOptions, ListOptions, Propagation, ResourceVersion};
+use vci_meta::options::{DeleteOptions, ListOptions, Propagation, ResourceVersion};
 use vci_meta::{ApiError, Object, ObjectKey, Reason, Scope, View};
 use vci_registry::{EventKind, Frame, Registry};
 
@@ -86,11 +86,7 @@ impl Leftovers {
     }
 
     async fn exists(&self, project: &str) -> Result<bool, ApiError> {
-        match self.projects.get(&own_context(TIMEOUT), &ObjectKey::new("", project), &GetOptions::default(), &View::All).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.reason == Reason::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.projects.find(&own_context(TIMEOUT), &ObjectKey::new("", project)).await.map(|found| found.is_some())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
+use vci_meta::options::WriteOptions;
 use vci_meta::{Caller, RequestContext, User};
 
 /// A context in which the server acts for itself, for this long.
@@ -10,4 +11,9 @@ pub(crate) fn own_context(time: Duration) -> RequestContext {
     let groups = vec![GROUP_MASTERS.into(), GROUP_AUTHENTICATED.into()];
     let user = User { name: "system:apiserver".into(), groups, ..User::default() };
     RequestContext::new(Arc::new(user), Arc::new(Caller::default()), Instant::now() + time, "self".into())
+}
+
+/// How the server writes for itself: under its own name in managedFields.
+pub(crate) fn own_writes() -> WriteOptions {
+    WriteOptions { field_manager: "vci-apiserver".into(), ..WriteOptions::default() }
 }

@@ -11,7 +11,6 @@
 
 mod facts;
 mod limits;
-mod project;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -19,10 +18,10 @@ mod tests;
 pub(crate) use status::QuotaStatus;
 
 use crate::admission::{NAMESPACES, terminating};
+use crate::project::{Project, Projects};
 use async_trait::async_trait;
 use facts::Facts;
-use limits::Limit;
-use project::Project;
+use limits::{Limit, limits};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OwnedMutexGuard;
@@ -37,8 +36,7 @@ const PLURAL: &str = "virtualclusterinstances";
 /// Refuses instances that a project's quotas have no room for.
 #[derive(Debug)]
 pub(crate) struct ProjectQuotas {
-    projects: Arc<Registry>,
-    prefix: String,
+    projects: Projects,
     /// Whose turn it is in each project with quotas, while there is somebody.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
@@ -91,20 +89,20 @@ impl<'a> Step<'a> {
 }
 
 impl ProjectQuotas {
-    /// Finds a namespace's project in `projects`, by the prefix that makes a project's name its namespace's.
-    pub(crate) fn new(projects: Arc<Registry>, prefix: impl Into<String>) -> Self {
-        Self { projects, prefix: prefix.into(), turns: Mutex::default() }
+    /// Goes by the quotas of these projects.
+    pub(crate) fn new(projects: Projects) -> Self {
+        Self { projects, turns: Mutex::default() }
     }
 
     /// Waits until nobody else in this process writes what one of the project's quotas limits: they would only move the fence
     /// under each other's feet.
-    async fn turn(&self, ctx: &RequestContext, project: &str) -> Result<OwnedMutexGuard<()>, ApiError> {
+    async fn turn(&self, ctx: &RequestContext, namespace: &str) -> Result<OwnedMutexGuard<()>, ApiError> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.get(project).and_then(Weak::upgrade).unwrap_or_else(|| {
+            turns.get(namespace).and_then(Weak::upgrade).unwrap_or_else(|| {
                 turns.retain(|_, turn| turn.strong_count() > 0);
                 let turn = Arc::default();
-                turns.insert(project.to_owned(), Arc::downgrade(&turn));
+                turns.insert(namespace.to_owned(), Arc::downgrade(&turn));
                 turn
             })
         };
@@ -112,14 +110,20 @@ impl ProjectQuotas {
         tokio::time::timeout_at(ctx.deadline.into(), turn.lock_owned()).await.map_err(late)
     }
 
-    /// The project of this name; `None` when there is none.
-    async fn project(&self, ctx: &RequestContext, name: &str, knowledge: Knowledge) -> Result<Option<Project>, ApiError> {
-        if knowledge == Knowledge::Cached
-            && let Some(project) = Project::cached(&self.projects, name)
-        {
-            return project.map(Some);
+    /// The namespace's project; `None` when there is none.
+    async fn project(&self, ctx: &RequestContext, namespace: &str, knowledge: Knowledge) -> Result<Option<Project>, ApiError> {
+        match self.projects.known(namespace).filter(|_| knowledge == Knowledge::Cached) {
+            Some(project) => Ok(Some(project)),
+            None => self.projects.current(ctx, namespace).await,
         }
-        Project::live(ctx, &self.projects, name).await
+    }
+
+    /// Nothing is created where there is no project. What is there still has no limits, as long as there is none.
+    fn without_project(&self, request: AdmissionRequest<'_>, namespace: &str) -> Result<Fences, ApiError> {
+        if request.verb == Verb::Create {
+            return Err(ApiError::not_found(NAMESPACES, namespace));
+        }
+        Ok(Fences { fences: self.projects.fence(namespace, None).into_iter().collect(), turns: Vec::new() })
     }
 }
 
@@ -134,23 +138,22 @@ impl Admission for ProjectQuotas {
         mut knowledge: Knowledge,
     ) -> Result<Fences, ApiError> {
         let namespace = object.namespace();
-        let (Some(step), Some(name)) = (Step::of(request, object), namespace.strip_prefix(&self.prefix)) else {
-            return Ok(Fences::default());
-        };
+        let Some(step) = Step::of(request, object) else { return Ok(Fences::default()) };
         let mut turns = Vec::new();
         loop {
-            let Some(project) = self.project(ctx, name, knowledge).await? else {
-                return no_project(&self.projects, request, namespace, name);
+            let Some(project) = self.project(ctx, namespace, knowledge).await? else {
+                return self.without_project(request, namespace);
             };
             if project.is_terminating && request.verb == Verb::Create {
                 return Err(terminating(request, object.name()));
             }
-            let concerned: Vec<Limit<'_>> = project.quotas.limits().filter(|limit| step.adds_to(limit)).collect();
+            let unchanged = self.projects.fence(namespace, Some(&project));
+            let concerned: Vec<Limit<'_>> = limits(&project.spec.quotas).filter(|limit| step.adds_to(limit)).collect();
             if concerned.is_empty() {
-                return Ok(Fences { fences: vec![project.unchanged()], turns });
+                return Ok(Fences { fences: unchanged.into_iter().collect(), turns });
             }
             if turns.is_empty() {
-                turns.push(self.turn(ctx, name).await?);
+                turns.push(self.turn(ctx, namespace).await?);
                 // The project may have become another one in the meantime.
                 continue;
             }
@@ -158,7 +161,7 @@ impl Admission for ProjectQuotas {
             let others = instances(ctx, registry, namespace, project.revision.max(revision(&fence)), knowledge).await?;
             let exceeded: Vec<&Limit<'_>> = concerned.iter().filter(|limit| step.exceeds(limit, &others)).collect();
             if exceeded.is_empty() {
-                return Ok(Fences { fences: vec![project.unchanged(), fence], turns });
+                return Ok(Fences { fences: unchanged.into_iter().chain([fence]).collect(), turns });
             }
             if knowledge == Knowledge::Live {
                 return Err(step.refused(object, &exceeded));
@@ -167,14 +170,6 @@ impl Admission for ProjectQuotas {
             knowledge = Knowledge::Live;
         }
     }
-}
-
-/// Nothing is created where there is no project. What is there still has no limits, as long as there is none.
-fn no_project(projects: &Registry, request: AdmissionRequest<'_>, namespace: &str, name: &str) -> Result<Fences, ApiError> {
-    if request.verb == Verb::Create {
-        return Err(ApiError::not_found(NAMESPACES, namespace));
-    }
-    Ok(Fences { fences: vec![Project::absent(projects, name)], turns: Vec::new() })
 }
 
 /// Where the fence of a project's namespace lies: no collection begins like this, so no cache hears of it. It is left behind

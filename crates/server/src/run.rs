@@ -6,6 +6,7 @@
 
 use crate::admission::Rules;
 use crate::bootstrap::{self, Administrator, Manifest, Registries};
+use crate::clock::unix_seconds;
 use crate::config::{Config, ServingCertificate, StoreUse};
 use crate::directory_feed::DirectoryFeed;
 use crate::health::{CachesFilled, NotStopping, StoreReachable, StoreWritable};
@@ -294,8 +295,4 @@ fn router(
         limits: config.limits.clone(),
         version: config.version.clone(),
     })
-}
-
-fn unix_seconds() -> i64 {
-    jiff::Timestamp::now().as_second()
 }

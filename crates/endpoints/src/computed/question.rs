@@ -1,10 +1,10 @@
 //! The question in a body, in canonical form.
 
 use super::{Computed, protobuf};
-use crate::body::{InputFormat, media_type, unrecognized};
+use crate::body::{Form, InputFormat, media_type, unrecognized};
 use http::HeaderMap;
 use serde_json::Value;
-use vci_meta::decode::{self, DecodeError, Parsed};
+use vci_meta::decode::{DecodeError, Parsed};
 use vci_meta::options::FieldValidation;
 use vci_meta::{ApiError, ComputedDescriptor, RequestContext};
 
@@ -21,24 +21,15 @@ pub(super) fn decode(
     validation: FieldValidation,
 ) -> Result<Value, ApiError> {
     let descriptor = computed.descriptor();
-    let ComputedDescriptor { kind, version, .. } = descriptor;
-    let Parsed { value, duplicates } = parse(descriptor, headers, body)?;
-    check_identity(descriptor, &value)?;
-    let not_handled =
-        |why: &dyn std::fmt::Display| ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"));
-    let mut conformed = decode::conform(value, computed.schema()).map_err(|error| not_handled(&error))?;
-    match (validation, decode::strict_error(&conformed.unknown, &duplicates)) {
-        (FieldValidation::Strict, Some(error)) => return Err(not_handled(&error)),
-        (FieldValidation::Warn, Some(_)) => {
-            decode::strict_warnings(&conformed.unknown, &duplicates).into_iter().for_each(|text| ctx.warn(text));
-        }
-        _ => {}
-    }
+    let ComputedDescriptor { version, kind, .. } = *descriptor;
+    let parsed = parse(descriptor, headers, body)?;
+    let form = Form { version, kind, api_version: descriptor.api_version(), schema: computed.schema() };
+    let mut question = form.conform(ctx, parsed, validation)?;
     // A question has no answer yet.
-    if let Some(question) = conformed.value.as_object_mut() {
+    if let Some(question) = question.as_object_mut() {
         question.remove("status");
     }
-    Ok(conformed.value)
+    Ok(question)
 }
 
 fn parse(kind: &ComputedDescriptor, headers: &HeaderMap, body: &[u8]) -> Result<Parsed, ApiError> {
@@ -51,21 +42,4 @@ fn parse(kind: &ComputedDescriptor, headers: &HeaderMap, body: &[u8]) -> Result<
         }
         _ => InputFormat::of(headers)?.parse(body).map_err(refused),
     }
-}
-
-fn check_identity(descriptor: &ComputedDescriptor, value: &Value) -> Result<(), ApiError> {
-    let ComputedDescriptor { kind, version, .. } = descriptor;
-    let own_version = descriptor.api_version();
-    let given = |field: &str, own: &str| value.get(field).and_then(Value::as_str).filter(|text| !text.is_empty() && *text != own);
-    if let Some(other) = given("kind", kind) {
-        return Err(ApiError::bad_request(format!(
-            "{other} in version {version:?} cannot be handled as a {kind}: no kind {other:?} is registered here"
-        )));
-    }
-    if let Some(other) = given("apiVersion", &own_version) {
-        return Err(ApiError::bad_request(format!(
-            "the API version in the data ({other}) does not match the expected API version ({own_version})"
-        )));
-    }
-    Ok(())
 }

@@ -39,7 +39,7 @@ impl Quotas {
 
     /// The paths of limits on what is not counted here.
     pub(super) fn idle(&self, path: &FieldPath) -> Vec<FieldPath> {
-        let idle = self.entries().filter(|(_, resource, _)| !is_counted(resource));
+        let idle = self.entries().filter(|(_, resource, _)| Counted::parse(resource).is_none());
         idle.map(|(scope, resource, _)| path.child(scope).key(resource)).collect()
     }
 
@@ -51,10 +51,26 @@ impl Quotas {
     }
 }
 
-/// Whether these are instances: all, those that do not sleep, or those of one template.
-fn is_counted(resource: &str) -> bool {
-    let filter = resource.strip_prefix("virtualclusterinstances");
-    filter.is_some_and(|filter| matches!(filter, "" | ".active") || filter.strip_prefix(".template=").is_some_and(|name| !name.is_empty()))
+/// Which instances a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted<'a> {
+    /// All.
+    All,
+    /// Those that do not sleep.
+    Active,
+    /// Those that follow this template.
+    Template(&'a str),
+}
+
+impl<'a> Counted<'a> {
+    /// Reads the key of a limit; `None` for what is not counted here.
+    pub fn parse(resource: &'a str) -> Option<Self> {
+        match resource.strip_prefix("virtualclusterinstances")? {
+            "" => Some(Self::All),
+            ".active" => Some(Self::Active),
+            rest => rest.strip_prefix(".template=").filter(|name| !name.is_empty()).map(Self::Template),
+        }
+    }
 }
 
 /// How much of a project's limits is used.

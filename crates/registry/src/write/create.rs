@@ -89,8 +89,12 @@ impl Registry {
             return Err(ApiError::new(Reason::Unknown, "resourceVersion should not be set on objects to be created"));
         }
         let key = storage_key(self.descriptor(), &ObjectKey::new(object.namespace(), object.name()));
-        let kept = self.resource.kept(object);
-        let bytes = stored_bytes(kept.as_ref().unwrap_or(object).clone());
+        let conceal = self.resource.conceal();
+        let mut kept = object.clone();
+        if let Some(conceal) = conceal {
+            conceal(&mut kept);
+        }
+        let bytes = stored_bytes(kept);
         let store_failed = |error| from_store(error, self.descriptor(), "create");
         if dry_run == DryRun::All {
             self.fences(ctx, request, object, Knowledge::Cached).await?;
@@ -103,7 +107,7 @@ impl Registry {
         match self.put_new(ctx, request, object, &key, bytes).await? {
             Ok((bytes, revision)) => {
                 // What is shown to the creator alone is in no other copy.
-                let bytes = if kept.is_some() { stored_bytes(object.clone()) } else { bytes };
+                let bytes = if conceal.is_some() { stored_bytes(object.clone()) } else { bytes };
                 Ok(Inserted::Done(Written { bytes: self.shown(&bytes, revision)?, created: true }))
             }
             Err(WriteError::Conflict(holder)) => Ok(Inserted::Taken(holder)),

@@ -149,9 +149,9 @@ impl Registry {
     /// A patch's result as an object of this kind; what is odd about it and about the patch, as `fieldValidation` says.
     fn conformed(&self, ctx: &RequestContext, parsed: Parsed, options: &PatchOptions, source: Source) -> Result<Object, ApiError> {
         let Parsed { mut value, duplicates } = parsed;
-        // What is kept only in part holds a secret: such an object is not repeated.
-        let has_secret = self.resource.kept(&Object::default()).is_some();
-        let before = matches!(source, Source::Patch { .. }).then(|| if has_secret { String::new() } else { value.to_string() });
+        // An object that may hold a secret is not repeated.
+        let secret = self.resource.conceal().is_some();
+        let before = matches!(source, Source::Patch { .. }).then(|| if secret { String::new() } else { value.to_string() });
         let refuse = |text: String| match &before {
             // Upstream names the patch as the field and shows the whole object.
             Some(json) => ApiError::invalid("", "", "", &[FieldError::invalid(&FieldPath::new("patch"), json.as_str(), text)]),

@@ -1,7 +1,7 @@
 //! Namespaces are the projects': nothing is created in others, nor in one whose project is being deleted. As
 //! upstream's NamespaceLifecycle, and in its words.
 
-use super::projects::Projects;
+use crate::project::Projects;
 use async_trait::async_trait;
 use vci_meta::error::GroupResource;
 use vci_meta::{ApiError, Cause, Object, RequestContext, Verb};
@@ -25,14 +25,14 @@ impl ProjectNamespaces {
 
 #[async_trait]
 impl Admission for ProjectNamespaces {
-    async fn mutate(&self, _: &RequestContext, request: AdmissionRequest<'_>, object: &mut Object) -> Result<(), ApiError> {
+    async fn mutate(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, object: &mut Object) -> Result<(), ApiError> {
         let namespace = request.key.namespace.as_str();
-        if request.verb != Verb::Create || self.projects.known(namespace).is_some_and(|project| !project.is_terminating()) {
+        if request.verb != Verb::Create || self.projects.known(namespace).is_some_and(|project| !project.is_terminating) {
             return Ok(());
         }
-        match self.projects.current(namespace).await? {
+        match self.projects.current(ctx, namespace).await? {
             None => Err(ApiError::not_found(NAMESPACES, namespace)),
-            Some(project) if project.is_terminating() => Err(terminating(request, object.name())),
+            Some(project) if project.is_terminating => Err(terminating(request, object.name())),
             Some(_) => Ok(()),
         }
     }

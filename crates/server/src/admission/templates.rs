@@ -4,15 +4,15 @@
 //! whether the template exists; whoever makes the virtual cluster tells that in the instance's status.
 
 use super::permissions::{Act, Permissions};
-use super::projects::Projects;
+use crate::project::Projects;
 use async_trait::async_trait;
-use serde_json::Value;
 use std::sync::Arc;
+use vci_management::project::{AllowedTemplate, ProjectSpec};
 use vci_meta::{ApiError, FieldError, FieldPath, Object, RequestContext, Subresource};
 use vci_registry::{Admission, AdmissionRequest};
 
 /// The kind of template that instances follow.
-pub(crate) const KIND: &str = "VirtualClusterTemplate";
+const KIND: &str = "VirtualClusterTemplate";
 
 /// Refuses instances of a template that the project does not allow, or of none where it wants one.
 #[derive(Debug)]
@@ -28,23 +28,24 @@ impl Templates {
     }
 
     /// Whether the namespace's project agrees. What lets something happen may be a moment old, a refusal may not.
-    async fn agrees(&self, namespace: &str, rule: impl Fn(&Object) -> bool) -> Result<bool, ApiError> {
-        if self.projects.known(namespace).is_some_and(|project| rule(&project)) {
+    async fn agrees(&self, ctx: &RequestContext, namespace: &str, rule: impl Fn(&ProjectSpec) -> bool) -> Result<bool, ApiError> {
+        if self.projects.known(namespace).is_some_and(|project| rule(&project.spec)) {
             return Ok(true);
         }
         // No project wants nothing: whether something may be there at all is asked elsewhere.
-        Ok(self.projects.current(namespace).await?.is_none_or(|project| rule(&project)))
+        Ok(self.projects.current(ctx, namespace).await?.is_none_or(|project| rule(&project.spec)))
     }
 
     async fn refusal(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, name: &str) -> Result<Option<FieldError>, ApiError> {
         let namespace = &request.key.namespace;
         let path = FieldPath::new("spec").child("templateRef").child("name");
         if !name.is_empty() {
-            let agrees = self.agrees(namespace, |project| allows(project, name)).await?;
+            let agrees = self.agrees(ctx, namespace, |project| allows(project, name)).await?;
             return Ok((!agrees).then(|| FieldError::forbidden(&path, format!("the project does not allow the template {name:?}"))));
         }
         let act = Act { descriptor: request.descriptor, verb: "create", subresource: "restricted", key: request.key };
-        let free = self.agrees(namespace, needs_none).await? || self.permissions.allow(ctx, act).await;
+        let free =
+            self.agrees(ctx, namespace, |project| project.require_template.disabled).await? || self.permissions.allow(ctx, act).await;
         Ok((!free).then(|| FieldError::required(&path, "must not be blank")))
     }
 }
@@ -70,16 +71,14 @@ fn template(instance: &Object) -> &str {
 }
 
 /// Whether instances of the project may follow a template. A list that is empty restricts nothing.
-pub(crate) fn allows(project: &Object, template: &str) -> bool {
-    let allowed = project.at(&["spec", "allowedTemplates"]).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let text = |entry: &Value, field: &str| entry.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
-    let names =
-        |entry: &Value| ["*", template].contains(&text(entry, "name").as_str()) && ["", KIND].contains(&text(entry, "kind").as_str());
-    allowed.is_empty() || allowed.iter().any(names)
+pub(crate) fn allows(project: &ProjectSpec, template: &str) -> bool {
+    let allowed = &project.allowed_templates;
+    allowed.is_empty() || allowed.iter().any(|entry| ["*", template].contains(&entry.name.as_str()) && is_of_instances(entry))
 }
 
-fn needs_none(project: &Object) -> bool {
-    project.at(&["spec", "requireTemplate", "disabled"]) == Some(&Value::Bool(true))
+/// Whether an entry speaks of templates of instances.
+pub(crate) fn is_of_instances(entry: &AllowedTemplate) -> bool {
+    ["", KIND].contains(&entry.kind.as_str())
 }
 
 #[cfg(test)]
@@ -87,12 +86,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::admission::tests::{Rig, member};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn a_list_allows_what_it_names() {
         let table = [
-            (json!(null), true),
             (json!([]), true),
             (json!([{"kind": KIND, "group": "storage.loft.sh", "name": "a"}]), true),
             (json!([{"name": "a"}]), true),
@@ -102,7 +100,7 @@ mod tests {
             (json!([{}]), false),
         ];
         for (list, want) in table {
-            let project = Object::from_value(json!({"spec": {"allowedTemplates": list}})).unwrap();
+            let project = ProjectSpec { allowed_templates: serde_json::from_value(list.clone()).unwrap(), ..ProjectSpec::default() };
             assert_eq!(allows(&project, "a"), want, "{list}");
         }
     }

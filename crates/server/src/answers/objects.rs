@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vci_management::team::Team;
 use vci_management::types::EntityInfo;
 use vci_management::user::User;
-use vci_meta::options::{GetOptions, ListOptions};
+use vci_meta::options::ListOptions;
 use vci_meta::{ApiError, ObjectKey, RequestContext, View};
 use vci_registry::{Item, Registry};
 
@@ -22,11 +22,7 @@ impl Objects {
     /// One object; `None` when it is not there.
     pub(crate) async fn one(&self, ctx: &RequestContext, plural: &str, name: &str) -> Result<Option<Arc<Item>>, ApiError> {
         let Some(registry) = self.registry(plural) else { return Ok(None) };
-        match registry.get(ctx, &ObjectKey::new("", name), &GetOptions::default(), &View::All).await {
-            Ok(item) => Ok(Some(item)),
-            Err(error) if error.code() == 404 => Ok(None),
-            Err(error) => Err(error),
-        }
+        registry.find(ctx, &ObjectKey::new("", name)).await
     }
 
     /// All objects of a kind, in order.

@@ -11,7 +11,7 @@ use vci_management::computed::{
     project_templates_schema,
 };
 use vci_management::project::{AllowedTemplate, Member, Project};
-use vci_meta::{ApiError, ComputedDescriptor, Object, RequestContext, Schema};
+use vci_meta::{ApiError, ComputedDescriptor, RequestContext, Schema};
 
 /// `GET /projects/NAME/members`: the users and teams that the project names and that there are. The name `*` stands for all.
 #[derive(Debug)]
@@ -85,11 +85,10 @@ impl Computed for Templates {
     }
 
     async fn answer(&self, asked: Asked<'_>) -> Result<Value, ApiError> {
-        let project = Object(asked.parent()?);
         let Project { spec, .. } = asked.parent()?;
         let mut allowed: Vec<Value> = Vec::new();
         for item in self.0.all(asked.ctx, "virtualclustertemplates").await? {
-            if templates::allows(&project, &item.key.name) {
+            if templates::allows(&spec, &item.key.name) {
                 allowed.push(read(&item)?);
             }
         }
@@ -104,7 +103,7 @@ impl Computed for Templates {
 }
 
 fn default_template(allowed: &[AllowedTemplate]) -> Option<&str> {
-    let for_instances = allowed.iter().filter(|entry| entry.kind.is_empty() || entry.kind == templates::KIND);
+    let for_instances = allowed.iter().filter(|entry| templates::is_of_instances(entry));
     for_instances.filter(|entry| entry.is_default).map(|entry| entry.name.as_str()).next()
 }
 
@@ -131,6 +130,8 @@ impl Computed for Clusters {
 mod tests {
     use super::*;
 
+    const KIND: &str = "VirtualClusterTemplate";
+
     fn entry(kind: &str, name: &str, is_default: bool) -> AllowedTemplate {
         AllowedTemplate { kind: kind.into(), name: name.into(), is_default, ..AllowedTemplate::default() }
     }
@@ -139,9 +140,9 @@ mod tests {
     fn the_template_that_is_taken_unasked() {
         let cases: [(&[AllowedTemplate], Option<&str>); 5] = [
             (&[], None),
-            (&[entry(templates::KIND, "*", false)], None),
+            (&[entry(KIND, "*", false)], None),
             (&[entry("", "a", true)], Some("a")),
-            (&[entry(templates::KIND, "b", false), entry(templates::KIND, "a", true)], Some("a")),
+            (&[entry(KIND, "b", false), entry(KIND, "a", true)], Some("a")),
             (&[entry("SpaceTemplate", "s", true), entry("", "a", true)], Some("a")),
         ];
         for (allowed, want) in cases {

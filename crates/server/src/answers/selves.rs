@@ -1,6 +1,7 @@
 //! Who is calling. Every client of the platform asks this first, to find out whether its access key is good.
 
 use super::objects::{Objects, json, read};
+use crate::clock::unix_seconds;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::Value;
@@ -58,7 +59,7 @@ impl Selves {
 
     /// Who holds a secret; the error does not repeat it, and does not say why it is not good.
     fn holder(&self, secret: &str) -> Result<Identity, ApiError> {
-        let known = self.directory.identify(secret, jiff::Timestamp::now().as_second());
+        let known = self.directory.identify(secret, unix_seconds());
         known.ok_or_else(|| {
             let path = FieldPath::new("spec").child("accessKey");
             let error = FieldError::forbidden(&path, "access key is unknown, disabled or expired, or its holder is");

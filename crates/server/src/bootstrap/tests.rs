@@ -5,6 +5,7 @@ use crate::kubeconfig::token_of;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use vci_auth::directory::Directory;
+use vci_meta::View;
 use vci_meta::options::ListOptions;
 use vci_registry::CacheConfig;
 use vci_store::Store;

@@ -1,21 +1,7 @@
 //! What a project's quotas limit.
 
 use super::facts::{Facts, Owner};
-use serde::Deserialize;
-use std::collections::BTreeMap;
-
-/// The resource that is counted, as quotas name it. What follows it narrows what counts.
-const RESOURCE: &str = "virtualclusterinstances";
-
-/// `spec.quotas` of a project, as it is stored. Limits on resources that are not served here are kept and never asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub(crate) struct Quotas {
-    /// For the whole project.
-    pub(crate) project: BTreeMap<String, String>,
-    /// For each user, and for each team.
-    pub(crate) user: BTreeMap<String, String>,
-}
+use vci_management::project::{Counted, Quotas};
 
 /// One limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +9,7 @@ pub(crate) struct Limit<'a> {
     pub(crate) scope: Scope,
     /// The key in `spec.quotas`.
     pub(crate) name: &'a str,
-    expression: Expression<'a>,
+    counted: Counted<'a>,
     /// The number, as text: it was validated when it was written, but perhaps by somebody else.
     pub(crate) max: &'a str,
 }
@@ -37,33 +23,11 @@ pub(crate) enum Scope {
     Owner,
 }
 
-/// Which instances are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expression<'a> {
-    All,
-    /// Those that do not sleep.
-    Active,
-    /// Those that follow a template.
-    Template(&'a str),
-}
-
-impl Quotas {
-    /// The limits on what is served here.
-    pub(crate) fn limits(&self) -> impl Iterator<Item = Limit<'_>> {
-        let scopes = [(Scope::Project, &self.project), (Scope::Owner, &self.user)];
-        let entries = scopes.into_iter().flat_map(|(scope, limits)| limits.iter().map(move |(name, max)| (scope, name, max)));
-        entries.filter_map(|(scope, name, max)| Some(Limit { scope, name, expression: Expression::parse(name)?, max }))
-    }
-}
-
-impl<'a> Expression<'a> {
-    fn parse(name: &'a str) -> Option<Self> {
-        match name.strip_prefix(RESOURCE)? {
-            "" => Some(Self::All),
-            ".active" => Some(Self::Active),
-            rest => rest.strip_prefix(".template=").map(Self::Template),
-        }
-    }
+/// The limits on what is served here.
+pub(crate) fn limits(quotas: &Quotas) -> impl Iterator<Item = Limit<'_>> {
+    let scopes = [(Scope::Project, &quotas.project), (Scope::Owner, &quotas.user)];
+    let entries = scopes.into_iter().flat_map(|(scope, limits)| limits.iter().map(move |(name, max)| (scope, name, max)));
+    entries.filter_map(|(scope, name, max)| Some(Limit { scope, name, counted: Counted::parse(name)?, max }))
 }
 
 impl Limit<'_> {
@@ -72,10 +36,10 @@ impl Limit<'_> {
         if self.scope == Scope::Owner && facts.owner.is_none() {
             return false;
         }
-        match self.expression {
-            Expression::All => true,
-            Expression::Active => facts.is_active(),
-            Expression::Template(name) => facts.template == name,
+        match self.counted {
+            Counted::All => true,
+            Counted::Active => facts.is_active(),
+            Counted::Template(name) => facts.template == name,
         }
     }
 

@@ -6,17 +6,18 @@
 //! correcting each other; and who finds the status right writes nothing.
 
 use super::facts::{Facts, Owner};
-use super::limits::{Quotas, Scope};
+use super::limits::{Scope, limits};
 use super::{Knowledge, instances};
-use crate::own_context::own_context;
+use crate::own_context::{own_context, own_writes};
 use futures::StreamExt as _;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use vci_meta::options::{ListOptions, VersionMatch, WriteOptions};
+use vci_management::project::{ProjectQuotaStatus, QuotaStatus as Told, Quotas, UserQuotaStatus, UserQuotaUse};
+use vci_meta::options::{ListOptions, VersionMatch};
 use vci_meta::{ApiError, Descriptor, Object, ObjectKey, Subresource, View};
 use vci_registry::{Frame, Item, Registry};
 
@@ -28,8 +29,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 const WATCH_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time to write one status.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The owner, in managedFields, of what the server writes itself.
-const FIELD_MANAGER: &str = "vci-apiserver";
 
 /// Keeps `status.quotas` of projects right.
 #[derive(Clone, Debug)]
@@ -136,12 +135,12 @@ impl QuotaStatus {
         let namespace = format!("{}{name}", self.prefix);
         let instances = instances(&ctx, &self.instances, &namespace, item.revision, Knowledge::Cached).await?;
         let status = status(&quotas, &instances, self.instances.descriptor());
+        let status = status.map(serde_json::to_value).transpose().map_err(ApiError::internal)?;
         if told == status.as_ref() {
             return Ok(());
         }
         let Some(object) = with_status(stored, status) else { return Ok(()) };
-        let options = WriteOptions { field_manager: FIELD_MANAGER.into(), ..WriteOptions::default() };
-        self.projects.update(&ctx, &key, Subresource::Status, object, &options, &View::All).await.map(|_| ())
+        self.projects.update(&ctx, &key, Subresource::Status, object, &own_writes(), &View::All).await.map(|_| ())
     }
 }
 
@@ -155,49 +154,44 @@ fn with_status(stored: Value, quotas: Option<Value>) -> Option<Object> {
     Some(object)
 }
 
-/// How much each owner uses, by the limit's name.
-type Uses<'a> = BTreeMap<String, BTreeMap<&'a str, u64>>;
+/// How many are used, by the limit's name; and how many by each owner.
+type Uses = BTreeMap<String, u64>;
+type OwnersUses = BTreeMap<String, Uses>;
 
 /// `status.quotas` for these instances of a project; `None` without quotas. Limits on what is not served here are shown, but
 /// not how much is used.
-fn status(quotas: &Quotas, instances: &[Arc<Item>], descriptor: &Descriptor) -> Option<Value> {
-    let mut used: BTreeMap<&str, u64> = BTreeMap::new();
-    let (mut users, mut teams) = (Uses::default(), Uses::default());
-    for limit in quotas.limits() {
+fn status(quotas: &Quotas, instances: &[Arc<Item>], descriptor: &Descriptor) -> Option<Told> {
+    let (mut used, mut users, mut teams) = (Uses::new(), OwnersUses::new(), OwnersUses::new());
+    for limit in limits(quotas) {
         if limit.scope == Scope::Project {
-            used.insert(limit.name, 0);
+            used.insert(limit.name.to_owned(), 0);
         }
         for facts in instances.iter().map(|item| Facts::of_item(item, descriptor)).filter(|facts| limit.counts(facts)) {
-            let count = match (limit.scope, facts.owner) {
-                (Scope::Project, _) => used.entry(limit.name).or_default(),
-                (Scope::Owner, Some(Owner::User(user))) => users.entry(user.to_owned()).or_default().entry(limit.name).or_default(),
-                (Scope::Owner, Some(Owner::Team(team))) => teams.entry(team.to_owned()).or_default().entry(limit.name).or_default(),
+            let uses = match (limit.scope, facts.owner) {
+                (Scope::Project, _) => &mut used,
+                (Scope::Owner, Some(Owner::User(user))) => users.entry(user.to_owned()).or_default(),
+                (Scope::Owner, Some(Owner::Team(team))) => teams.entry(team.to_owned()).or_default(),
                 (Scope::Owner, None) => continue,
             };
-            *count += 1;
+            *uses.entry(limit.name.to_owned()).or_default() += 1;
         }
     }
-    let mut status = Map::new();
-    if !quotas.project.is_empty() {
-        status.insert("project".into(), without_empty([("limit", json!(quotas.project)), ("used", numbers(&used))]));
-    }
-    if !quotas.user.is_empty() {
-        let of = |uses: &Uses<'_>| uses.iter().map(|(owner, used)| (owner.clone(), numbers(used))).collect::<Value>();
-        let used = without_empty([("users", of(&users)), ("teams", of(&teams))]);
-        status.insert("user".into(), json!({"limit": quotas.user, "used": used}));
-    }
-    (!status.is_empty()).then_some(Value::Object(status))
+    let of_owners = |uses: OwnersUses| uses.into_iter().map(|(owner, uses)| (owner, numbers(uses))).collect();
+    let project = (!quotas.project.is_empty()).then(|| ProjectQuotaStatus {
+        limit: quotas.project.clone(),
+        used: numbers(used),
+        ..ProjectQuotaStatus::default()
+    });
+    let user = (!quotas.user.is_empty()).then(|| {
+        let used = UserQuotaUse { users: of_owners(users), teams: of_owners(teams) };
+        UserQuotaStatus { limit: quotas.user.clone(), used, ..UserQuotaStatus::default() }
+    });
+    (*quotas != Quotas::default()).then_some(Told { project, user })
 }
 
 /// Numbers are texts there, as limits are.
-fn numbers(used: &BTreeMap<&str, u64>) -> Value {
-    used.iter().map(|(name, count)| ((*name).to_owned(), Value::from(count.to_string()))).collect()
-}
-
-/// What the kind's types write: empty maps are left out.
-fn without_empty<const N: usize>(members: [(&str, Value); N]) -> Value {
-    let is_full = |value: &Value| value.as_object().is_some_and(|map| !map.is_empty());
-    members.into_iter().filter(|(_, value)| is_full(value)).map(|(name, value)| (name.to_owned(), value)).collect()
+fn numbers(uses: Uses) -> BTreeMap<String, String> {
+    uses.into_iter().map(|(name, count)| (name, count.to_string())).collect()
 }
 
 /// A random number from 0 to below 1.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use vci_management::project::Quotas;
 use vci_meta::ObjectKey;
 use vci_meta::options::{DeleteOptions, DryRun, GetOptions, WriteOptions};
 use vci_registry::{CacheConfig, Patch, PatchKind};
@@ -33,7 +34,7 @@ pub(super) async fn replica(store: &Arc<dyn Store>) -> Replica {
     let config = CacheConfig { freshness_timeout: Duration::from_millis(200), ..CacheConfig::standard() };
     let start = |resource, admission| Registry::start(resource, Arc::clone(store), admission, config.clone(), stop.clone());
     let projects = start(vci_management::projects(), Vec::new());
-    let quotas: Arc<dyn Admission> = Arc::new(ProjectQuotas::new(Arc::clone(&projects), "loft-p-"));
+    let quotas: Arc<dyn Admission> = Arc::new(ProjectQuotas::new(Projects::new(Arc::clone(&projects), "loft-p-")));
     let instances = start(vci_management::virtual_cluster_instances(), vec![quotas]);
     projects.cache().ready().await;
     instances.cache().ready().await;
@@ -100,20 +101,21 @@ fn ann() -> Value {
 
 #[test]
 fn expressions_of_other_resources_are_not_asked() {
-    let quotas = limits::Quotas {
+    let quotas = Quotas {
         project: [
             "virtualclusterinstances",
             "virtualclusterinstances.active",
             "virtualclusterinstances.template=t",
+            "virtualclusterinstances.template=",
             "virtualclusterinstances.other",
             "spaceinstances",
             "count/pods",
         ]
         .map(|name| (name.to_owned(), "1".to_owned()))
         .into(),
-        ..limits::Quotas::default()
+        ..Quotas::default()
     };
-    let names: Vec<&str> = quotas.limits().map(|limit| limit.name).collect();
+    let names: Vec<&str> = limits(&quotas).map(|limit| limit.name).collect();
     assert_eq!(names, ["virtualclusterinstances", "virtualclusterinstances.active", "virtualclusterinstances.template=t"]);
 }
 
