@@ -1,11 +1,20 @@
 //! The command line. Every flag has an environment variable of the same name: `--data-dir` is `VCI_DATA_DIR`.
 
+mod audit;
+mod life;
+mod tls;
+
+use crate::certificate::Certificate;
+use audit::Audit;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use life::Life;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use vci_server::{Config, FrontProxyTerms, FrontProxyTrust, ServingCertificate, StoreUse, Trust, logging};
+use std::time::Duration;
+use tls::Tls;
+use vci_server::{Config, FrontProxyTerms, FrontProxyTrust, Source, StoreUse, Trust, logging};
 
 /// An aggregated Kubernetes API server for virtual clusters.
 #[derive(Debug, Parser)]
@@ -15,10 +24,13 @@ struct Cli {
     command: Command,
 }
 
+/// What to do.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Serve management.loft.sh/v1 until SIGTERM.
     Serve(Box<Serve>),
+    /// Look after a certificate in a Secret: made when missing, renewed in time.
+    Certificate(Box<Certificate>),
 }
 
 /// The flags of `serve`.
@@ -36,9 +48,18 @@ pub(crate) struct Serve {
     #[command(flatten)]
     etcd: Etcd,
     #[command(flatten)]
+    encryption: Encryption,
+    #[command(flatten)]
     tls: Tls,
     #[command(flatten)]
     clients: Clients,
+    #[command(flatten)]
+    audit: Audit,
+    /// Send traces of requests to an OpenTelemetry collector: a TracingConfiguration of apiserver.config.k8s.io/v1.
+    #[arg(long, env = "VCI_TRACING_CONFIG_FILE", value_name = "FILE")]
+    tracing_config_file: Option<PathBuf>,
+    #[command(flatten)]
+    life: Life,
     /// A YAML file of Users, Teams, Projects, VirtualClusterTemplates and OwnedAccessKeys to create when missing; may be repeated.
     #[arg(long, env = "VCI_BOOTSTRAP", value_name = "FILE", value_delimiter = ',')]
     bootstrap: Vec<PathBuf>,
@@ -70,16 +91,20 @@ struct Etcd {
     /// Its private key, PEM.
     #[arg(long, env = "VCI_ETCD_KEYFILE", value_name = "FILE", requires = "etcd_servers", requires = "etcd_certfile")]
     etcd_keyfile: Option<PathBuf>,
+    /// How often etcd's history is forgotten, up to what was current at the time before, in turn with all servers that use it; 0s: never.
+    #[arg(long, env = "VCI_ETCD_COMPACTION_INTERVAL", value_name = "DURATION", default_value = "5m", value_parser = life::time)]
+    etcd_compaction_interval: Duration,
 }
 
 #[derive(Args, Clone, Debug)]
-struct Tls {
-    /// The serving certificate with its chain, PEM; without it the server makes its own.
-    #[arg(long, env = "VCI_TLS_CERT_FILE", value_name = "FILE", requires = "tls_private_key_file")]
-    tls_cert_file: Option<PathBuf>,
-    /// Its private key, PEM.
-    #[arg(long, env = "VCI_TLS_PRIVATE_KEY_FILE", value_name = "FILE", requires = "tls_cert_file")]
-    tls_private_key_file: Option<PathBuf>,
+struct Encryption {
+    /// Which objects are stored encrypted, and with which keys: an EncryptionConfiguration of apiserver.config.k8s.io/v1 with
+    /// providers aesgcm, aescbc, secretbox and identity.
+    #[arg(long, env = "VCI_ENCRYPTION_PROVIDER_CONFIG", value_name = "FILE")]
+    encryption_provider_config: Option<PathBuf>,
+    /// Read that file again when it changes; one that is of no use is passed over.
+    #[arg(long, env = "VCI_ENCRYPTION_PROVIDER_CONFIG_AUTOMATIC_RELOAD", requires = "encryption_provider_config")]
+    encryption_provider_config_automatic_reload: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -136,9 +161,10 @@ struct Clients {
         requires = "requestheader_client_ca_file"
     )]
     requestheader_extra_headers_prefix: Vec<String>,
-    /// The kubeconfig of the cluster whose API this one joins, or `in-cluster`. Not supported by this version.
-    #[arg(long, env = "VCI_KUBECONFIG", value_name = "FILE")]
-    kubeconfig: Option<String>,
+    /// The kubeconfig of the cluster whose API this one joins, or `in-cluster`: it says whom to trust and to know, what
+    /// they may do, and what its admission makes of a write.
+    #[arg(long, env = "VCI_KUBECONFIG", value_name = "FILE", value_parser = host_cluster)]
+    kubeconfig: Option<Source>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -164,7 +190,24 @@ pub(crate) enum StoreConfig {
         ca: Option<PathBuf>,
         /// Certificate and private key to show, PEM.
         identity: Option<(PathBuf, PathBuf)>,
+        /// How often history is forgotten; zero: never.
+        compaction_interval: Duration,
     },
+}
+
+/// How stored objects are encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EncryptionConfig {
+    /// An `EncryptionConfiguration`.
+    pub(crate) file: PathBuf,
+    pub(crate) reload: Reload,
+}
+
+/// Whether a changed file is taken up while the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reload {
+    Never,
+    Automatic,
 }
 
 /// What is not served: help that was asked for, or a command line that cannot be followed.
@@ -180,43 +223,49 @@ pub(crate) enum Declined {
 ///
 /// # Errors
 /// Help, or the first thing that is wrong with it.
-pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Serve, Declined> {
-    let Cli { command: Command::Serve(serve) } = Cli::try_parse_from(args).map_err(|error| declined(&error))?;
-    // To pass over a flag that says whom to ask would be worse than not to start.
-    if serve.clients.kubeconfig.is_some() {
-        let line = "--kubeconfig is not supported by this version: it asks no host cluster whom to let in";
-        return Err(Declined::Error(line.into()));
-    }
-    Ok(*serve)
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Declined> {
+    let Cli { command } = Cli::try_parse_from(args).map_err(|error| declined(&error))?;
+    Ok(command)
 }
 
 impl Serve {
     /// What the server is to do.
     pub(crate) fn config(&self) -> Config {
-        let Tls { tls_cert_file, tls_private_key_file } = self.tls.clone();
-        let serving_certificate = match (tls_cert_file, tls_private_key_file) {
-            (Some(certificate), Some(key)) => ServingCertificate::Files { certificate, key },
-            _ => ServingCertificate::SelfMade,
-        };
-        Config {
+        let config = Config {
             bind_address: self.bind_address,
             secure_port: self.secure_port,
-            serving_certificate,
             trust: self.clients.trust(),
+            host_cluster: self.clients.kubeconfig.clone(),
+            audit: self.audit.config(),
+            tracing: self.tracing_config_file.clone(),
             bootstrap: self.bootstrap.clone(),
             store_use: if self.etcd.etcd_servers.is_empty() { StoreUse::Alone } else { StoreUse::Shared },
             project_namespace_prefix: self.project_namespace_prefix.clone(),
             ..Config::standard(&self.data_dir, env!("CARGO_PKG_VERSION"))
-        }
+        };
+        self.life.apply(self.tls.apply(config))
     }
 
     /// Where objects are stored.
     pub(crate) fn store(&self) -> StoreConfig {
-        let Etcd { etcd_servers, etcd_prefix, etcd_cafile, etcd_certfile, etcd_keyfile } = self.etcd.clone();
+        let Etcd { etcd_servers, etcd_prefix, etcd_cafile, etcd_certfile, etcd_keyfile, etcd_compaction_interval } = self.etcd.clone();
         if etcd_servers.is_empty() {
             return StoreConfig::Embedded(self.data_dir.clone());
         }
-        StoreConfig::Etcd { servers: etcd_servers, prefix: etcd_prefix, ca: etcd_cafile, identity: etcd_certfile.zip(etcd_keyfile) }
+        StoreConfig::Etcd {
+            servers: etcd_servers,
+            prefix: etcd_prefix,
+            ca: etcd_cafile,
+            identity: etcd_certfile.zip(etcd_keyfile),
+            compaction_interval: etcd_compaction_interval,
+        }
+    }
+
+    /// How stored objects are encrypted; `None`: not at all.
+    pub(crate) fn encryption(&self) -> Option<EncryptionConfig> {
+        let Encryption { encryption_provider_config, encryption_provider_config_automatic_reload } = self.encryption.clone();
+        let reload = if encryption_provider_config_automatic_reload { Reload::Automatic } else { Reload::Never };
+        encryption_provider_config.map(|file| EncryptionConfig { file, reload })
     }
 
     /// How lines on standard error look.
@@ -242,6 +291,11 @@ impl Clients {
         let front_proxy = self.requestheader_client_ca_file.clone().map(|authorities| FrontProxyTrust { authorities, terms });
         Trust { clients: self.client_ca_file.clone(), front_proxy }
     }
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "what clap asks for")]
+fn host_cluster(text: &str) -> Result<Source, std::convert::Infallible> {
+    Ok(if text == "in-cluster" { Source::InCluster } else { Source::File(text.into()) })
 }
 
 /// A prefix with which the name of a project becomes the name of a namespace.
@@ -273,9 +327,13 @@ fn declined(error: &clap::Error) -> Declined {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use vci_server::ServingCertificate;
 
-    fn parse_serve(args: &[&str]) -> Result<Serve, Declined> {
-        parse(["vci-apiserver", "serve"].into_iter().chain(args.iter().copied()).map(OsString::from))
+    pub(super) fn parse_serve(args: &[&str]) -> Result<Serve, Declined> {
+        match parse(["vci-apiserver", "serve"].into_iter().chain(args.iter().copied()).map(OsString::from))? {
+            Command::Serve(serve) => Ok(*serve),
+            Command::Certificate(other) => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -307,8 +365,18 @@ mod tests {
             prefix: "/x".into(),
             ca: Some("ca".into()),
             identity: Some(("ec".into(), "ek".into())),
+            compaction_interval: Duration::from_secs(300),
         };
         assert_eq!(serve.store(), want);
+    }
+
+    #[test]
+    fn objects_are_encrypted_when_a_file_says_how() {
+        assert_eq!(parse_serve(&[]).unwrap().encryption(), None);
+        for (flags, reload) in [(&[][..], Reload::Never), (&["--encryption-provider-config-automatic-reload"], Reload::Automatic)] {
+            let args = [&["--encryption-provider-config", "f"], flags].concat();
+            assert_eq!(parse_serve(&args).unwrap().encryption(), Some(EncryptionConfig { file: "f".into(), reload }));
+        }
     }
 
     #[test]
@@ -336,6 +404,7 @@ mod tests {
             (&["--tls-cert-file", "c"], "--tls-private-key-file"),
             (&["--etcd-cafile", "c"], "--etcd-servers"),
             (&["--etcd-servers", "http://a", "--etcd-certfile", "c"], "--etcd-keyfile"),
+            (&["--encryption-provider-config-automatic-reload"], "--encryption-provider-config"),
             (&["--logging-format", "xml"], "xml"),
             (&["--log-level", "loud"], "loud"),
             (&["--project-namespace-prefix", "Not Valid/"], "lower-case letters"),
@@ -343,7 +412,10 @@ mod tests {
             (&["surplus"], "surplus"),
             (&["--requestheader-allowed-names", "n"], "--requestheader-client-ca-file"),
             (&["--requestheader-extra-headers-prefix", "X-"], "--requestheader-client-ca-file"),
-            (&["--kubeconfig", "in-cluster"], "--kubeconfig is not supported"),
+            (&["--audit-log-path", "-"], "--audit-policy-file"),
+            (&["--audit-policy-file", "p"], "--audit-log-path"),
+            (&["--audit-log-mode", "never"], "never"),
+            (&["--kubeconfig"], "--kubeconfig"),
         ];
         for (args, named) in cases {
             let Err(Declined::Error(line)) = parse_serve(args) else { panic!("{args:?} is followed") };
@@ -357,8 +429,8 @@ mod tests {
     fn every_flag_has_its_environment_variable() {
         use clap::CommandFactory as _;
         let cli = Cli::command();
-        let serve = cli.find_subcommand("serve").unwrap();
-        for flag in serve.get_arguments().filter_map(|arg| Some((arg.get_long()?, arg.get_env()))) {
+        let arguments = cli.get_subcommands().flat_map(clap::Command::get_arguments);
+        for flag in arguments.filter_map(|arg| Some((arg.get_long()?, arg.get_env()))) {
             let want = format!("VCI_{}", flag.0.to_uppercase().replace('-', "_"));
             assert_eq!(flag.1.and_then(|env| env.to_str()), Some(want.as_str()), "--{}", flag.0);
         }

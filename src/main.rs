@@ -1,19 +1,26 @@
 //! The binary: parse, wire, run.
 
+mod certificate;
 mod cli;
 mod store;
 
-use cli::Declined;
+use cli::{Command, Declined};
 use std::io::Write as _;
 use std::process::ExitCode;
 use vci_server::{Prepared, Ready, Signals, Stopped, logging, open_files};
+
+/// musl's own allocator makes a list cost three times as much.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The exit status of a server that was not started, because something the operator said cannot be followed.
 const BAD_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
-        Ok(serve) => run(&serve),
+        Ok(Command::Serve(serve)) => run(&serve),
+        Ok(Command::Certificate(certificate)) => certificate::run(&certificate),
         Err(Declined::Help(text)) => say(&text),
         Err(Declined::Error(line)) => refuse(&line),
     }
@@ -32,39 +39,30 @@ fn run(args: &cli::Serve) -> ExitCode {
     match ended {
         Ok(Stopped::Drained) => ExitCode::SUCCESS,
         Ok(Stopped::AtOnce) => ExitCode::FAILURE,
-        Err(Refused::Told) => ExitCode::from(BAD_CONFIGURATION),
-        Err(Refused::Line(line)) => {
+        Err(Refused(line)) => {
             logging::complain(args.logging_format(), &line);
             ExitCode::from(BAD_CONFIGURATION)
         }
     }
 }
 
-/// Why nothing is served.
-enum Refused {
-    /// One line for the operator.
-    Line(String),
-    /// The operator has that line.
-    Told,
-}
+/// Why nothing is served: one line for the operator.
+struct Refused(String);
 
 impl<E: std::error::Error> From<E> for Refused {
     fn from(error: E) -> Self {
-        Self::Line(error.to_string())
+        Self(error.to_string())
     }
 }
 
 async fn serve(args: &cli::Serve) -> Result<Stopped, Refused> {
     let resources = vci_management::resources();
-    let mut signals = Signals::of_process()?;
-    let prepared = Prepared::new(args.config(), resources)?;
+    let kinds: Vec<_> = resources.iter().map(|resource| (resource.descriptor().group, resource.descriptor().plural)).collect();
+    let signals = Signals::of_process()?;
+    let prepared = Prepared::new(args.config(), resources).await?;
     let told = |line: &str| logging::complain(args.logging_format(), line);
-    let wanted = args.store();
-    let store = tokio::select! {
-        opened = store::open(&wanted, told) => opened?,
-        () = signals.next() => return Ok(Stopped::Drained),
-    };
-    Ok(prepared.run(store, signals, announce).await?)
+    let store = store::Wanted::new(args.store(), args.encryption(), kinds).await?;
+    prepared.run(store.open(told), signals, announce).await
 }
 
 fn announce(ready: &Ready) {

@@ -117,7 +117,7 @@ impl Drop for Reflector {
 }
 
 /// Asks until everything that the program follows is the wanted set.
-async fn end_with(name: &str, informer: &mut Program, want: &BTreeMap<String, String>) {
+pub(crate) async fn end_with(name: &str, informer: &mut Program, want: &BTreeMap<String, String>) {
     let start = Instant::now();
     loop {
         let told: Value = serde_json::from_str(&informer.ask("state").await).expect("JSON");

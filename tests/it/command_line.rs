@@ -82,7 +82,6 @@ fn what_cannot_be_opened_is_one_line_and_status_2() {
         ("Address already in use", &["--data-dir", &untouched, "--secure-port", &port]),
         ("Cannot assign", &["--data-dir", &untouched, "--secure-port", "0", "--bind-address", "192.0.2.1"]),
         ("lower-case", &["--data-dir", &untouched, "--secure-port", "0", "--project-namespace-prefix", "A/"]),
-        ("giving up", &["--data-dir", &untouched, "--secure-port", "0", "--etcd-servers", "http://127.0.0.1:1"]),
     ];
     for (named, flags) in table {
         for format in ["text", "json"] {

@@ -20,15 +20,19 @@ fn versions() -> Vec<PathBuf> {
     ["1.20", "1.30", "1.36"].into_iter().filter_map(|version| cached(&format!("bin/kubectl-{version}"))).collect()
 }
 
-struct Kubectl<'a> {
+pub(crate) struct Kubectl<'a> {
     binary: &'a Path,
-    server: &'a TestServer,
+    kubeconfig: PathBuf,
     home: tempfile::TempDir,
 }
 
 impl<'a> Kubectl<'a> {
-    fn new(binary: &'a Path, server: &'a TestServer) -> Self {
-        Self { binary, server, home: tempfile::tempdir().expect("a home") }
+    fn new(binary: &'a Path, server: &TestServer) -> Self {
+        Self::with(binary, server.kubeconfig_path())
+    }
+
+    pub(crate) fn with(binary: &'a Path, kubeconfig: PathBuf) -> Self {
+        Self { binary, kubeconfig, home: tempfile::tempdir().expect("a home") }
     }
 
     /// Whether this is kubectl 1.MINOR or newer.
@@ -37,10 +41,10 @@ impl<'a> Kubectl<'a> {
         name.strip_prefix("kubectl-1.").and_then(|own| own.parse::<u32>().ok()).expect("a binary named after its version") >= minor
     }
 
-    fn output(&self, arguments: &[&str], envs: &[(&str, &str)]) -> (bool, String, String) {
+    pub(crate) fn output(&self, arguments: &[&str], envs: &[(&str, &str)]) -> (bool, String, String) {
         let output = Command::new(self.binary)
             .args(arguments)
-            .env("KUBECONFIG", self.server.kubeconfig_path())
+            .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", self.home.path())
             .envs(envs.iter().copied())
             .current_dir(self.home.path())
@@ -51,14 +55,14 @@ impl<'a> Kubectl<'a> {
     }
 
     /// Runs and must succeed; returns standard output.
-    fn run(&self, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let (good, stdout, stderr) = self.output(arguments, &[]);
         assert!(good, "{} {arguments:?}: {stdout}{stderr}", self.binary.display());
         stdout
     }
 
     /// Runs and must fail; returns standard error.
-    fn fails(&self, arguments: &[&str]) -> String {
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
         let (good, stdout, stderr) = self.output(arguments, &[]);
         assert!(!good, "{} {arguments:?} succeeded: {stdout}", self.binary.display());
         stderr
@@ -88,14 +92,14 @@ impl<'a> Kubectl<'a> {
         self.ns(&["create", "-f", &self.file("fill.yaml", &objects.join("---\n"))]);
     }
 
-    fn file(&self, name: &str, text: &str) -> String {
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path = self.home.path().join(name);
         std::fs::write(&path, text).expect("written");
         path.to_str().expect("UTF-8").to_owned()
     }
 }
 
-fn manifest(name: &str, number: usize) -> String {
+pub(crate) fn manifest(name: &str, number: usize) -> String {
     format!(
         "apiVersion: management.loft.sh/v1\nkind: VirtualClusterInstance\n\
          metadata: {{name: {name}, labels: {{number: \"{number}\"}}}}\nspec: {{displayName: shown-{name}}}\n"

@@ -11,14 +11,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fieldmanager", &["meta"]),
     ("management", &["meta"]),
     ("store", &[]),
+    ("store-encryption", &["store"]),
     ("store-etcd", &["store"]),
     ("registry", &["fieldmanager", "meta", "patch", "store"]),
     ("auth", &["meta"]),
+    ("cluster", &["auth", "meta", "patch", "registry"]),
     ("endpoints", &["auth", "meta", "registry"]),
-    ("server", &["auth", "endpoints", "management", "meta", "registry", "store"]),
+    ("server", &["auth", "cluster", "endpoints", "management", "meta", "registry", "store"]),
     ("testkit", &[]),
     ("bench", &["testkit"]),
-    ("apiserver", &["auth", "endpoints", "management", "meta", "registry", "server", "store", "store-etcd"]),
+    ("apiserver", &["auth", "cluster", "endpoints", "management", "meta", "registry", "server", "store", "store-encryption", "store-etcd"]),
 ];
 
 /// Crates that must compile without a runtime or a socket.

@@ -100,3 +100,20 @@ async fn what_is_no_watch_or_not_allowed_is_no_websocket() {
         assert_eq!(open(&server, path, protocols, token).await.err(), Some(code), "{what}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_takes_its_leave() {
+    let mut server = embedded().await;
+    let token = server.admin_token();
+    let (mut socket, _) = open(&server, &format!("{COLLECTION}?watch=1"), "", Some(&token)).await.expect("a socket");
+    server.terminate();
+    loop {
+        match tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("a message in time") {
+            Some(Ok(Message::Close(_))) => break,
+            Some(Ok(_)) => {}
+            end => panic!("{end:?}"),
+        }
+    }
+    drop(socket);
+    assert!(server.ended().await.success());
+}

@@ -65,7 +65,7 @@ fn cpu_time() -> u64 {
 async fn allowed(authorizers: &[Box<dyn Authorizer>], attributes: &Attributes) -> Decision {
     for authorizer in authorizers {
         match authorizer.authorize(attributes).await {
-            Decision::NoOpinion(_) => {}
+            Decision::NoOpinion(_) | Decision::Failed(_) => {}
             decision => return decision,
         }
     }

@@ -40,7 +40,7 @@ impl Authenticator for AccessKeys {
 }
 
 /// The token of a header `Bearer TOKEN`; schemes are compared without case (RFC 9110, section 11.1).
-fn bearer(header: &str) -> Option<&str> {
+pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.trim().split_once(' ')?;
     let token = token.trim_start_matches(' ');
     let whole = !token.is_empty() && !token.contains([' ', '\t', ',']);

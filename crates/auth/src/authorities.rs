@@ -26,6 +26,7 @@ pub struct Authorities {
 }
 
 /// One edition of the list, with what was found out under it.
+#[derive(Default)]
 struct Anchors {
     roots: Vec<TrustAnchor<'static>>,
     answers: Mutex<HashMap<[u8; 32], Answer>>,
@@ -55,6 +56,11 @@ impl Authorities {
         Ok(Self { anchors: ArcSwap::from_pointee(Anchors::new(pem)?) })
     }
 
+    /// Nobody, until [`Authorities::replace`] says otherwise.
+    pub fn none() -> Self {
+        Self { anchors: ArcSwap::from_pointee(Anchors::default()) }
+    }
+
     /// Trusts these instead from now on, on open connections too.
     ///
     /// # Errors
@@ -62,6 +68,17 @@ impl Authorities {
     pub fn replace(&self, pem: &[u8]) -> Result<(), String> {
         self.anchors.store(Arc::new(Anchors::new(pem)?));
         Ok(())
+    }
+
+    /// Trusts nobody from now on.
+    pub fn clear(&self) {
+        self.anchors.store(Arc::new(Anchors::default()));
+    }
+
+    /// Whether one of the authorities is in both lists: then a certificate of the one kind is one of the other too.
+    pub fn overlap(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.anchors.load(), other.anchors.load());
+        mine.roots.iter().any(|root| theirs.roots.contains(root))
     }
 
     /// Whom the leaf of a chain (DER, leaf first) names, if one of the authorities vouches for it as a client at `now`.

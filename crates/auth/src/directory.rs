@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
-use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
+use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS, USER_ANONYMOUS};
 use vci_meta::{Caller, User};
 
 /// Everybody whom this server knows by an access key.
@@ -105,6 +105,12 @@ impl Directory {
         self.find(secret, now, |key| key.note_use(now))
     }
 
+    /// Whether this is the secret of an access key, be it good for anything or not: then it is nobody else's business.
+    pub fn is_secret(&self, text: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        self.read().digests.contains_key(&digest)
+    }
+
     /// Every secret costs one digest, one look-up and one comparison, be it right or wrong. The look-up is by digest, of
     /// which nobody can choose the first bytes to find out how far they match.
     fn find(&self, secret: &str, now: i64, found: impl FnOnce(&KeyEntry)) -> Option<Identity> {
@@ -130,14 +136,35 @@ impl Directory {
         self.read().holder(&holder)
     }
 
-    /// Somebody who is named and has proved nothing here: whoever is known by the name is that user or team, with all their
-    /// groups beside those that are given.
+    /// Somebody whom somebody else vouches for: a certificate's signer, a front proxy, the host cluster, or who acts for them.
+    /// Whoever is known by the name is that user or team, with all their groups beside those that are given. Whoever is not is
+    /// a user by the name alone: projects, owners and rules may name them, and they hold no keys. Everybody is in the teams that
+    /// take in one of their groups. A user who is locked out here stays out.
     pub fn identity_of(&self, user: User) -> Identity {
-        let Some(known) = self.known_as(&user.name) else { return Identity { user: Arc::new(user), caller: Arc::default() } };
-        let mut groups = known.user.groups.clone();
-        groups.extend(user.groups.iter().filter(|group| !known.user.in_group(group)).cloned());
-        let uid = if user.uid.is_empty() { known.user.uid.clone() } else { user.uid };
-        Identity { user: Arc::new(User { uid, groups, ..user }), caller: known.caller }
+        let tables = self.read();
+        let team = user.name.strip_prefix(TEAM_PREFIX).map(|team| Holder::Team(team.into()));
+        let known = tables.holder(team.as_ref().unwrap_or(&Holder::User(user.name.clone())));
+        let mut caller = match &known {
+            Some(known) => (*known.caller).clone(),
+            None if team.is_some() || tables.users.contains_key(&user.name) || user.name == USER_ANONYMOUS => {
+                return Identity { user: Arc::new(user), caller: Arc::default() };
+            }
+            None => Caller { user: Some(user.name.clone()), teams: Vec::new() },
+        };
+        let (mut groups, uid) = known.map(|known| (known.user.groups.clone(), known.user.uid.clone())).unwrap_or_default();
+        groups.extend(user.groups.iter().filter(|group| !groups.contains(group)).cloned().collect::<Vec<_>>());
+        if caller.user.is_some() {
+            let joined = tables.teams_of(&user.groups).filter(|team| !caller.teams.contains(team)).cloned().collect::<Vec<_>>();
+            groups.extend(joined.iter().map(|team| format!("{TEAM_PREFIX}{team}")).filter(|group| !user.groups.contains(group)));
+            caller.teams.extend(joined);
+        }
+        let uid = if user.uid.is_empty() { uid } else { user.uid };
+        Identity { user: Arc::new(User { uid, groups, ..user }), caller: Arc::new(caller) }
+    }
+
+    /// Whether the caller is a user who is known here by more than the name, and can have access keys.
+    pub(crate) fn holds_keys(&self, caller: &Caller) -> bool {
+        caller.user.as_ref().is_some_and(|name| self.read().users.contains_key(name))
     }
 
     /// The access key that somebody came with; `None` when they came without one, or it is gone since then.
@@ -310,6 +337,12 @@ impl Tables {
             }
             Holder::Team(name) => self.teams.get(name).map(|team| team.identity.clone()),
         }
+    }
+
+    /// The teams that take in one of these groups.
+    fn teams_of<'a>(&'a self, groups: &'a [String]) -> impl Iterator<Item = &'a String> {
+        let takes_in = |team: &&TeamRecord| team.groups.iter().any(|group| groups.contains(group));
+        self.teams.values().map(|team| &team.record).filter(takes_in).map(|team| &team.name)
     }
 
     fn identity(&self, key: &KeyEntry) -> Option<Identity> {

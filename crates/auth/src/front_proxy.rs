@@ -6,6 +6,7 @@
 use crate::authorities::Authorities;
 use crate::directory::Directory;
 use crate::{Authentication, Authenticator, Credentials};
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
@@ -18,9 +19,15 @@ use vci_meta::context::GROUP_AUTHENTICATED;
 /// Knows callers by what a front proxy says of them (`--requestheader-*` in Kubernetes' words).
 #[derive(Debug)]
 pub struct FrontProxy {
+    believed: ArcSwap<Believed>,
+    directory: Arc<Directory>,
+}
+
+/// Whose word counts, exchanged as a whole.
+#[derive(Debug)]
+struct Believed {
     authorities: Arc<Authorities>,
     terms: FrontProxyTerms,
-    directory: Arc<Directory>,
 }
 
 /// Which proxies are believed, and in which headers they say who is calling. Header names are compared without case.
@@ -56,13 +63,19 @@ impl FrontProxy {
     /// Believes proxies that these authorities vouch for, on these terms; who is known in the directory by the same name is
     /// that user.
     pub fn new(authorities: Arc<Authorities>, terms: FrontProxyTerms, directory: Arc<Directory>) -> Self {
-        Self { authorities, terms, directory }
+        Self { believed: ArcSwap::from_pointee(Believed { authorities, terms }), directory }
+    }
+
+    /// Believes these proxies instead from now on, on open connections too.
+    pub fn believe(&self, authorities: Arc<Authorities>, terms: FrontProxyTerms) {
+        self.believed.store(Arc::new(Believed { authorities, terms }));
     }
 
     /// Who is meant; `None` when the headers name nobody.
     fn identity(&self, chain: &[Arc<[u8]>], headers: &HeaderMap) -> Result<Option<User>, String> {
-        let terms = &self.terms;
-        let proxy = self.authorities.subject(chain, UnixTime::now())?;
+        let believed = self.believed.load();
+        let terms = &believed.terms;
+        let proxy = believed.authorities.subject(chain, UnixTime::now())?;
         if !terms.allowed_names.is_empty() && !terms.allowed_names.contains(&proxy.common_name) {
             return Err(format!("a front proxy by the name {:?} is not allowed", proxy.common_name));
         }
@@ -84,7 +97,7 @@ impl Authenticator for FrontProxy {
     }
 
     fn is_credential(&self, name: &HeaderName) -> bool {
-        self.terms.names(name)
+        self.believed.load().terms.names(name)
     }
 }
 

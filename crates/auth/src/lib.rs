@@ -21,7 +21,7 @@ mod key_scopes;
 mod masters;
 mod project_rules;
 
-pub use access_keys::AccessKeys;
+pub use access_keys::{AccessKeys, bearer};
 pub use always_allowed_paths::AlwaysAllowedPaths;
 pub use authorities::{Authorities, Subject};
 pub use client_certificates::ClientCertificates;
@@ -114,6 +114,8 @@ pub enum Decision {
     Deny(String),
     /// Not known here.
     NoOpinion(String),
+    /// It could not be found out, so nobody else is asked. The text is for operators.
+    Failed(String),
 }
 
 /// Decides whether a request may be carried out.

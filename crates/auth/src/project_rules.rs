@@ -115,7 +115,7 @@ impl ProjectRules {
     fn keys(&self, asked: Asked<'_>) -> Decision {
         match asked.verb {
             _ if !asked.subresource.is_empty() && asked.verb != "get" => no_opinion(),
-            "create" if asked.caller.user.is_some() => Decision::Allow(View::All),
+            "create" if self.directory.holds_keys(asked.caller) => Decision::Allow(View::All),
             "create" => no_opinion(),
             _ => self.granted(asked),
         }

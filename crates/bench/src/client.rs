@@ -54,6 +54,10 @@ impl Connector {
         Self { address: address.into(), tls: Arc::new(config).into(), authorization: format!("Bearer {token}"), http }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap()
+    }
+
     pub(crate) async fn connect(&self) -> Connection {
         let socket = TcpStream::connect(&self.address).await.unwrap();
         socket.set_nodelay(true).unwrap();

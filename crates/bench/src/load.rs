@@ -104,7 +104,7 @@ pub(crate) fn row(name: &str, latencies: &mut [Duration], elapsed: Duration, cpu
 }
 
 /// An object of about 1.3 KB, as the command line of vcluster makes them.
-fn body(i: usize) -> Bytes {
+pub(crate) fn body(i: usize) -> Bytes {
     let values =
         "controlPlane:\n  distro:\n    k8s:\n      enabled: true\nsync:\n  toHost:\n    ingresses:\n      enabled: true\n".repeat(5);
     json!({

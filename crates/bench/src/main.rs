@@ -9,6 +9,7 @@ mod client;
 mod fan_out;
 mod load;
 mod process;
+mod proxy;
 
 use clap::Parser;
 use client::Http;
@@ -17,6 +18,8 @@ use std::path::PathBuf;
 
 #[derive(Clone, Debug, Parser)]
 struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// The server's binary; default: beside this one.
     #[arg(long)]
     server: Option<PathBuf>,
@@ -43,21 +46,31 @@ struct Args {
     http: Http,
 }
 
+/// What is measured instead of the server by itself.
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+enum What {
+    /// A GET through kube-apiserver and past it.
+    Proxy,
+}
+
 #[tokio::main]
 async fn main() {
     let args = Args::parse();
     let binary = args.server.clone().unwrap_or_else(|| std::env::current_exe().unwrap().with_file_name("vci-apiserver"));
     assert!(binary.exists(), "{} is not there: cargo build --release", binary.display());
     let etcd_binary = args.etcd.clone().unwrap_or_else(Etcd::default_binary);
+    if matches!(args.what, Some(What::Proxy)) {
+        return proxy::run(&args, &binary).await;
+    }
     for store in &args.stores {
         let folder = tempfile::tempdir().unwrap();
         let etcd = (store == "etcd").then(|| Etcd::start(&etcd_binary, folder.path()));
         let url = etcd.as_ref().map(|etcd| etcd.url.clone());
         let name = if etcd.is_some() { Etcd::version(&etcd_binary) } else { store.clone() };
         // The first start makes certificates and the store; what a restart takes is what an operator sees.
-        let (first, first_ready) = Server::start(&binary, folder.path(), url.as_deref(), args.http).await;
+        let (first, first_ready) = Server::start(&binary, folder.path(), url.as_deref(), args.http, &[]).await;
         drop(first);
-        let (server, ready) = Server::start(&binary, folder.path(), url.as_deref(), args.http).await;
+        let (server, ready) = Server::start(&binary, folder.path(), url.as_deref(), args.http, &[]).await;
         let Args { objects, clients, watchers, .. } = args;
         println!("\n### {name}: {objects} objects, {clients} clients, {watchers} watchers, HTTP/{}\n", args.http);
         println!(

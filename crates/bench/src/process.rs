@@ -16,13 +16,14 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts it on a free port; returns it with the time from exec to the first good `/readyz`.
-    pub(crate) async fn start(binary: &Path, folder: &Path, etcd: Option<&str>, http: Http) -> (Self, Duration) {
+    pub(crate) async fn start(binary: &Path, folder: &Path, etcd: Option<&str>, http: Http, flags: &[String]) -> (Self, Duration) {
         let data = folder.join("data");
         let mut command = Command::new(binary);
         command.args(["serve", "--secure-port", "0", "--data-dir"]).arg(&data);
         if let Some(url) = etcd {
             command.args(["--etcd-servers", url]);
         }
+        command.args(flags);
         let start = Instant::now();
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -43,11 +44,17 @@ impl Server {
 
     /// The processor time that it has taken so far.
     pub(crate) fn cpu(&self) -> Cpu {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // The fields behind the command name, which may hold anything, are counted from its closing bracket.
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ms = |field: &str| field.parse::<f64>().unwrap() * 10.0;
-        Cpu { user: ms(fields[11]), system: ms(fields[12]) }
+        cpu_of(self.child.id())
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.connector.port()
     }
 
     /// Resident memory.
@@ -56,6 +63,15 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
     }
+}
+
+/// The processor time that a process has taken so far.
+pub(crate) fn cpu_of(pid: u32) -> Cpu {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The fields behind the command name, which may hold anything, are counted from its closing bracket.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ms = |field: &str| field.parse::<f64>().unwrap() * 10.0;
+    Cpu { user: ms(fields[11]), system: ms(fields[12]) }
 }
 
 /// Processor time in milliseconds: in the program, and in the kernel on its behalf.

@@ -9,6 +9,7 @@ use crate::recheck::Proof;
 use crate::render::{Columns, Renderer};
 use crate::request_info::{RequestInfo, ResourceInfo};
 use crate::respond::Wire;
+use crate::trail::Trail;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::USER_AGENT;
@@ -37,6 +38,8 @@ pub(crate) struct Call {
     pub(crate) proof: Option<Proof>,
     /// Of a watch: its place among the requests under way.
     pub(crate) place: Option<Arc<Place>>,
+    /// Where the request is audited.
+    pub(crate) trail: Option<Trail>,
 }
 
 impl Call {
@@ -76,6 +79,10 @@ impl Call {
 
     /// The request's body, whole.
     pub(crate) async fn read(&self, body: axum::body::Body) -> Result<Bytes, ApiError> {
-        body::read(&self.headers, body, self.app.config.limits.body).await
+        let body = body::read(&self.headers, body, self.app.config.limits.body).await?;
+        if let Some(observer) = &self.app.config.observer {
+            observer.body(&self.info.verb, &self.resource, body.len());
+        }
+        Ok(body)
     }
 }

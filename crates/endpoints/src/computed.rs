@@ -16,6 +16,7 @@ use crate::negotiation::{self, Offer};
 use crate::query::Query;
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
 use crate::respond::Wire;
+use crate::trail::Trail;
 use crate::warning;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -145,7 +146,14 @@ impl Call<'_> {
         // Nothing is stored, so that a dry run is no different; but what is no option of a create is refused.
         let options = WriteOptions::from_query(&query.decoded(), WriteKind::Create, "")?;
         let bytes = body::read(&self.parts.headers, body, self.app.config.limits.body).await?;
-        question::decode(self.computed, self.ctx, &self.parts.headers, &bytes, options.field_validation)
+        if let Some(observer) = &self.app.config.observer {
+            observer.body(Verb::Create.as_str(), self.resource, bytes.len());
+        }
+        let question = question::decode(self.computed, self.ctx, &self.parts.headers, &bytes, options.field_validation)?;
+        if let (Some(trail), Some(question)) = (Trail::of(&self.parts.extensions), question.as_object()) {
+            trail.request_object(question);
+        }
+        Ok(question)
     }
 }
 

@@ -64,6 +64,7 @@ impl Discovery {
 fn root(documents: &[(String, Value)], config: &Config) -> Value {
     let mut paths: Vec<String> = documents.iter().map(|(path, _)| path.clone()).collect();
     paths.extend(["/openapi/v2", "/openapi/v3", "/version"].map(str::to_owned));
+    paths.extend(config.pages.iter().map(|(path, _)| (*path).to_owned()));
     for (endpoint, readiness) in [("/healthz", false), ("/livez", false), ("/readyz", true)] {
         paths.push(endpoint.to_owned());
         paths.push(format!("{endpoint}/ping"));

@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::layers::{AuditId, Deadline, info_of, refuse};
 use crate::recheck::Proof;
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
+use crate::trail::Trail;
 use crate::verbs::{create, delete, deletecollection, get, list, patch, update, watch};
 use crate::{computed, discovery, health, layers, namespaces, openapi, respond, version, warning, websocket};
 use axum::body::Body;
@@ -35,6 +36,9 @@ pub(crate) async fn serve(State(app): State<Arc<App>>, request: Request) -> Resp
 async fn path(app: &Arc<App>, parts: &Parts, info: &RequestInfo) -> Result<Response, ApiError> {
     let segments: Vec<&str> = info.path.split('/').skip(1).collect();
     let reads = matches!(&*info.verb, "get" | "head");
+    if let Some((_, page)) = app.config.pages.iter().find(|(path, _)| *path == info.path) {
+        return if reads { Ok(page.serve(parts).await) } else { Err(no_such_method()) };
+    }
     let answer = match segments.as_slice() {
         ["healthz" | "livez" | "readyz", ..] if reads => health::serve(app, &segments, parts).await,
         ["version"] if reads => version::serve(app, parts)?,
@@ -74,6 +78,7 @@ async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: 
         handshake: websocket::is_asked_for(&parts.headers).then(|| Box::new(parts.clone())),
         proof: parts.extensions.get::<Proof>().cloned(),
         place: parts.extensions.get::<Arc<layers::Place>>().cloned(),
+        trail: parts.extensions.get::<Trail>().cloned(),
     };
     let deadline = call.ctx.deadline;
     // Nothing is lost when this ends early: the registry carries a write that has begun to its end.
@@ -89,7 +94,11 @@ pub(crate) fn context(parts: &Parts) -> Result<RequestContext, ApiError> {
     let identity = parts.extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
     let deadline = parts.extensions.get::<Deadline>().map_or_else(Instant::now, |deadline| deadline.0);
     let audit_id = parts.extensions.get::<AuditId>().map_or_else(|| "".into(), |id| Arc::clone(&id.0));
-    Ok(RequestContext::new(Arc::clone(&identity.user), Arc::clone(&identity.caller), deadline, audit_id))
+    let ctx = RequestContext::new(Arc::clone(&identity.user), Arc::clone(&identity.caller), deadline, audit_id);
+    Ok(match Trail::of(&parts.extensions) {
+        Some(trail) => ctx.with_annotations(trail.annotations().clone()),
+        None => ctx,
+    })
 }
 
 /// What of a kind a path means.

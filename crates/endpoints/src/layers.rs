@@ -1,5 +1,5 @@
 //! What every request passes on its way to a handler, outermost first: the headers of every answer, panics,
-//! request info, the deadline, who is calling, for whom, is there room, may they.
+//! request info, the phase of the server's life, the deadline, who is calling, for whom, is there room, may they.
 //!
 //! A layer leaves what it found as an extension of the request. [`RequestInfo`] and [`Identity`] are left on the response
 //! as well, for metrics and audit around the router.
@@ -9,6 +9,7 @@ mod authorize;
 mod deadline;
 mod impersonate;
 mod in_flight;
+mod phase;
 
 pub(crate) use authenticate::{authenticate, identify, is_credential};
 pub(crate) use authorize::{Opinion, attributes, authorize, decide};
@@ -16,12 +17,14 @@ pub(crate) use deadline::{Deadline, deadline};
 pub use impersonate::ActingFor;
 pub(crate) use impersonate::{acting_for, impersonate, is_wish};
 pub(crate) use in_flight::{Place, Places, in_flight};
+pub(crate) use phase::phase;
 
 use crate::app::App;
 use crate::negotiation::{self, Layout, Media};
 use crate::query::Query;
 use crate::request_info::RequestInfo;
 use crate::respond::{self, Encoding, Wire};
+use crate::trail::Panicked;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -60,11 +63,19 @@ fn is_sane(id: &str) -> bool {
 pub(crate) async fn panics(request: Request, next: Next) -> Response {
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
-        Err(_) => {
+        Err(panic) => {
             let error = ApiError::new(Reason::InternalError, "This request caused apiserver to panic. Look in the logs for details.");
-            respond::error_response(&error, Wire { media: Media::Json, layout: Layout::Compact, encoding: Encoding::Identity })
+            let wire = Wire { media: Media::Json, layout: Layout::Compact, encoding: Encoding::Identity };
+            let mut response = respond::error_response(&error, wire);
+            response.extensions_mut().insert(Panicked(panic_message(&*panic).into()));
+            response
         }
     }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("")
 }
 
 /// Reads method and path.

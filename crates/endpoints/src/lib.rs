@@ -13,9 +13,12 @@ mod dispatch;
 mod extended;
 mod health;
 mod layers;
+mod lifecycle;
 mod namespaces;
 mod negotiation;
+mod observer;
 pub mod openapi;
+mod page;
 mod pretty;
 mod query;
 mod recheck;
@@ -24,6 +27,7 @@ mod request_info;
 mod respond;
 pub mod reviews;
 mod selectable;
+mod trail;
 mod verbs;
 mod version;
 mod warning;
@@ -31,7 +35,12 @@ mod websocket;
 
 pub use computed::{Asked, Computed, Verdict};
 pub use layers::{ActingFor, AuditId};
+pub use lifecycle::{Lifecycle, Phase};
+pub use observer::{Authorized, Observer, WatchObserver};
+pub use page::Page;
 pub use request_info::{MalformedPath, PathForm, RequestInfo, ResourceInfo};
+pub use trail::{AuditTrail, Panicked, Trail};
+pub use version::BuildInfo;
 
 use app::App;
 use async_trait::async_trait;
@@ -39,6 +48,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use vci_auth::directory::Directory;
 use vci_auth::{Authenticator, Authorizer};
 use vci_registry::Registry;
@@ -64,8 +75,14 @@ pub struct Config {
     pub checks: Vec<Arc<dyn HealthCheck>>,
     /// A path prefix under which everything is served as well, for example `/kubernetes/management`.
     pub prefix: String,
+    /// Whether requests are answered yet, and still.
+    pub lifecycle: Arc<Lifecycle>,
     /// Bounds.
     pub limits: Limits,
+    /// Paths beside the API, such as `/metrics`, each with a leading slash, and what answers them.
+    pub pages: Vec<(&'static str, Arc<dyn Page>)>,
+    /// Is told what becomes of requests.
+    pub observer: Option<Arc<dyn Observer>>,
     /// `major.minor.patch` of this server, for `/version`.
     pub version: String,
 }
@@ -89,27 +106,28 @@ pub struct Limits {
     pub watches: InFlight,
 }
 
-/// How many requests may be under way at a time. Not counted are those of `system:masters`, and health checks.
+/// How many requests may be under way at a time. Not counted are those of `system:masters`, and those that are answered
+/// from memory whatever the load: health, version, discovery, OpenAPI, metrics. Of the places that are left one user may
+/// have as many again, so that one who is noisy takes half of them, and however many are noisy, who comes anew finds one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InFlight {
+pub enum InFlight {
+    /// As many as come.
+    Unlimited,
     /// Of all users together.
-    pub all: usize,
-    /// Of one user.
-    pub one_user: usize,
+    AtMost(usize),
 }
 
 impl Limits {
-    /// What a server uses: 3 MiB, 60 s, 34 s, 30 min, 400 reads and 200 writes, as kube-apiserver does; of these a
-    /// quarter is for one user.
+    /// What a server uses: 3 MiB, 60 s, 34 s, 30 min, 400 reads and 200 writes, as kube-apiserver does.
     pub fn standard() -> Self {
         Self {
             body: 3 * 1024 * 1024,
             request_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(34),
             min_watch: Duration::from_secs(1800),
-            reads: InFlight { all: 400, one_user: 100 },
-            writes: InFlight { all: 200, one_user: 50 },
-            watches: InFlight { all: 100_000, one_user: 10_000 },
+            reads: InFlight::AtMost(400),
+            writes: InFlight::AtMost(200),
+            watches: InFlight::AtMost(100_000),
         }
     }
 }
@@ -129,10 +147,21 @@ pub trait HealthCheck: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug, Default)]
 pub struct PeerCertificates(pub Arc<[Arc<[u8]>]>);
 
+/// What becomes of connections that go on after their answer (WebSockets), when the server stops: a request extension set by
+/// the listener.
+#[derive(Clone, Debug, Default)]
+pub struct Upgrades {
+    /// They are to end.
+    pub end: CancellationToken,
+    /// Who counts them.
+    pub tasks: TaskTracker,
+}
+
 /// The whole face as one service.
 ///
 /// Its responses carry as extensions [`AuditId`], `Arc<`[`RequestInfo`]`>`, [`vci_auth::Identity`] and [`ActingFor`], as far
-/// as they were found, for layers around it.
+/// as they were found, [`Panicked`], and the [`vci_meta::Status`] that an error is, for layers around it. A request that has a
+/// [`Trail`] as an extension leaves one.
 pub fn router(config: Config) -> axum::Router {
     let app = Arc::new(App::new(config));
     let with = |app: &Arc<App>| Arc::clone(app);
@@ -145,6 +174,7 @@ pub fn router(config: Config) -> axum::Router {
         .layer(from_fn_with_state(with(&app), layers::impersonate))
         .layer(from_fn_with_state(with(&app), layers::authenticate))
         .layer(from_fn_with_state(with(&app), layers::deadline))
+        .layer(from_fn_with_state(with(&app), layers::phase))
         .layer(from_fn_with_state(with(&app), layers::request_info))
         .layer(from_fn(layers::panics))
         .layer(from_fn(layers::every_answer))

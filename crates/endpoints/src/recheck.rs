@@ -2,8 +2,9 @@
 //!
 //! When the configuration says that something may have changed, the caller of every open watch is authenticated and
 //! authorized again, with the credentials that the request came with, and with whom it acts for. Whoever is then somebody else, may no longer, or
-//! sees by another sort of [`View`], is told 410, so that the client lists again and gets the answer that holds now. What
-//! a view reaches in each namespace changes inside of the watch and is the registry's business.
+//! sees by another sort of [`View`], is told 410, so that the client lists again and gets the answer that holds now. Where
+//! it cannot be found out what somebody may, their watch goes on for a while: others cannot be asked, and all their watches
+//! would end at once. What a view reaches in each namespace changes inside of the watch and is the registry's business.
 
 use crate::PeerCertificates;
 use crate::app::App;
@@ -16,10 +17,16 @@ use http::HeaderMap;
 use http::request::Parts;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::sync::watch;
 use vci_auth::{Credentials, Identity};
 use vci_meta::{ApiError, View};
 use vci_registry::{Frame, Watch};
+
+/// How long to wait before it is tried again to find out whether a watch may go on, and how often that is tried in all: about
+/// a minute.
+const DOUBT: Duration = Duration::from_secs(5);
+const DOUBTS: u32 = 12;
 
 /// What a caller has offered as proof of who they are, and when to look at it again. A request extension; has no
 /// `Debug`, because it holds secrets.
@@ -94,14 +101,46 @@ impl Standing {
     }
 
     async fn holds(&self) -> bool {
+        for _ in 1..DOUBTS {
+            match self.look().await {
+                Found::Doubt => tokio::time::sleep(DOUBT).await,
+                found => return found == Found::Same,
+            }
+        }
+        self.look().await == Found::Same
+    }
+
+    async fn look(&self) -> Found {
         let config = &self.app.config;
         let credentials = Credentials { headers: &self.proof.headers, certificates: &self.proof.certificates.0 };
-        let Ok((caller, _)) = identify(&config.authenticators, credentials).await else { return false };
-        let Ok(identity) = acting_for(&self.app, &self.proof.headers, &caller).await else { return false };
+        let Ok((caller, _)) = identify(&config.authenticators, credentials).await else { return Found::Other };
+        let identity = match acting_for(&self.app, &self.proof.headers, &caller).await {
+            Ok(identity) => identity,
+            Err(error) => return Found::refused(&error),
+        };
         if identity != self.identity {
-            return false;
+            return Found::Other;
         }
-        let decided = decide(&config.authorizers, &attributes(identity, &self.info)).await;
-        matches!((decided, &self.view), (Ok(View::All), View::All) | (Ok(View::Granted(_)), View::Granted(_)))
+        match (decide(&config.authorizers, &attributes(identity, &self.info)).await, &self.view) {
+            (Ok(View::All), View::All) | (Ok(View::Granted(_)), View::Granted(_)) => Found::Same,
+            (Ok(_), _) => Found::Other,
+            (Err(refusal), _) => Found::refused(&refusal.error),
+        }
+    }
+}
+
+/// What a second look at a caller finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// Who they were, and they may do what they might.
+    Same,
+    Other,
+    /// It cannot be found out now.
+    Doubt,
+}
+
+impl Found {
+    fn refused(error: &ApiError) -> Self {
+        if error.code() >= 500 { Self::Doubt } else { Self::Other }
     }
 }

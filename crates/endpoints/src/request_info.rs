@@ -60,6 +60,12 @@ pub enum PathForm {
 pub struct MalformedPath;
 
 impl RequestInfo {
+    /// Whether it asks for the server's health.
+    pub(crate) fn is_health(&self) -> bool {
+        let first = self.path.trim_start_matches('/').split('/').next();
+        matches!(first, Some("healthz" | "livez" | "readyz"))
+    }
+
     /// Reads method and URL. `prefix` is taken off the path when it is there.
     ///
     /// # Errors

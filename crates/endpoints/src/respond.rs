@@ -153,9 +153,11 @@ pub(crate) fn error_response(error: &ApiError, wire: Wire) -> Response {
     response
 }
 
-/// A `Status` as an answer. It is never turned into a table.
+/// A `Status` as an answer, and as an extension of it. It is never turned into a table.
 pub(crate) fn status_response(status: &Status, code: StatusCode, wire: Wire) -> Response {
-    wire.send(code, serde_json::to_vec(status).unwrap_or_default())
+    let mut response = wire.send(code, serde_json::to_vec(status).unwrap_or_default());
+    response.extensions_mut().insert(status.clone());
+    response
 }
 
 fn to_yaml(json: &[u8]) -> Result<String, ApiError> {

@@ -6,5 +6,6 @@ mod documents;
 mod fixture;
 mod fuzz;
 mod reads;
+mod rechecks;
 mod reviews;
 mod writes;

@@ -6,7 +6,7 @@ use crate::query::Query;
 use crate::respond::{self, Wire};
 use axum::response::Response;
 use http::request::Parts;
-use serde_json::json;
+use serde::Serialize;
 use vci_meta::ApiError;
 
 /// The Kubernetes release whose API behaviour this server has. Clients compare it with their own, so it is what
@@ -15,19 +15,42 @@ const KUBERNETES: (&str, &str, &str) = ("1", "36", "0");
 
 pub(crate) fn serve(app: &App, parts: &Parts) -> Result<Response, ApiError> {
     let representation = negotiation::negotiate(&parts.headers, Query(parts.uri.query().unwrap_or("")), Offer::Documents)?;
-    let (major, minor, patch) = KUBERNETES;
-    let version = json!({
-        "major": major,
-        "minor": minor,
-        "gitVersion": format!("v{major}.{minor}.{patch}+vci-{}", app.config.version),
-        "gitCommit": option_env!("VCI_GIT_COMMIT").unwrap_or("unknown"),
-        "gitTreeState": option_env!("VCI_GIT_TREE_STATE").unwrap_or("archive"),
-        "buildDate": option_env!("VCI_BUILD_DATE").unwrap_or("1970-01-01T00:00:00Z"),
-        "goVersion": "none",
-        "compiler": "rustc",
-        "platform": format!("{}/{}", std::env::consts::OS, architecture()),
-    });
-    Ok(respond::document(&version, Wire::new(representation, &parts.headers)))
+    let build = serde_json::to_value(BuildInfo::of(&app.config.version)).map_err(ApiError::internal)?;
+    Ok(respond::document(&build, Wire::new(representation, &parts.headers)))
+}
+
+/// What a server was made from, in the words of `/version`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are upstream's and say what they mean")]
+pub struct BuildInfo {
+    pub major: &'static str,
+    pub minor: &'static str,
+    pub git_version: String,
+    pub git_commit: &'static str,
+    pub git_tree_state: &'static str,
+    pub build_date: &'static str,
+    pub go_version: &'static str,
+    pub compiler: &'static str,
+    pub platform: String,
+}
+
+impl BuildInfo {
+    /// Of the server of this version.
+    pub fn of(version: &str) -> Self {
+        let (major, minor, patch) = KUBERNETES;
+        Self {
+            major,
+            minor,
+            git_version: format!("v{major}.{minor}.{patch}+vci-{version}"),
+            git_commit: option_env!("VCI_GIT_COMMIT").unwrap_or("unknown"),
+            git_tree_state: option_env!("VCI_GIT_TREE_STATE").unwrap_or("archive"),
+            build_date: option_env!("VCI_BUILD_DATE").unwrap_or("1970-01-01T00:00:00Z"),
+            go_version: "none",
+            compiler: "rustc",
+            platform: format!("{}/{}", std::env::consts::OS, architecture()),
+        }
+    }
 }
 
 /// As Go names it.

@@ -1,6 +1,7 @@
 //! Watches over WebSocket (RFC 6455): for browsers, which can neither read an answer while it arrives nor set an
 //! `Authorization` header. Every frame of the watch is one text message; what clients send is ignored.
 
+use crate::Upgrades;
 use crate::verbs::watch::Frames;
 use axum::body::Body;
 use axum::response::Response;
@@ -17,6 +18,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_util::sync::CancellationToken;
 use vci_meta::ApiError;
 use vci_registry::Watch;
 
@@ -85,22 +87,24 @@ pub(crate) fn serve(request: &Parts, watch: Watch, frames: Frames) -> Result<Res
     if let Some(protocol) = values(&request.headers, &SEC_WEBSOCKET_PROTOCOL).next().and_then(|name| HeaderValue::try_from(name).ok()) {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     }
-    tokio::spawn(async move {
+    let Upgrades { end, tasks } = request.extensions.get::<Upgrades>().cloned().unwrap_or_default();
+    tasks.spawn(async move {
         match connection.await {
-            Ok(connection) => tell(connection, watch, frames).await,
+            Ok(connection) => tell(connection, watch, frames, &end).await,
             Err(error) => tracing::debug!(%error, "the connection of a WebSocket was not handed over"),
         }
     });
     Ok(response)
 }
 
-/// Until the watch or the client ends it.
-async fn tell(connection: Upgraded, mut watch: Watch, mut frames: Frames) {
+/// Until the watch, the client or the server ends it.
+async fn tell(connection: Upgraded, mut watch: Watch, mut frames: Frames, end: &CancellationToken) {
     let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, Some(config)).await;
     loop {
         let frame = tokio::select! {
             frame = watch.next() => frame,
+            () = end.cancelled() => None,
             said = socket.next() => match said {
                 // Pings are answered by the library.
                 Some(Ok(message)) if !message.is_close() => continue,

@@ -52,12 +52,29 @@ pub struct RequestContext {
     pub audit_id: Arc<str>,
     /// Texts for `Warning` headers.
     warnings: Arc<Mutex<Vec<String>>>,
+    /// What the audit event of this request is to say beside; `None` where nothing is audited.
+    annotations: Option<Annotations>,
 }
 
 impl RequestContext {
     /// A context without warnings.
     pub fn new(user: Arc<User>, caller: Arc<Caller>, deadline: Instant, audit_id: Arc<str>) -> Self {
-        Self { user, caller, deadline, audit_id, warnings: Arc::default() }
+        Self { user, caller, deadline, audit_id, warnings: Arc::default(), annotations: None }
+    }
+
+    /// The same context, whose [`RequestContext::annotate`] writes to these.
+    #[must_use]
+    pub fn with_annotations(mut self, annotations: Annotations) -> Self {
+        self.annotations = Some(annotations);
+        self
+    }
+
+    /// Says something in the audit event of this request: see [`Annotations::annotate`]. Where nothing is audited, nothing
+    /// happens.
+    pub fn annotate(&self, key: impl Into<String>, value: impl Into<String>) {
+        if let Some(annotations) = &self.annotations {
+            annotations.annotate(key, value);
+        }
     }
 
     /// Tells the client something beside the answer; the same text only once.
@@ -72,5 +89,23 @@ impl RequestContext {
     /// The warnings so far, in order.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// What an audit event says beside who did what: admission's and authorization's remarks, by key. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Annotations(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl Annotations {
+    /// Notes a remark. The key is qualified with a domain, for example `authorization.k8s.io/decision`. What was said first
+    /// stands, as upstream has it. Nothing secret may be in it.
+    pub fn annotate(&self, key: impl Into<String>, value: impl Into<String>) {
+        let mut annotations = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        annotations.entry(key.into()).or_insert_with(|| value.into());
+    }
+
+    /// All remarks so far.
+    pub fn all(&self) -> BTreeMap<String, String> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }

@@ -30,6 +30,9 @@ pub enum Reason {
     /// Not one of the others: 500, shown without a reason, as upstream does for errors that are no API errors.
     Unknown,
     UnsupportedMediaType,
+    /// None of these, with a code that somebody else has chosen, such as an admission webhook; shown without a reason.
+    #[serde(skip)]
+    Other(u16),
 }
 
 impl Reason {
@@ -51,7 +54,14 @@ impl Reason {
             Self::InternalError | Self::ServerTimeout | Self::Unknown => 500,
             Self::ServiceUnavailable => 503,
             Self::Timeout => 504,
+            Self::Other(code) => code,
         }
+    }
+
+    /// What somebody else gave as code and reason; the reason counts only where it goes with the code.
+    pub fn of(code: u16, reason: &str) -> Self {
+        let known = serde_json::from_value::<Self>(reason.into()).ok();
+        known.filter(|known| known.code() == code && *known != Self::Unknown).unwrap_or(Self::Other(code))
     }
 }
 
@@ -157,6 +167,17 @@ impl ApiError {
         let message =
             if name.is_empty() { format!("{what} is forbidden: {why}") } else { format!("{what} {} is forbidden: {why}", quoted(name)) };
         Self::new(Reason::Forbidden, message).on(what, name)
+    }
+
+    /// 403 for what is to be created in a namespace that is about to go. Controllers look for the cause and stop trying.
+    pub fn namespace_terminating(what: GroupResource<'_>, name: &str, namespace: &str) -> Self {
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let cause = Cause {
+            reason: "NamespaceTerminating".into(),
+            message: format!("namespace {namespace} is being terminated"),
+            field: "metadata.namespace".into(),
+        };
+        Self::forbidden(what, name, why).with_causes(vec![cause])
     }
 
     /// 404: no such object.
@@ -298,7 +319,7 @@ impl ApiError {
             metadata: StatusMetadata { r#continue: self.continue_token.clone().unwrap_or_default() },
             status: "Failure".into(),
             message: self.message.clone(),
-            reason: (self.reason != Reason::Unknown).then_some(self.reason),
+            reason: (!matches!(self.reason, Reason::Unknown | Reason::Other(_))).then_some(self.reason),
             details: self.details.as_deref().cloned(),
             code: self.code(),
         }

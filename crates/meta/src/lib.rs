@@ -8,6 +8,7 @@ pub mod access;
 pub mod computed;
 pub mod context;
 pub mod decode;
+pub mod duration;
 pub mod error;
 pub mod field;
 pub mod object;
@@ -20,7 +21,7 @@ pub mod validation;
 
 pub use access::{AccessRule, Caller, ObjectAccess, View};
 pub use computed::ComputedDescriptor;
-pub use context::{RequestContext, User};
+pub use context::{Annotations, RequestContext, User};
 pub use error::{ApiError, Cause, Details, Reason, Status};
 pub use field::{FieldError, FieldPath};
 pub use object::{Object, ObjectKey};

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use vci_auth::{Attributes, Authorizer, Decision};
-use vci_endpoints::{Config, Limits};
+use vci_endpoints::{Config, Lifecycle, Limits, Phase};
 use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema, Scope, Subresource, Verb, View};
 use vci_registry::{CacheConfig, Registry};
 use vci_store::Store;
@@ -127,7 +127,10 @@ pub async fn serve(store: Arc<dyn Store>, stop: CancellationToken) -> axum::Rout
         namespaces: None,
         checks: Vec::new(),
         prefix: String::new(),
+        lifecycle: Arc::new(Lifecycle::new(Phase::Serving)),
         limits: Limits::standard(),
+        pages: Vec::new(),
+        observer: None,
         version: "0.1.0".into(),
     })
 }

@@ -13,6 +13,8 @@ use crate::store_error::from_store;
 use crate::{Item, List, storage_key};
 use check::Checks;
 pub use check::ConsistencyChecks;
+use counters::Counters;
+pub use counters::{ListStats, ReadStats, WAIT_BOUNDS};
 use filter::Filter;
 use follow::{Follower, Source};
 use freshness::{Freshness, ProgressAsker, RevisionCheck};
@@ -32,6 +34,7 @@ use vci_store::{Revision, Store, StoreError};
 
 mod check;
 mod continue_token;
+mod counters;
 mod event;
 mod filter;
 mod follow;
@@ -103,6 +106,22 @@ pub struct CacheStats {
     pub corrupt: u64,
     /// How often the cache was compared with the store.
     pub checks: ConsistencyChecks,
+    /// How many events are kept at most.
+    pub capacity: usize,
+    /// Changes that the store told, each of which was told on to whoever watches it.
+    pub events: u64,
+    /// How often the store said how far it is without a change.
+    pub progress: u64,
+    /// How often the whole collection was loaded.
+    pub loads: u64,
+    /// Objects told as the beginning of watches.
+    pub initial_events: u64,
+    /// Watches that ended because they were read too slowly.
+    pub terminated: u64,
+    /// How reads came by a fresh state.
+    pub reads: ReadStats,
+    /// What lists cost.
+    pub lists: ListStats,
 }
 
 /// The watch cache of one resource.
@@ -113,6 +132,7 @@ pub struct Cache {
     check: RevisionCheck,
     asker: ProgressAsker,
     checks: Checks,
+    counters: Counters,
 }
 
 impl Cache {
@@ -124,10 +144,13 @@ impl Cache {
             state: Arc::new(State::new(bounds)),
             following: AtomicBool::new(false),
             corrupt: AtomicU64::new(0),
+            loads: AtomicU64::new(0),
+            progress: AtomicU64::new(0),
             distrusted: Notify::new(),
         };
         let check = RevisionCheck::new(store);
-        let cache = Arc::new(Self { config, follower, check, asker: ProgressAsker::default(), checks: Checks::default() });
+        let (asker, checks, counters) = (ProgressAsker::default(), Checks::default(), Counters::default());
+        let cache = Arc::new(Self { config, follower, check, asker, checks, counters });
         let running = Arc::clone(&cache);
         tokio::spawn(async move {
             tokio::select! {
@@ -216,14 +239,23 @@ impl Cache {
 
     /// How the cache is doing.
     pub fn stats(&self) -> CacheStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let feed = self.state().feed();
         CacheStats {
             objects: feed.newest.objects.len(),
             revision: feed.newest.revision,
             watchers: feed.hub.len(),
             overruns: feed.hub.overruns(),
-            corrupt: self.follower.corrupt.load(Ordering::Relaxed),
+            corrupt: count(&self.follower.corrupt),
             checks: self.checks.counts(),
+            capacity: self.config.history_events,
+            events: feed.hub.events(),
+            progress: count(&self.follower.progress),
+            loads: count(&self.follower.loads),
+            initial_events: count(&self.counters.initial_events),
+            terminated: count(&self.counters.terminated),
+            reads: self.counters.reads(),
+            lists: self.counters.lists(),
         }
     }
 

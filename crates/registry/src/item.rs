@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
 use vci_meta::{Object, ObjectKey, Resource};
-use vci_store::{Entry, Revision, StoreError};
+use vci_store::{Entry, Form, Revision, StoreError};
 
 impl Item {
     /// The item for a stored entry.
@@ -23,9 +23,12 @@ impl Item {
     /// metadata: the rest is not parsed, unless a selectable field lies there.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when the bytes are not an object with a name and a UID that belongs under its key.
+    /// [`StoreError::Corrupt`] when the bytes cannot be read or are not an object with a name and a UID that belongs under its key.
     pub fn from_entry(resource: &dyn Resource, entry: &Entry) -> Result<Self, StoreError> {
-        let corrupt = |why: &dyn std::fmt::Display| StoreError::Corrupt(format!("{}: {why}", entry.key));
+        let corrupt = |why: &dyn std::fmt::Display| unreadable(entry, why);
+        if let Form::Unreadable(why) = entry.form {
+            return Err(corrupt(&why));
+        }
         let members: BTreeMap<&str, &RawValue> = serde_json::from_slice(&entry.value).map_err(|e| corrupt(&e))?;
         let raw = members.get("metadata").ok_or_else(|| corrupt(&"no metadata"))?;
         let metadata = Metadata::parse(raw).map_err(|e| corrupt(&e))?;
@@ -68,6 +71,18 @@ impl Item {
             access: self.access.clone(),
         }
     }
+}
+
+/// Why an entry is no object, for the operator.
+pub(crate) fn unreadable(entry: &Entry, why: &dyn std::fmt::Display) -> StoreError {
+    let Entry { key, form, .. } = entry;
+    StoreError::Corrupt(match (form, entry.encrypted_with()) {
+        (Form::Unreadable(why), Some(with)) => format!("{key} ({with}): {why}"),
+        (Form::Unreadable(why), None) => format!("{key}: {why}"),
+        // As JSON it fails as well, but that is not what is wrong.
+        (_, Some(with)) => format!("{key} ({with}): it is encrypted, and there is no encryption configuration"),
+        (_, None) => format!("{key}: {why}"),
+    })
 }
 
 /// The JSON that a client gets: stored bytes with this resourceVersion. One that is there already is replaced.

@@ -85,7 +85,7 @@ mod item;
 mod keys;
 mod store_error;
 
-pub use cache::{Cache, CacheConfig, CacheStats, ConsistencyChecks, Watch};
+pub use cache::{Cache, CacheConfig, CacheStats, ConsistencyChecks, ListStats, ReadStats, WAIT_BOUNDS, Watch};
 pub use keys::{collection_prefix, storage_key};
 pub use store_error::from_store;
 pub use write::{Admission, AdmissionRequest, Deleted, Fences, Knowledge, Patch, PatchKind, Registry, Written};

@@ -14,7 +14,7 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use vci_meta::options::{GetOptions, ListOptions};
+use vci_meta::options::{DryRun, GetOptions, ListOptions};
 use vci_meta::{ApiError, Descriptor, Object, ObjectKey, Reason, RequestContext, Resource, Schema, Subresource, Verb, View};
 use vci_store::Store;
 
@@ -194,11 +194,21 @@ pub struct AdmissionRequest<'a> {
     pub key: &'a ObjectKey,
     /// What is there now.
     pub old: Option<&'a Object>,
+    /// Whether the write is carried out in the end.
+    pub dry_run: DryRun,
+    /// The form that objects of the kind have. Who changes an object by what somebody else says brings it into that form.
+    pub schema: &'a Schema,
 }
 
 /// Rules that need I/O or knowledge beyond one object: asked on every write, in order.
 #[async_trait]
 pub trait Admission: fmt::Debug + Send + Sync + 'static {
+    /// What metrics call it: the name of its type, unless it has another.
+    fn name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        path.rsplit("::").next().unwrap_or(path)
+    }
+
     /// May change the object, before validation. Not called for deletes.
     async fn mutate(&self, _ctx: &RequestContext, _request: AdmissionRequest<'_>, _object: &mut Object) -> Result<(), ApiError> {
         Ok(())

@@ -7,7 +7,7 @@
 use crate::clock::unix_seconds;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use vci_auth::directory::Directory;
 use vci_registry::Registry;
@@ -19,21 +19,27 @@ const LEAD: Duration = Duration::from_millis(300);
 /// The clock is looked at this often while the next key to expire is far away: somebody may set it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// Starts telling, until `stop`. The receiver changes when callers are to be looked at again.
-pub(crate) fn follow(directory: &Arc<Directory>, registries: &[Arc<Registry>], stop: &CancellationToken) -> watch::Receiver<u64> {
+/// Starts telling, until `stop`; `trust_changes` says that somebody else is trusted to say who callers are. The receiver changes when callers are to be looked at again.
+pub(crate) fn follow(
+    directory: &Arc<Directory>,
+    registries: &[Arc<Registry>],
+    trust_changes: Arc<Notify>,
+    stop: &CancellationToken,
+) -> watch::Receiver<u64> {
     let (teller, told) = watch::channel(0);
     let (directory, registries) = (Arc::clone(directory), registries.to_vec());
-    tokio::spawn(stop.clone().run_until_cancelled_owned(tell(directory, registries, teller)));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(tell(directory, registries, trust_changes, teller)));
     told
 }
 
-async fn tell(directory: Arc<Directory>, registries: Vec<Arc<Registry>>, teller: watch::Sender<u64>) {
+async fn tell(directory: Arc<Directory>, registries: Vec<Arc<Registry>>, trust_changes: Arc<Notify>, teller: watch::Sender<u64>) {
     let mut changes = directory.changes();
     let mut told_at = unix_seconds();
     loop {
         tokio::select! {
             // The directory is held here: waiting cannot fail.
             _ = changes.changed() => {}
+            () = trust_changes.notified() => {}
             () = expiry(&directory, told_at) => {}
         }
         tokio::time::sleep(GATHER).await;

@@ -16,7 +16,7 @@ pub(crate) mod templates;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use namespaces::{NAMESPACES, terminating};
+pub(crate) use namespaces::NAMESPACES;
 
 use crate::key_admission::KeyAdmission;
 use crate::project::Projects;
@@ -46,6 +46,7 @@ pub(crate) struct Rules {
     stored: Arc<Stored>,
     resources: Vec<Arc<dyn Resource>>,
     prefix: String,
+    last: Vec<Arc<dyn Admission>>,
 }
 
 impl Rules {
@@ -59,7 +60,13 @@ impl Rules {
     ) -> Self {
         let stored = Arc::new(Stored::new(store, resources.to_vec()));
         let permissions = Arc::new(Permissions::new(authorizers));
-        Self { directory, permissions, stored, resources: resources.to_vec(), prefix: prefix.into() }
+        Self { directory, permissions, stored, resources: resources.to_vec(), prefix: prefix.into(), last: Vec::new() }
+    }
+
+    /// The same, and after them these: what is refused before costs nobody else anything. They are not asked about access
+    /// keys, whose secrets are for nobody to see.
+    pub(crate) fn and_then(self, last: impl IntoIterator<Item = Arc<dyn Admission>>) -> Self {
+        Self { last: last.into_iter().collect(), ..self }
     }
 
     /// What is asked about a kind of the whole cluster.
@@ -74,20 +81,25 @@ impl Rules {
             _ => vec![self.ownership()],
         };
         rules.push(self.owner_references());
+        if plural != "ownedaccesskeys" {
+            rules.extend(self.last.iter().cloned());
+        }
         rules
     }
 
     /// What is asked about kinds that live in the namespaces of these projects.
     pub(crate) fn of_namespaces(&self, projects: Arc<Registry>) -> Vec<Arc<dyn Admission>> {
         let projects = Projects::new(projects, &self.prefix);
-        vec![
+        let mut rules: Vec<Arc<dyn Admission>> = vec![
             Arc::new(ProjectNamespaces::new(projects.clone())),
             Arc::new(Templates::new(projects.clone(), Arc::clone(&self.permissions))),
             self.ownership(),
             self.owner_references(),
             Arc::new(DeletionMarks),
             Arc::new(ProjectQuotas::new(projects)),
-        ]
+        ];
+        rules.extend(self.last.iter().cloned());
+        rules
     }
 
     fn owner_references(&self) -> Arc<dyn Admission> {

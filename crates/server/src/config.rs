@@ -1,9 +1,12 @@
 //! What an operator decides. Plain data; reading flags is the binary's business.
 
+use crate::audit::AuditConfig;
+use crate::tls::TlsTerms;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use vci_auth::FrontProxyTerms;
+use vci_cluster::Source;
 use vci_endpoints::Limits;
 
 /// How a server is to run.
@@ -17,8 +20,18 @@ pub struct Config {
     pub secure_port: u16,
     /// What the server shows to prove who it is.
     pub serving_certificate: ServingCertificate,
+    /// What is shown instead to clients that ask for certain names.
+    pub sni_certificates: Vec<SniCertificate>,
+    /// What connections have to come up to.
+    pub tls: TlsTerms,
     /// Whose word about clients counts, beside that of access keys.
     pub trust: Trust,
+    /// The cluster whose API this one joins; `None`: the server stands alone.
+    pub host_cluster: Option<Source>,
+    /// What is logged of requests, and where; `None`: nothing.
+    pub audit: Option<AuditConfig>,
+    /// A file that says where traces go: a `TracingConfiguration` of `apiserver.config.k8s.io/v1`; `None`: nowhere.
+    pub tracing: Option<PathBuf>,
     /// Files of objects to create when they are missing.
     pub bootstrap: Vec<PathBuf>,
     /// Whose the store is.
@@ -33,6 +46,27 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds on connections.
     pub connections: Connections,
+    /// How to stop.
+    pub shutdown: Shutdown,
+}
+
+/// How to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// How long everything is still answered after readiness has been taken back, so that balancers can take note: longer than
+    /// they need for it.
+    pub delay: Duration,
+    /// What becomes of those who come after that.
+    pub arrivals: Arrivals,
+}
+
+/// What becomes of those who come to a server that waits for its last requests to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// Nobody listens any more.
+    Unheard,
+    /// They are told to try again, and to connect anew for it.
+    ToldToRetry,
 }
 
 /// Where the serving certificate comes from.
@@ -47,6 +81,17 @@ pub enum ServingCertificate {
         /// Its private key.
         key: PathBuf,
     },
+}
+
+/// A certificate for some names, in PEM files that are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SniCertificate {
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The names, in lower case; `*.` stands for one label in front. None: those that are in the certificate.
+    pub patterns: Vec<String>,
 }
 
 /// Whose word about clients counts. Nobody's, unless files say so. They are read again when they change.
@@ -98,8 +143,10 @@ pub struct Connections {
     pub ping_timeout: Duration,
     /// Bytes of a request's head.
     pub max_header_bytes: u32,
-    /// Time for requests to end once the server is to stop; watches are ended at once.
+    /// Time for requests to end once the server is to stop.
     pub drain_timeout: Duration,
+    /// Over this time watches are told to end once the server is to stop, at an even rate; zero: all at once.
+    pub watch_grace: Duration,
 }
 
 impl Connections {
@@ -115,6 +162,7 @@ impl Connections {
             ping_timeout: Duration::from_secs(15),
             max_header_bytes: 1024 * 1024,
             drain_timeout: Duration::from_secs(60),
+            watch_grace: Duration::ZERO,
         }
     }
 }
@@ -127,7 +175,12 @@ impl Config {
             bind_address: Ipv4Addr::LOCALHOST.into(),
             secure_port: 8443,
             serving_certificate: ServingCertificate::SelfMade,
+            sni_certificates: Vec::new(),
+            tls: TlsTerms::default(),
             trust: Trust::default(),
+            host_cluster: None,
+            audit: None,
+            tracing: None,
             bootstrap: Vec::new(),
             store_use: StoreUse::Alone,
             project_namespace_prefix: vci_auth::directory::DEFAULT_NAMESPACE_PREFIX.into(),
@@ -135,6 +188,7 @@ impl Config {
             version: version.into(),
             limits: Limits::standard(),
             connections: Connections::standard(),
+            shutdown: Shutdown { delay: Duration::ZERO, arrivals: Arrivals::Unheard },
         }
     }
 

@@ -22,6 +22,14 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// A configuration file is of no use.
+    #[error("{}: {why}", path.display())]
+    Configuration {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, with the path of the field.
+        why: String,
+    },
     /// A bootstrap file is of no use.
     #[error("{}: document {document}: {why}", path.display())]
     Bootstrap {
@@ -32,6 +40,9 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// The host cluster cannot be asked.
+    #[error(transparent)]
+    HostCluster(#[from] vci_cluster::ConnectError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {

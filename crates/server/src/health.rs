@@ -1,10 +1,10 @@
 //! What `/livez` and `/readyz` ask.
 
+use crate::run::LateStore;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
-use vci_endpoints::HealthCheck;
+use vci_endpoints::{HealthCheck, Lifecycle, Phase};
 use vci_registry::Registry;
 use vci_store::Store;
 
@@ -13,12 +13,16 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The store answers. For readiness only: to start a server again does not bring back its store.
 #[derive(Debug)]
-pub(crate) struct StoreReachable(pub(crate) Arc<dyn Store>);
+pub(crate) struct StoreReachable {
+    /// kube-apiserver's name for its store, where this is one.
+    pub(crate) name: &'static str,
+    pub(crate) store: Arc<LateStore>,
+}
 
 #[async_trait]
 impl HealthCheck for StoreReachable {
     fn name(&self) -> &str {
-        "store"
+        self.name
     }
 
     fn readiness_only(&self) -> bool {
@@ -26,7 +30,10 @@ impl HealthCheck for StoreReachable {
     }
 
     async fn check(&self) -> Result<(), String> {
-        match tokio::time::timeout(STORE_TIMEOUT, self.0.revision()).await {
+        if !self.store.is_open() {
+            return Err("the store is not open yet".into());
+        }
+        match tokio::time::timeout(STORE_TIMEOUT, self.store.revision()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer within {} s", STORE_TIMEOUT.as_secs())),
@@ -60,7 +67,7 @@ pub(crate) struct CachesFilled(pub(crate) Vec<Arc<Registry>>);
 #[async_trait]
 impl HealthCheck for CachesFilled {
     fn name(&self) -> &str {
-        "watch-caches"
+        "poststarthook/storage-readiness"
     }
 
     fn readiness_only(&self) -> bool {
@@ -73,9 +80,28 @@ impl HealthCheck for CachesFilled {
     }
 }
 
+/// The objects that a server begins with are there.
+#[derive(Debug)]
+pub(crate) struct FirstObjects(pub(crate) Arc<Lifecycle>);
+
+#[async_trait]
+impl HealthCheck for FirstObjects {
+    fn name(&self) -> &str {
+        "poststarthook/first-objects"
+    }
+
+    fn readiness_only(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        if self.0.phase() == Phase::Starting { Err("not finished".into()) } else { Ok(()) }
+    }
+}
+
 /// The server is not about to stop. Balancers send nothing new to a server that is not ready, while it still serves.
 #[derive(Debug)]
-pub(crate) struct NotStopping(pub(crate) CancellationToken);
+pub(crate) struct NotStopping(pub(crate) Arc<Lifecycle>);
 
 #[async_trait]
 impl HealthCheck for NotStopping {
@@ -88,7 +114,10 @@ impl HealthCheck for NotStopping {
     }
 
     async fn check(&self) -> Result<(), String> {
-        if self.0.is_cancelled() { Err("process is shutting down".into()) } else { Ok(()) }
+        match self.0.phase() {
+            Phase::Starting | Phase::Serving => Ok(()),
+            Phase::Stopping | Phase::Refusing => Err("process is shutting down".into()),
+        }
     }
 }
 
@@ -97,12 +126,24 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_stopping_server_is_alive_but_not_ready() {
-        let stop = CancellationToken::new();
-        let check = NotStopping(stop.clone());
-        assert!(check.readiness_only());
-        assert_eq!(check.check().await, Ok(()));
-        stop.cancel();
-        assert!(check.check().await.is_err());
+    async fn ready_is_who_has_started_and_is_not_stopping() {
+        let lifecycle = Arc::new(Lifecycle::new(Phase::Starting));
+        let (first_objects, not_stopping) = (FirstObjects(Arc::clone(&lifecycle)), NotStopping(Arc::clone(&lifecycle)));
+        assert!(first_objects.readiness_only() && not_stopping.readiness_only(), "a stopping server is alive");
+        for (phase, want) in [
+            (Phase::Starting, (false, true)),
+            (Phase::Serving, (true, true)),
+            (Phase::Stopping, (true, false)),
+            (Phase::Refusing, (true, false)),
+        ] {
+            lifecycle.enter(phase);
+            assert_eq!((first_objects.check().await.is_ok(), not_stopping.check().await.is_ok()), want, "{phase:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_not_open_is_told_at_once() {
+        let check = StoreReachable { name: "etcd", store: Arc::default() };
+        assert_eq!(check.check().await, Err("the store is not open yet".into()));
     }
 }

@@ -77,6 +77,7 @@ mod tests {
     use serde_json::{Value, json};
     use std::time::Instant;
     use vci_auth::directory::{CLUSTER_ROLE_ADMIN, UserRecord};
+    use vci_meta::options::DryRun;
     use vci_meta::{ObjectKey, Subresource};
 
     const NOW: &str = "2026-01-01T00:00:00Z";
@@ -120,7 +121,15 @@ mod tests {
         let keys = vci_management::owned_access_keys();
         let verb = if old.is_some() { Verb::Update } else { Verb::Create };
         let at = ObjectKey::new("", new.name());
-        let request = AdmissionRequest { descriptor: keys.descriptor(), verb, subresource: Subresource::Main, key: &at, old };
+        let request = AdmissionRequest {
+            descriptor: keys.descriptor(),
+            verb,
+            subresource: Subresource::Main,
+            key: &at,
+            old,
+            dry_run: DryRun::No,
+            schema: keys.schema(),
+        };
         admission.validate(&ctx, request, Some(new)).await.is_ok()
     }
 

@@ -7,36 +7,50 @@
 mod access_changes;
 mod admission;
 mod answers;
+mod audit;
 mod bootstrap;
+pub mod certificate_secret;
 mod clock;
-mod compaction;
 mod config;
 mod directory_feed;
 mod error;
 mod health;
+mod host_cluster;
 mod key_activity;
 mod key_admission;
 mod kubeconfig;
 mod leftovers;
 mod listen;
 pub mod logging;
+mod metrics;
 pub mod open_files;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(not(feature = "otlp"))]
+#[path = "otlp/absent.rs"]
+mod otlp;
 mod own_context;
 mod pki;
 mod private_file;
 mod project;
 mod quota;
+mod request_log;
 mod run;
 mod secret;
 mod signals;
 mod tls;
 mod trust;
 
-pub use config::{Config, Connections, FrontProxyTrust, ServingCertificate, StoreUse, Trust};
+pub use audit::{AuditConfig, AuditMode, AuditPath, AuditStats, Backups, Rotation};
+pub use config::{Arrivals, Config, Connections, FrontProxyTrust, ServingCertificate, Shutdown, SniCertificate, StoreUse, Trust};
 pub use error::StartError;
+pub use pki::CertificateUsage;
 pub use run::{Prepared, Ready, Stopped};
 pub use signals::Signals;
+pub use tls::{CipherSuite, TlsTerms, TlsVersion};
 pub use vci_auth::FrontProxyTerms;
+pub use vci_cluster::Source;
+pub use vci_endpoints::InFlight;
 
 /// Makes the data directory, which only the server's own user may look into, and the ones above it, where they are missing.
 ///

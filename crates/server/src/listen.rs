@@ -9,8 +9,9 @@ mod linger;
 mod tests;
 
 use crate::config::Connections;
+use crate::metrics::FailedHandshakes;
 use crate::tls;
-use activity::Activity;
+use activity::{Activity, Ending};
 use axum::Router;
 use axum::extract::ConnectInfo;
 use http::header::CONNECTION;
@@ -30,7 +31,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
-use vci_endpoints::PeerCertificates;
+use vci_endpoints::{PeerCertificates, Upgrades};
 
 /// How long to wait when the system has no more file descriptors.
 const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
@@ -53,19 +54,39 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `stop`, then lets what is under way end. Returns when every connection is closed, at the latest when
-/// the time for that is over.
+/// What is told when to end, and by what one knows that it has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ends {
+    /// Watches are to end: by themselves they would go on for ever.
+    pub(crate) watches: CancellationToken,
+    /// Nobody new is accepted, and connections end with what is under way on them.
+    pub(crate) connections: CancellationToken,
+    /// Who counts the requests under way that are not watches.
+    pub(crate) requests: TaskTracker,
+}
+
+/// Serves until connections are to end, then lets what is under way end. Returns when every connection is closed, at the
+/// latest when the time for that is over.
 pub(crate) async fn serve(
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     router: Router,
     bounds: Connections,
-    stop: CancellationToken,
+    ends: Ends,
+    handshakes: Arc<FailedHandshakes>,
 ) {
     let places = Arc::new(Semaphore::new(bounds.max));
     let connections = TaskTracker::new();
-    let server = Arc::new(Server { acceptor: TlsAcceptor::from(tls), router, http: http_builder(&bounds), bounds, stop });
-    while let Some((stream, address, place)) = server.stop.run_until_cancelled(accept(&listener, &places)).await {
+    let server = Arc::new(Server {
+        acceptor: TlsAcceptor::from(tls),
+        router,
+        http: http_builder(&bounds),
+        bounds,
+        ends,
+        connections: connections.clone(),
+        handshakes,
+    });
+    while let Some((stream, address, place)) = server.ends.connections.run_until_cancelled(accept(&listener, &places)).await {
         let server = Arc::clone(&server);
         connections.spawn(async move {
             server.connection(stream, address).await;
@@ -74,7 +95,8 @@ pub(crate) async fn serve(
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(server.bounds.drain_timeout, connections.wait()).await.is_err() {
+    let time = server.bounds.drain_timeout + server.bounds.watch_grace;
+    if tokio::time::timeout(time, connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "requests did not end in time");
     }
 }
@@ -99,7 +121,9 @@ struct Server {
     router: Router,
     http: Builder<TokioExecutor>,
     bounds: Connections,
-    stop: CancellationToken,
+    ends: Ends,
+    connections: TaskTracker,
+    handshakes: Arc<FailedHandshakes>,
 }
 
 impl Server {
@@ -108,19 +132,31 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let stream = match tokio::time::timeout(self.bounds.handshake_timeout, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%address, %error, "TLS handshake"),
-            Err(_) => return tracing::debug!(%address, "TLS handshake took too long"),
+            Ok(Err(error)) => {
+                self.handshakes.count();
+                return tracing::debug!(%address, %error, "TLS handshake");
+            }
+            Err(_) => {
+                self.handshakes.count();
+                return tracing::debug!(%address, "TLS handshake took too long");
+            }
         };
         let peer = PeerCertificates(tls::peer_certificates(stream.get_ref().1));
         let activity = Arc::new(Activity::default());
         // Each connection has a token of its own: waiting on the shared one takes its lock, for every event of every watch.
-        let stop = self.stop.child_token();
+        let (stop, watches) = (self.ends.connections.child_token(), self.ends.watches.child_token());
+        let upgrades = Upgrades { end: watches.clone(), tasks: self.connections.clone() };
         let service = service_fn(|request: Request<Incoming>| {
-            let (router, peer) = (self.router.clone(), peer.clone());
-            let (busy, stop) = (activity.begin(), activity::ends_with(&request, &stop));
+            let (router, peer, upgrades) = (self.router.clone(), peer.clone(), upgrades.clone());
+            let busy = activity.begin();
+            let ending = match activity::is_watch(request.uri()) {
+                true => Ending::told(watches.clone(), self.bounds.watch_grace),
+                false => Ending::Waited(self.ends.requests.token()),
+            };
             let mut request = request.map(|body| activity.watch_body(body));
             async move {
                 request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(upgrades);
                 request.extensions_mut().insert(ConnectInfo(address));
                 let http1 = request.version() < Version::HTTP_2;
                 let Ok(mut response) = router.oneshot(request).await;
@@ -128,7 +164,7 @@ impl Server {
                     // What follows on this connection is the rest of a body: no request can be told from it.
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response.map(|body| busy.until_end_of(body, stop)))
+                Ok::<_, Infallible>(response.map(|body| busy.until_end_of(body, ending)))
             }
         });
         let connection = self.http.serve_connection_with_upgrades(TokioIo::new(Linger::new(stream, Arc::clone(&activity))), service);

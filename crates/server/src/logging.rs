@@ -32,9 +32,22 @@ pub fn init(format: Format, level: LevelFilter) {
     // The libraries below speak of every connection and frame: only what they warn of concerns an operator.
     let quiet = level.min(LevelFilter::WARN);
     let targets = Targets::new().with_default(quiet);
-    let targets = ["auth", "endpoints", "fieldmanager", "management", "meta", "patch", "registry", "server", "store", "store_etcd"]
-        .into_iter()
-        .fold(targets, |targets, name| targets.with_target(format!("vci_{name}"), level));
+    let targets = [
+        "apiserver",
+        "auth",
+        "cluster",
+        "endpoints",
+        "fieldmanager",
+        "management",
+        "meta",
+        "patch",
+        "registry",
+        "server",
+        "store",
+        "store_etcd",
+    ]
+    .into_iter()
+    .fold(targets, |targets, name| targets.with_target(format!("vci_{name}"), level));
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
     let layer = match format {
         Format::Text => layer.with_ansi(stderr().is_terminal()).with_target(false).boxed(),

@@ -43,10 +43,60 @@ pub(crate) fn self_made(dir: &Path, names: &BTreeSet<String>, now: i64) -> Resul
         return Ok(SelfMade { ca_certificate: ca.certificate, certificate, key });
     }
     let path = dir.join("serving.crt");
-    let (certificate, key) = issue(&ca, names, now).map_err(|error| unusable(&path, &error))?;
+    let (certificate, key) = issue(&ca, names, CertificateUsage::Serving, now).map_err(|error| unusable(&path, &error))?;
     private_file::write(&dir.join("serving.key"), key.as_bytes())?;
     private_file::write(&path, certificate.as_bytes())?;
     Ok(SelfMade { ca_certificate: ca.certificate, certificate, key })
+}
+
+/// What a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateUsage {
+    /// To serve.
+    Serving,
+    /// To serve and to call: each of a group shows it to the others, as members of etcd do.
+    Peers,
+}
+
+/// An authority and what it has signed, PEM. The authority's certificate is the first; certificates of former ones may follow.
+#[derive(Clone)]
+pub(crate) struct WithAuthority {
+    pub(crate) ca_certificate: String,
+    pub(crate) ca_key: String,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+/// What is to take the place of these, if anything: a certificate that is about to expire or has other names is made anew, and so
+/// is an authority that could not see its next certificate expire. Who trusts the former authority then trusts both.
+///
+/// # Errors
+/// A text that says what is wrong with those that are there: they are not replaced by chance.
+pub(crate) fn renewed(
+    kept: Option<&WithAuthority>,
+    names: &BTreeSet<String>,
+    usage: CertificateUsage,
+    now: i64,
+) -> Result<Option<WithAuthority>, String> {
+    let former = kept.map(|kept| read_ca(&kept.ca_certificate, &kept.ca_key)).transpose()?;
+    let (ca, ca_certificate) = match former {
+        Some(ca) if lasts(&ca.certificate, SERVING_DAYS, now) => {
+            let good =
+                |kept: &WithAuthority| is_good(&kept.certificate, &ca.certificate, names, now) && KeyPair::from_pem(&kept.key).is_ok();
+            if kept.is_some_and(good) {
+                return Ok(None);
+            }
+            let certificate = ca.certificate.clone();
+            (ca, certificate)
+        }
+        former => {
+            let ca = new_ca(now).map_err(|error| error.to_string())?;
+            let both = ca.certificate.clone() + &former.map(|former| former.certificate).unwrap_or_default();
+            (ca, both)
+        }
+    };
+    let (certificate, key) = issue(&ca, names, usage, now).map_err(|error| error.to_string())?;
+    Ok(Some(WithAuthority { ca_certificate, ca_key: ca.key.serialize_pem(), certificate, key }))
 }
 
 /// The names by which clients may reach a server that listens on this address.
@@ -80,11 +130,21 @@ fn ca(dir: &Path, now: i64) -> Result<Ca, StartError> {
         with_parsed(&certificate, |_| ()).ok_or_else(|| unusable(&paths[0], &"not a certificate"))?;
         return Ok(Ca { certificate, key });
     }
-    let made = KeyPair::generate().and_then(|key| Ok((ca_params(now).self_signed(&key)?.pem(), key)));
-    let (certificate, key) = made.map_err(|error| unusable(&paths[0], &error))?;
-    private_file::write(&paths[1], key.serialize_pem().as_bytes())?;
-    private_file::write(&paths[0], certificate.as_bytes())?;
-    Ok(Ca { certificate, key })
+    let ca = new_ca(now).map_err(|error| unusable(&paths[0], &error))?;
+    private_file::write(&paths[1], ca.key.serialize_pem().as_bytes())?;
+    private_file::write(&paths[0], ca.certificate.as_bytes())?;
+    Ok(ca)
+}
+
+fn new_ca(now: i64) -> Result<Ca, rcgen::Error> {
+    let key = KeyPair::generate()?;
+    Ok(Ca { certificate: ca_params(now).self_signed(&key)?.pem(), key })
+}
+
+fn read_ca(certificate: &str, key: &str) -> Result<Ca, String> {
+    let key = KeyPair::from_pem(key).map_err(|error| format!("the authority's key: {error}"))?;
+    with_parsed(certificate, |_| ()).ok_or("the authority's certificate is none")?;
+    Ok(Ca { certificate: certificate.to_owned(), key })
 }
 
 fn ca_params(now: i64) -> CertificateParams {
@@ -96,11 +156,14 @@ fn ca_params(now: i64) -> CertificateParams {
     params
 }
 
-fn issue(ca: &Ca, names: &BTreeSet<String>, now: i64) -> Result<(String, String), rcgen::Error> {
+fn issue(ca: &Ca, names: &BTreeSet<String>, usage: CertificateUsage, now: i64) -> Result<(String, String), rcgen::Error> {
     let mut params = CertificateParams::new(names.iter().cloned().collect::<Vec<_>>())?;
     params.distinguished_name.push(DnType::CommonName, "vci-apiserver");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages = match usage {
+        CertificateUsage::Serving => vec![ExtendedKeyUsagePurpose::ServerAuth],
+        CertificateUsage::Peers => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
+    };
     params.use_authority_key_identifier_extension = true;
     valid_for(&mut params, now, SERVING_DAYS);
     let key = KeyPair::generate()?;
@@ -121,10 +184,18 @@ fn valid_for(params: &mut CertificateParams, now: i64, days: i64) {
 fn is_good(certificate: &str, ca: &str, names: &BTreeSet<String>, now: i64) -> bool {
     let signer = with_parsed(ca, |ca| key_identifiers(ca).0).flatten();
     let good = with_parsed(certificate, |certificate| {
-        let fresh = certificate.validity().not_after.timestamp() - now > RENEW_DAYS * DAY;
-        fresh && key_identifiers(certificate).1 == signer && alternative_names(certificate) == *names
+        lasts_longer(certificate, 0, now) && key_identifiers(certificate).1 == signer && alternative_names(certificate) == *names
     });
     signer.is_some() && good == Some(true)
+}
+
+/// Whether it need not be made anew in that many days from now.
+fn lasts(certificate: &str, days: i64, now: i64) -> bool {
+    with_parsed(certificate, |certificate| lasts_longer(certificate, days, now)) == Some(true)
+}
+
+fn lasts_longer(certificate: &X509Certificate<'_>, days: i64, now: i64) -> bool {
+    certificate.validity().not_after.timestamp() - now > (days + RENEW_DAYS) * DAY
 }
 
 /// The certificate's own key identifier and that of its signer.
@@ -201,6 +272,33 @@ mod tests {
         }
         let anew = self_made(&dir, &moved, NOW).unwrap();
         assert_ne!(anew.certificate, other.certificate, "another authority signs another certificate");
+    }
+
+    #[test]
+    fn what_is_kept_elsewhere_is_made_once_and_renewed_in_time() {
+        let wanted = names(&["a.b.svc"]);
+        let renewed =
+            |kept: Option<&WithAuthority>, names: &BTreeSet<String>, now| renewed(kept, names, CertificateUsage::Peers, now).unwrap();
+        let first = renewed(None, &wanted, NOW).unwrap();
+        assert!(renewed(Some(&first), &wanted, NOW + 100 * DAY).is_none());
+        let usages = with_parsed(&first.certificate, |leaf| {
+            leaf.extended_key_usage().unwrap().map(|usage| (usage.value.server_auth, usage.value.client_auth))
+        });
+        assert_eq!(usages, Some(Some((true, true))));
+
+        let second = renewed(Some(&first), &wanted, NOW + (SERVING_DAYS - RENEW_DAYS) * DAY).unwrap();
+        assert_eq!((&second.ca_certificate, &second.ca_key), (&first.ca_certificate, &first.ca_key), "near expiry");
+        assert_ne!(second.certificate, first.certificate);
+        let moved = renewed(Some(&first), &names(&["c.d.svc"]), NOW).unwrap();
+        assert_eq!((moved.ca_certificate == first.ca_certificate, moved.certificate == first.certificate), (true, false), "other names");
+
+        let late = NOW + (CA_DAYS - SERVING_DAYS - RENEW_DAYS) * DAY;
+        let third = renewed(Some(&first), &wanted, late).unwrap();
+        assert!(third.ca_certificate.ends_with(&first.ca_certificate) && third.ca_certificate != first.ca_certificate, "both are trusted");
+        assert!(renewed(Some(&third), &wanted, late).is_none());
+
+        let damaged = WithAuthority { ca_key: "nonsense".into(), ..first };
+        assert!(super::renewed(Some(&damaged), &wanted, CertificateUsage::Peers, NOW).is_err_and(|why| why.contains("key")));
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod tests;
 
 pub(crate) use status::QuotaStatus;
 
-use crate::admission::{NAMESPACES, terminating};
+use crate::admission::NAMESPACES;
 use crate::project::{Project, Projects};
 use async_trait::async_trait;
 use facts::Facts;
@@ -145,7 +145,7 @@ impl Admission for ProjectQuotas {
                 return self.without_project(request, namespace);
             };
             if project.is_terminating && request.verb == Verb::Create {
-                return Err(terminating(request, object.name()));
+                return Err(ApiError::namespace_terminating(request.descriptor.group_resource(), object.name(), &request.key.namespace));
             }
             let unchanged = self.projects.fence(namespace, Some(&project));
             let concerned: Vec<Limit<'_>> = limits(&project.spec.quotas).filter(|limit| step.adds_to(limit)).collect();

@@ -4,12 +4,18 @@
 //! about the caller is decided later, request by request, because the same connection may carry a bearer key as well.
 //! What the handshake does prove is that the client holds the certificate's private key.
 
+mod names;
+mod terms;
+
+pub(crate) use names::{ByName, Named};
+pub use terms::{CipherSuite, TlsTerms, TlsVersion};
+
 use crate::StartError;
 use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, ServerConfig};
+use rustls::server::{ParsedCertificate, ServerConfig};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
@@ -59,26 +65,32 @@ impl Serving {
         Ok(())
     }
 
-    /// What the listener needs.
-    ///
-    /// # Errors
-    /// None that a build of this program can have: the provider has the protocol versions.
-    pub(crate) fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, StartError> {
-        let verifier = Arc::new(AnyCertificate { algorithms: self.provider.signature_verification_algorithms });
-        let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider)).with_protocol_versions(&versions);
-        let builder = builder.map_err(|error| StartError::Internal(error.to_string()))?;
-        let resolver: Arc<dyn ResolvesServerCert> = Arc::<Self>::clone(self);
-        let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Arc::new(config))
+    /// What is shown now.
+    fn shown(&self) -> Arc<CertifiedKey> {
+        self.key.load_full()
     }
 }
 
-impl ResolvesServerCert for Serving {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.key.load_full())
-    }
+/// What the listener needs.
+///
+/// # Errors
+/// None that a build of this program can have: the provider has the protocol versions.
+pub(crate) fn server_config(shown: ByName, terms: &TlsTerms) -> Result<Arc<ServerConfig>, StartError> {
+    let provider = Arc::new(terms.provider());
+    let verifier = Arc::new(AnyCertificate { algorithms: provider.signature_verification_algorithms });
+    let versions = terms.versions(&provider);
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions);
+    let builder = builder.map_err(|error| StartError::Internal(error.to_string()))?;
+    let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(shown));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// What the listener needs to show one certificate to everybody.
+#[cfg(test)]
+pub(crate) fn config_of(serving: &Arc<Serving>) -> Arc<ServerConfig> {
+    let shown = ByName { others: Arc::clone(serving), named: Vec::new() };
+    server_config(shown, &TlsTerms::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Shows the files' new content whenever it changes, until `stop`. Files that do not fit together (yet) are passed over.

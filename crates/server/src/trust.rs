@@ -5,9 +5,10 @@ use crate::config::{FrontProxyTrust, Trust};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vci_auth::directory::Directory;
-use vci_auth::{Authenticator, Authorities, ClientCertificates, FrontProxy};
+use vci_auth::{Authenticator, Authorities, ClientCertificates, FrontProxy, FrontProxyTerms};
 
 /// How often the files are looked at.
 const RELOAD_PERIOD: Duration = Duration::from_secs(10);
@@ -38,23 +39,26 @@ impl Trusted {
             Some(front_proxy) => Some((open(&front_proxy.authorities)?, front_proxy.clone())),
             None => None,
         };
+        if let (Some(clients), Some((proxies, FrontProxyTrust { authorities, terms }))) = (&clients, &front_proxies) {
+            may_be_believed(clients, proxies, terms).map_err(|why| StartError::Certificate { path: authorities.clone(), why })?;
+        }
         Ok(Self { clients, front_proxies, files })
     }
 
-    /// Those who ask them, in upstream's order: the word of a front proxy comes before its own certificate.
-    pub(crate) fn authenticators(&self, directory: &Arc<Directory>) -> Vec<Arc<dyn Authenticator>> {
-        let mut chain: Vec<Arc<dyn Authenticator>> = Vec::new();
-        if let Some((authorities, FrontProxyTrust { terms, .. })) = &self.front_proxies {
-            chain.push(Arc::new(FrontProxy::new(Arc::clone(authorities), terms.clone(), Arc::clone(directory))));
-        }
-        if let Some(authorities) = &self.clients {
-            chain.push(Arc::new(ClientCertificates::new(Arc::clone(authorities), Arc::clone(directory))));
-        }
-        chain
+    /// Knows callers by the word of the front proxy.
+    pub(crate) fn front_proxy(&self, directory: &Arc<Directory>) -> Option<Arc<dyn Authenticator>> {
+        let (authorities, FrontProxyTrust { terms, .. }) = self.front_proxies.as_ref()?;
+        Some(Arc::new(FrontProxy::new(Arc::clone(authorities), terms.clone(), Arc::clone(directory))))
     }
 
-    /// Trusts what the files say, until `stop`. A file that is of no use (yet) changes nothing.
-    pub(crate) async fn follow(self, stop: CancellationToken) {
+    /// Knows callers by their certificates.
+    pub(crate) fn clients(&self, directory: &Arc<Directory>) -> Option<Arc<dyn Authenticator>> {
+        let authorities = self.clients.as_ref()?;
+        Some(Arc::new(ClientCertificates::new(Arc::clone(authorities), Arc::clone(directory))))
+    }
+
+    /// Trusts what the files say, until `stop`, and tells when that has changed. A file that is of no use (yet) changes nothing.
+    pub(crate) async fn follow(self, changed: Arc<Notify>, stop: CancellationToken) {
         let mut seen: Vec<Option<Vec<u8>>> = vec![None; self.files.len()];
         while !self.files.is_empty() && stop.run_until_cancelled(tokio::time::sleep(RELOAD_PERIOD)).await.is_some() {
             for ((path, authorities), seen) in self.files.iter().zip(&mut seen) {
@@ -64,7 +68,10 @@ impl Trusted {
                     continue;
                 }
                 match authorities.replace(&found) {
-                    Ok(()) if seen.is_some() => tracing::info!(path = %path.display(), "authorities were read again"),
+                    Ok(()) if seen.is_some() => {
+                        tracing::info!(path = %path.display(), "authorities were read again");
+                        changed.notify_one();
+                    }
                     Ok(()) => {}
                     Err(why) => tracing::warn!(path = %path.display(), why, "new authorities are of no use, the old ones stay"),
                 }
@@ -74,7 +81,37 @@ impl Trusted {
     }
 }
 
+/// Where one authority signs for both, clients are told from front proxies by nothing but the names.
+///
+/// # Errors
+/// Any client could say to be anybody.
+pub(crate) fn may_be_believed(clients: &Authorities, proxies: &Authorities, terms: &FrontProxyTerms) -> Result<(), String> {
+    if terms.allowed_names.is_empty() && proxies.overlap(clients) {
+        let why = "an authority of front proxies is one of clients too, and no names of front proxies are given \
+                   (requestheader-allowed-names): every client could say to be anybody";
+        return Err(why.into());
+    }
+    Ok(())
+}
+
 fn read(path: &Path) -> Result<Authorities, StartError> {
     let pem = std::fs::read(path).map_err(|source| StartError::File { path: path.to_owned(), source })?;
     Authorities::new(&pem).map_err(|why| StartError::Certificate { path: path.to_owned(), why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vci_testkit::certs::Authority;
+
+    #[test]
+    fn one_authority_for_clients_and_proxies_needs_names() {
+        let [clients, proxies] = ["clients", "proxies"].map(Authority::new);
+        for (proxies, names, good) in [(&proxies, [].as_slice(), true), (&clients, &[], false), (&clients, &["proxy"], true)] {
+            let terms = FrontProxyTerms { allowed_names: names.iter().map(ToString::to_string).collect(), ..FrontProxyTerms::default() };
+            let front_proxy = Some(FrontProxyTrust { authorities: proxies.file(), terms });
+            let read = Trusted::read(&Trust { clients: Some(clients.file()), front_proxy });
+            assert_eq!(read.is_ok(), good, "{read:?}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
-use vci_store::ProgressSupport;
+use vci_store::{ProgressSupport, StoreError};
 
 use crate::config::{ConnectError, EtcdConfig, Timeouts};
 use crate::fault::Fault;
@@ -111,6 +111,13 @@ impl Cluster {
         let status = answer.map_err(Fault::from)?;
         *member.version.lock().unwrap_or_else(PoisonError::into_inner) = Version::parse(status.version());
         Ok(status)
+    }
+
+    /// Bytes of the database of the member to ask.
+    pub(crate) async fn size(&self) -> Result<u64, StoreError> {
+        let (_, member) = self.preferred();
+        let status = self.status(member).await.map_err(|fault| fault.at(&member.endpoint).of_read())?;
+        u64::try_from(status.db_size()).map_err(|_| StoreError::Corrupt(format!("a database of {} bytes", status.db_size())))
     }
 
     /// Reliable when every member that was ever reached is. A watch asks a member anew before it begins there.

@@ -1,7 +1,7 @@
 //! Between the store's keys and etcd's: every key of this store lies under one prefix.
 
 use etcd_client::KeyValue;
-use vci_store::{Entry, Key, Revision, StoreError};
+use vci_store::{Entry, Form, Key, Revision, StoreError};
 
 use crate::config::ConnectError;
 
@@ -30,6 +30,11 @@ impl Keys {
         Ok(Self { prefix: format!("/{trimmed}/") })
     }
 
+    /// What all keys begin with.
+    pub(crate) fn root(&self) -> &str {
+        &self.prefix
+    }
+
     /// etcd's key of a key.
     pub(crate) fn of(&self, key: &Key) -> Vec<u8> {
         self.extend(key.as_str())
@@ -51,7 +56,7 @@ impl Keys {
     pub(crate) fn entry(&self, pair: KeyValue) -> Result<Entry, StoreError> {
         let revision = revision(pair.mod_revision())?;
         let (key, value) = pair.into_key_value();
-        Ok(Entry { key: self.key(&key)?, value: value.into(), revision })
+        Ok(Entry { key: self.key(&key)?, value: value.into(), revision, form: Form::Current })
     }
 
     /// The key that etcd's key is.

@@ -2,10 +2,12 @@
 //!
 //! A key of the store is a key of etcd below the configured prefix, a revision is etcd's. Every write is one transaction on one
 //! key, and on fences where there are any, that compares mod_revisions and reads the current value where a comparison fails.
-//! Leases, locks and etcd's own users are refused, and so is compaction on a clock of its own: the caller decides when.
+//! Leases, locks and etcd's own users are refused. History is forgotten when the caller says so, or by a [`Compactor`] in turn with
+//! other servers.
 #![warn(missing_docs)]
 
 mod cluster;
+mod compaction;
 mod config;
 mod fault;
 mod keys;
@@ -15,6 +17,7 @@ mod version;
 mod watch;
 mod write;
 
+pub use compaction::Compactor;
 pub use config::{ClientFiles, ConnectError, EtcdConfig, Timeouts, TlsFiles};
 
 use async_trait::async_trait;
@@ -59,11 +62,35 @@ impl EtcdStore {
     /// [`ConnectError::Config`] for a configuration that cannot work; [`ConnectError::Unreachable`] when no member answers, which
     /// may be tried again.
     pub async fn connect(config: &EtcdConfig) -> Result<Self, ConnectError> {
+        let store = Self::new(config).await?;
+        store.reach().await?;
+        Ok(store)
+    }
+
+    /// A store on an etcd that was not asked for anything yet. Whether the configuration can work is found here, whether
+    /// somebody answers by [`EtcdStore::reach`], which has to be called before anything else.
+    ///
+    /// # Errors
+    /// [`ConnectError::Config`].
+    pub async fn new(config: &EtcdConfig) -> Result<Self, ConnectError> {
         let keys = Keys::new(&config.prefix)?;
         let cluster = Cluster::new(config).await?;
-        cluster.introduce().await?;
         let shared = Shared { cluster, keys, seen: AtomicU64::new(0), wanted: signal::Sender::new(0) };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Asks every member for its version and takes one answer for success. Returns within the connect timeout.
+    ///
+    /// # Errors
+    /// [`ConnectError::Unreachable`] when no member answers, which may be tried again; [`ConnectError::Config`] when those that do
+    /// do not belong together.
+    pub async fn reach(&self) -> Result<(), ConnectError> {
+        self.shared.cluster.introduce().await
+    }
+
+    /// What its keys begin with in etcd, such as `/registry/`.
+    pub fn root(&self) -> &str {
+        self.shared.keys.root()
     }
 
     /// Whether etcd can serve now: one linearizable read, within two seconds.
@@ -134,6 +161,11 @@ impl Store for EtcdStore {
 
     fn progress_support(&self) -> ProgressSupport {
         self.shared.cluster.progress_support()
+    }
+
+    /// That of the member that is asked at the moment.
+    async fn size(&self) -> Result<Option<u64>, StoreError> {
+        self.shared.cluster.size().await.map(Some)
     }
 
     async fn compact(&self, revision: Revision) -> Result<(), StoreError> {

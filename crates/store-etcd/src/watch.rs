@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch as signal};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
-use vci_store::{Entry, Event, ProgressSupport, Revision, StoreError, WatchMessage, WatchStream};
+use vci_store::{Entry, Event, Form, ProgressSupport, Revision, StoreError, WatchMessage, WatchStream};
 
 use crate::Shared;
 use crate::cluster::Member;
@@ -252,13 +252,13 @@ impl Watcher {
 
     fn event(&self, event: &etcd_client::Event) -> Result<Event, StoreError> {
         let pair = event.kv().ok_or_else(|| StoreError::Corrupt("etcd tells an event without a key".into()))?;
-        let Entry { key, value, revision } = self.shared.keys.entry(pair.clone())?;
+        let Entry { key, value, revision, .. } = self.shared.keys.entry(pair.clone())?;
         let value = match event.event_type() {
             EventType::Put => Some(value),
             EventType::Delete => None,
         };
         let previous = event.prev_kv().map(|pair| self.shared.keys.entry(pair.clone())).transpose()?;
-        Ok(Event { key, revision, value, previous })
+        Ok(Event { key, revision, value, form: Form::Current, previous })
     }
 }
 
@@ -370,7 +370,8 @@ mod tests {
             (&[6, 8, 7, 9], None),
         ];
         for (sent, want) in table {
-            let event = |revision: &Revision| Event { key: Key::new("a"), revision: *revision, value: None, previous: None };
+            let event =
+                |revision: &Revision| Event { key: Key::new("a"), revision: *revision, value: None, form: Form::Current, previous: None };
             let told = newer(5, sent.iter().map(event).collect());
             let told = told.map(|events| events.iter().map(|event| event.revision).collect::<Vec<_>>());
             assert_eq!(told.as_deref().ok(), want, "{sent:?}");

@@ -10,7 +10,9 @@
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A suite reports by panicking.
 
-use crate::{Entry, Event, Expect, Key, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchMessage, WatchStream, WriteError};
+use crate::{
+    Entry, Event, Expect, Form, Key, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchMessage, WatchStream, WriteError,
+};
 use bytes::Bytes;
 use futures::StreamExt;
 use std::time::Duration;
@@ -46,6 +48,7 @@ macro_rules! conformance_suite {
             delete_missing,
             refused_writes_tell_nothing,
             revisions_are_shared_over_keys,
+            size_holds_what_was_written,
             values_with_arbitrary_bytes,
             keys_with_unusual_characters,
             big_values,
@@ -112,7 +115,7 @@ fn bytes(value: impl AsRef<[u8]>) -> Bytes {
 }
 
 fn entry(name: &str, value: impl AsRef<[u8]>, revision: Revision) -> Entry {
-    Entry { key: key(name), value: bytes(value), revision }
+    Entry { key: key(name), value: bytes(value), revision, form: Form::Current }
 }
 
 async fn add(store: &dyn Store, name: &str, value: impl AsRef<[u8]>) -> Revision {

@@ -30,7 +30,7 @@ use bytes::Bytes;
 use compactor::Compactor;
 use redb::Database;
 use shared::Shared;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
@@ -69,6 +69,8 @@ pub struct EmbeddedStore {
     jobs: Sender<Job>,
     room: Arc<Semaphore>,
     writer: Option<JoinHandle<()>>,
+    /// The file; `None` where there is none, in memory.
+    file: Option<PathBuf>,
 }
 
 impl EmbeddedStore {
@@ -80,7 +82,9 @@ impl EmbeddedStore {
     /// [`StoreError::Corrupt`] when it is damaged or something else.
     pub fn open(path: impl AsRef<Path>, config: &EmbeddedConfig) -> Result<Self, StoreError> {
         let (db, index) = file::open(path.as_ref(), config.cache_bytes)?;
-        Self::start(db, index, config)
+        let mut store = Self::start(db, index, config)?;
+        store.file = Some(path.as_ref().to_owned());
+        Ok(store)
     }
 
     fn start(db: Database, index: index::Index, config: &EmbeddedConfig) -> Result<Self, StoreError> {
@@ -91,7 +95,7 @@ impl EmbeddedStore {
             .name("store-writer".into())
             .spawn(move || writer.run())
             .map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
-        Ok(Self { shared, jobs, room: Arc::new(Semaphore::new(QUEUE_BYTES)), writer: Some(writer) })
+        Ok(Self { shared, jobs, room: Arc::new(Semaphore::new(QUEUE_BYTES)), writer: Some(writer), file: None })
     }
 
     async fn write(&self, key: &Key, value: Option<Bytes>, expect: Expect, fences: &[Fence]) -> Result<Revision, FencedError> {
@@ -171,6 +175,12 @@ impl Store for EmbeddedStore {
 
     fn writable(&self) -> Result<(), StoreError> {
         self.shared.writable()
+    }
+
+    async fn size(&self) -> Result<Option<u64>, StoreError> {
+        let Some(file) = self.file.clone() else { return Ok(None) };
+        let bytes = move || std::fs::metadata(file).map(|file| file.len()).map_err(|error| StoreError::Unavailable(error.to_string()));
+        on_a_thread(bytes).await.map(Some)
     }
 
     async fn compact(&self, revision: Revision) -> Result<(), StoreError> {

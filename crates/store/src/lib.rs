@@ -62,6 +62,36 @@ pub struct Entry {
     pub value: Bytes,
     /// The revision that wrote these bytes (etcd's mod_revision).
     pub revision: Revision,
+    /// How they lie in the store.
+    pub form: Form,
+}
+
+/// What encrypted values begin with as they lie in a store. Kubernetes reserves it: no object in JSON or protobuf does.
+pub const ENCRYPTED: &str = "k8s:enc:";
+
+impl Entry {
+    /// With what a value is encrypted that nobody has decrypted, up to the key's name: `k8s:enc:aesgcm:v1:key1`. `None`: it is
+    /// not encrypted.
+    pub fn encrypted_with(&self) -> Option<&str> {
+        let prefix = self.value.strip_prefix(ENCRYPTED.as_bytes())?;
+        // Provider, version, name of the key.
+        let end = prefix.iter().enumerate().filter(|(_, byte)| **byte == b':').nth(2).map(|(at, _)| ENCRYPTED.len() + at);
+        let text = end.and_then(|end| std::str::from_utf8(self.value.get(..end)?).ok());
+        Some(text.unwrap_or(ENCRYPTED))
+    }
+}
+
+/// How a value lies in the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As it would be written today.
+    #[default]
+    Current,
+    /// In an older form, such as one encrypted with a key that is going out of use: to be written anew at the next
+    /// occasion, even if nothing changes.
+    Stale,
+    /// In a form that cannot be read, for this reason. The bytes are not to be taken for a value.
+    Unreadable(&'static str),
 }
 
 /// What a write expects to find.
@@ -108,6 +138,8 @@ pub struct Event {
     pub revision: Revision,
     /// The new bytes; `None`: deleted.
     pub value: Option<Bytes>,
+    /// How they lie in the store.
+    pub form: Form,
     /// What was there before; `None`: nothing was, or (at the very edge of compacted history) it is not known.
     pub previous: Option<Entry>,
 }
@@ -264,6 +296,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// that stays is one that only opening the store again can mend: a full disk, a file that could not be synced.
     fn writable(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// Bytes that the store takes on its disk, history and free space in it included; `None` where that is not known.
+    async fn size(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
     }
 
     /// Forgets history before `revision`; the state at `revision` and all changes after it stay readable.

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use vci_store::embedded::{EmbeddedConfig, EmbeddedStore};
-use vci_store::{Entry, Event, Expect, Key, RangeRequest, Revision, Store, StoreError, WatchMessage};
+use vci_store::{Entry, Event, Expect, Form, Key, RangeRequest, Revision, Store, StoreError, WatchMessage};
 
 const KILLS: u64 = 100;
 const WRITERS: u64 = 6;
@@ -216,9 +216,9 @@ async fn check_history(store: &EmbeddedStore, known: &Known) -> Revision {
     let start = everything(store, Some(oldest)).await.unwrap();
     let mut replayed: BTreeMap<Key, Entry> = start.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
     let mut unacknowledged = BTreeSet::new();
-    for Event { key, revision, value, previous } in history(store, oldest).await {
+    for Event { key, revision, value, previous, .. } in history(store, oldest).await {
         let former = match value {
-            Some(value) => replayed.insert(key.clone(), Entry { key: key.clone(), value, revision }),
+            Some(value) => replayed.insert(key.clone(), Entry { key: key.clone(), value, revision, form: Form::Current }),
             None => replayed.remove(&key),
         };
         assert_eq!(former, previous, "{key} at {revision}");

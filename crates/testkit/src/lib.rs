@@ -6,16 +6,25 @@
 
 pub mod certs;
 pub mod client;
+pub mod collector;
 pub mod etcd;
+pub mod keeper;
+pub mod kube;
 mod process;
 pub mod program;
 pub mod proxy;
 pub mod server;
+pub mod webhook;
 
 use std::time::{Duration, Instant};
 
 /// How long [`wait_for`] and the spawners wait: far more than anything takes on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads YAML; panics when it is none.
+pub fn yaml(text: &str) -> serde_json::Value {
+    serde_yaml::from_str(text).unwrap_or_else(|error| panic!("not YAML ({error}): {text}"))
+}
 
 /// Waits until `condition` holds, asking every 20 ms; panics with `what` when it does not within [`PATIENCE`].
 pub async fn wait_for<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {

@@ -30,12 +30,14 @@ pub struct ServerOptions {
     pub flags: Vec<String>,
     /// Environment variables on top of the test's own.
     pub env: Vec<(String, String)>,
+    /// The authority (PEM) of the serving certificate that the flags name; without one the server makes its own.
+    pub serving_ca: Option<String>,
 }
 
 impl ServerOptions {
     /// The binary with nothing else.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into(), bootstrap: None, flags: Vec::new(), env: Vec::new() }
+        Self { binary: binary.into(), bootstrap: None, flags: Vec::new(), env: Vec::new(), serving_ca: None }
     }
 }
 
@@ -68,8 +70,11 @@ impl TestServer {
         &self.base_url
     }
 
-    /// The authority of its certificate, in PEM, from the admin's kubeconfig.
+    /// The authority of its certificate, in PEM: the one that the options name, else from the admin's kubeconfig.
     pub fn ca_pem(&self) -> String {
+        if let Some(authority) = &self.options.serving_ca {
+            return authority.clone();
+        }
         let encoded = self.kubeconfig_text("/clusters/0/cluster/certificate-authority-data");
         String::from_utf8(STANDARD.decode(encoded).expect("base64")).expect("PEM is text")
     }
@@ -99,6 +104,11 @@ impl TestServer {
         Client::new(&self.base_url, &self.ca_pem(), protocol)
     }
 
+    /// The folder that has all of its files and goes with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("the server runs").pid()
@@ -122,6 +132,11 @@ impl TestServer {
     /// Sends SIGTERM and waits for the end.
     pub async fn stop(&mut self) -> ExitStatus {
         self.terminate();
+        self.ended().await
+    }
+
+    /// Waits for the end of a server that was told to end.
+    pub async fn ended(&mut self) -> ExitStatus {
         self.process.take().expect("the server runs").end().await
     }
 
@@ -132,17 +147,38 @@ impl TestServer {
         self.launch(&port).await;
     }
 
-    async fn launch(&mut self, port: &str) {
+    /// The same with other [`ServerOptions::flags`].
+    pub async fn restart_with(&mut self, flags: Vec<String>) {
+        self.options.flags = flags;
+        self.restart().await;
+    }
+
+    /// Runs it again on the same data, address and flags, and waits only until somebody listens: that it is ready may take long.
+    pub async fn restart_unready(&mut self) {
+        self.process = None;
+        let address = self.base_url.rsplit('/').next().expect("an address").to_owned();
+        let port = address.rsplit(':').next().expect("a port").to_owned();
+        let (process, _) = self.spawn(&port);
+        self.process = Some(process);
+        wait_for("the server to listen", async || tokio::net::TcpStream::connect(&address).await.is_ok()).await;
+    }
+
+    /// Runs it; the receiver hears where it serves, or nothing when it closes its standard output, which is when it ends.
+    fn spawn(&self, port: &str) -> (Process, mpsc::UnboundedReceiver<String>) {
         let mut process = Process::spawn(&mut self.command(port));
         let child = process.child();
         capture(child.stderr.take().expect("a pipe"), Arc::clone(&self.logs), |_| ());
-        let (address, mut said) = mpsc::unbounded_channel();
+        let (address, said) = mpsc::unbounded_channel();
         capture(child.stdout.take().expect("a pipe"), Arc::clone(&self.logs), move |line| {
             if let Some(url) = line.strip_prefix(ADDRESS) {
                 let _ = address.send(url.trim().trim_end_matches('/').to_owned());
             }
         });
-        // Nothing comes when it closes its standard output, which is when it ends.
+        (process, said)
+    }
+
+    async fn launch(&mut self, port: &str) {
+        let (mut process, mut said) = self.spawn(port);
         let base_url = timeout(PATIENCE, said.recv()).await.ok().flatten();
         self.base_url = base_url.unwrap_or_else(|| panic!("the server says no address, ended: {:?}\n{}", process.exited(), self.logs()));
         self.process = Some(process);

@@ -116,6 +116,15 @@ fn what_was_found_out_ends_with_its_time_and_with_its_authorities() {
 }
 
 #[test]
+fn lists_overlap_when_one_authority_is_in_both() {
+    let [one, two, three] = [0; 3].map(|_| Authority::new());
+    let list = |of: &[&Authority]| Authorities::new(of.iter().map(|authority| authority.pem()).collect::<String>().as_bytes()).unwrap();
+    assert!(list(&[&one, &two]).overlap(&list(&[&three, &two])));
+    assert!(!list(&[&one, &two]).overlap(&list(&[&three])), "the same name is not enough");
+    assert!(!Authorities::none().overlap(&Authorities::none()));
+}
+
+#[test]
 fn memory_is_bounded() {
     let authorities = Authorities::new(Authority::new().pem().as_bytes()).unwrap();
     for number in 0..2 * REMEMBERED {

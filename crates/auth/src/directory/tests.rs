@@ -334,8 +334,17 @@ fn whoever_is_named_is_known_by_the_name_or_is_just_named() {
     assert_eq!(*ann.caller, Caller { user: Some("ann".into()), teams: strings(&["by-group", "by-name", "devs"]) });
     assert!(["ops", "loft:user:ann", "loft:team:devs"].iter().all(|group| ann.user.in_group(group)), "{:?}", ann.user.groups);
     assert_eq!(*named("loft:team:devs").caller, Caller { user: None, teams: strings(&["devs"]) });
-    for stranger in ["gone", "nobody", "loft:team:nobody"] {
+    for stranger in ["gone", "loft:team:nobody", "system:anonymous"] {
         let identity = named(stranger);
         assert_eq!((&*identity.caller, &identity.user.groups), (&Caller::default(), &strings(&["ops"])), "{stranger}");
     }
+    let only_named = Caller { user: Some("jane@corp".into()), teams: Vec::new() };
+    assert_eq!(*named("jane@corp").caller, only_named);
+    directory.put_team(TeamRecord { name: "operators".into(), groups: strings(&["x", "ops"]), ..TeamRecord::default() });
+    let identity = named("jane@corp");
+    assert_eq!(*identity.caller, Caller { teams: strings(&["operators"]), ..only_named });
+    assert_eq!(identity.user.groups, strings(&["ops", "loft:team:operators"]));
+    assert!(named("ann").caller.teams.contains(&"operators".to_owned()));
+    assert_eq!(named("loft:team:devs").caller.teams, strings(&["devs"]), "a team is in no team");
+    assert_eq!(*named("gone").caller, Caller::default());
 }

@@ -95,7 +95,7 @@ fn headers_that_name_somebody_are_known_by_name() {
 enum Want {
     NotRequested,
     Failed,
-    Known(Option<&'static str>),
+    Known(String),
 }
 
 /// The authenticator, the certificates and headers it is shown, its answer.
@@ -117,23 +117,48 @@ async fn headers_count_only_from_an_allowed_proxy() {
     let table: [Believed<'_>; 8] = [
         (allowing(&[]), &[], &ann, Want::NotRequested),
         (allowing(&[]), &[other], &ann, Want::Failed),
-        (allowing(&[]), std::slice::from_ref(&proxy), &ann, Want::Known(Some("ann"))),
-        (allowing(&["x", "proxy"]), std::slice::from_ref(&proxy), &ann, Want::Known(Some("ann"))),
+        (allowing(&[]), std::slice::from_ref(&proxy), &ann, Want::Known("ann".into())),
+        (allowing(&["x", "proxy"]), std::slice::from_ref(&proxy), &ann, Want::Known("ann".into())),
         (allowing(&["x"]), std::slice::from_ref(&proxy), &ann, Want::Failed),
         (allowing(&["Proxy"]), std::slice::from_ref(&proxy), &ann, Want::Failed),
-        (allowing(&[]), std::slice::from_ref(&proxy), &bob, Want::Known(None)),
+        (allowing(&[]), std::slice::from_ref(&proxy), &bob, Want::Known("bob".into())),
         (allowing(&[]), std::slice::from_ref(&proxy), &HeaderMap::new(), Want::NotRequested),
     ];
     for (number, (authenticator, certificates, headers, want)) in table.into_iter().enumerate() {
         let got = match authenticator.authenticate(Credentials { headers, certificates }).await {
             Authentication::NotRequested => Want::NotRequested,
             Authentication::Failed(_) => Want::Failed,
-            Authentication::Authenticated(identity) if identity.caller.user.as_deref() == Some("ann") => Want::Known(Some("ann")),
             Authentication::Authenticated(identity) => {
-                assert_eq!((identity.user.name.as_str(), identity.caller.user.as_deref()), ("bob", None));
-                Want::Known(None)
+                assert_eq!(identity.caller.user.as_ref(), Some(&identity.user.name));
+                Want::Known(identity.user.name.clone())
             }
         };
         assert_eq!(got, want, "case {number}");
     }
+}
+
+#[tokio::test]
+async fn whose_word_counts_may_change_at_any_time() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let proxy = FrontProxy::new(Arc::new(Authorities::none()), FrontProxyTerms::default(), Arc::default());
+    let chains = [old.client("proxy", &[]), new.client("proxy", &[])];
+    let headers = headers(&[("X-Remote-User", "ann"), ("X-User", "bob")]);
+    let who = async || {
+        let mut names = Vec::new();
+        for chain in &chains {
+            let credentials = Credentials { headers: &headers, certificates: std::slice::from_ref(chain) };
+            names.push(match proxy.authenticate(credentials).await {
+                Authentication::Authenticated(identity) => Some(identity.user.name.clone()),
+                _ => None,
+            });
+        }
+        names
+    };
+    assert_eq!(who().await, [None, None], "nobody is believed yet");
+    proxy.believe(Arc::new(Authorities::new(old.pem().as_bytes()).unwrap()), FrontProxyTerms::default());
+    assert_eq!(who().await, [Some("ann".to_owned()), None]);
+    let terms = terms(&["X-User"], &[], &[], &[]);
+    proxy.believe(Arc::new(Authorities::new(new.pem().as_bytes()).unwrap()), terms);
+    assert_eq!(who().await, [None, Some("bob".to_owned())]);
+    assert!(proxy.is_credential(&"x-user".parse().unwrap()));
 }

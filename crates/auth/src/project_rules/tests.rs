@@ -54,7 +54,7 @@ async fn row(rules: &ProjectRules, identity: &Identity, target: &Target) -> Stri
             Decision::Allow(View::All) => 'A',
             Decision::Allow(View::Granted(_)) => 'g',
             Decision::NoOpinion(_) => '-',
-            Decision::Deny(_) => 'D',
+            Decision::Deny(_) | Decision::Failed(_) => 'D',
         });
     }
     row
@@ -200,7 +200,7 @@ async fn decisions(rules: &ProjectRules, identity: &Identity, target: &Target, v
             Decision::Allow(View::All) => 'A',
             Decision::Allow(View::Granted(_)) => 'g',
             Decision::NoOpinion(_) => '-',
-            Decision::Deny(_) => 'D',
+            Decision::Deny(_) | Decision::Failed(_) => 'D',
         });
     }
     row

@@ -1,9 +1,10 @@
 //! Who is calling. Credentials go no further than this, but for those of a watch, which are looked at again.
 
-use super::{info_of, refuse};
+use super::{AuditId, info_of, refuse};
 use crate::PeerCertificates;
 use crate::app::App;
 use crate::recheck::Proof;
+use crate::trail::Trail;
 use crate::websocket;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -11,6 +12,7 @@ use axum::response::Response;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
+use std::time::Instant;
 use vci_auth::{Authentication, Authenticator, Credentials, Identity};
 use vci_meta::{ApiError, User};
 
@@ -33,11 +35,21 @@ pub(crate) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
     let proof = (info_of(&parts).verb == "watch").then(|| Proof::of(&app, &parts)).flatten();
     let certificates = parts.extensions.get::<PeerCertificates>().cloned().unwrap_or_default();
     let credentials = Credentials { headers: &parts.headers, certificates: &certificates.0 };
-    let (identity, standing) = match identify(&app.config.authenticators, credentials).await {
+    let begun = Instant::now();
+    let identified = identify(&app.config.authenticators, credentials).await;
+    if let Some(observer) = &app.config.observer {
+        observer.authenticated(identified.as_ref().ok().map(|(identity, _)| &*identity.user), begun.elapsed());
+    }
+    let (identity, standing) = match identified {
         Ok(found) => found,
         Err(error) => return refuse(&error, &parts.headers, &parts.uri),
     };
     strip(&mut parts.headers, &app.config.authenticators);
+    if let (Some(trail), Some(id)) = (Trail::of(&parts.extensions), parts.extensions.get::<AuditId>())
+        && let Err(error) = trail.caller(&identity, &info_of(&parts), id).await
+    {
+        return refuse(&error, &parts.headers, &parts.uri);
+    }
     parts.extensions.insert(identity.clone());
     parts.extensions.insert(standing);
     if let Some(proof) = proof {

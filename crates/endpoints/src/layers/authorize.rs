@@ -4,12 +4,15 @@ use super::authenticate::Standing;
 use super::{info_of, refuse};
 use crate::app::App;
 use crate::computed;
+use crate::observer::Authorized;
 use crate::request_info::RequestInfo;
+use crate::trail::Trail;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::request::Parts;
 use std::sync::Arc;
+use std::time::Instant;
 use vci_auth::{Attributes, Authorizer, Decision, Identity, Target};
 use vci_meta::error::GroupResource;
 use vci_meta::{ApiError, Reason, View};
@@ -19,27 +22,52 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request, nex
     let (mut parts, body) = request.into_parts();
     match allowed(&app, &parts).await {
         Ok(view) => {
+            note(&parts, "allow", "");
             parts.extensions.insert(view);
             next.run(super::rejoin(parts, body)).await
         }
-        Err(error) => refuse(&error, &parts.headers, &parts.uri),
+        Err(Refusal { error, reason, .. }) => {
+            note(&parts, "forbid", &reason);
+            refuse(&error, &parts.headers, &parts.uri)
+        }
     }
 }
 
-async fn allowed(app: &App, parts: &Parts) -> Result<View, ApiError> {
+/// Tells the audit log how it was decided.
+fn note(parts: &Parts, decision: &str, reason: &str) {
+    if let Some(trail) = Trail::of(&parts.extensions) {
+        trail.annotations().annotate("authorization.k8s.io/decision", decision);
+        trail.annotations().annotate("authorization.k8s.io/reason", reason);
+    }
+}
+
+async fn allowed(app: &App, parts: &Parts) -> Result<View, Refusal> {
     let info = info_of(parts);
     let anonymous = parts.extensions.get::<Standing>() != Some(&Standing::Proved);
-    let identity = parts.extensions.get::<Identity>().cloned().ok_or_else(ApiError::unauthorized)?;
-    if !anonymous && info.resource.as_ref().is_some_and(|resource| computed::is_for_all_known(app, &info.verb, resource)) {
-        return Ok(View::All);
+    let identity = parts.extensions.get::<Identity>().cloned().ok_or_else(Refusal::unauthorized)?;
+    let begun = Instant::now();
+    let is_for_all = || info.resource.as_ref().is_some_and(|resource| computed::is_for_all_known(app, &info.verb, resource));
+    let decided =
+        if !anonymous && is_for_all() { Ok(View::All) } else { decide(&app.config.authorizers, &attributes(identity, &info)).await };
+    if let Some(observer) = &app.config.observer {
+        observer.authorized(outcome(&decided), begun.elapsed());
     }
-    match decide(&app.config.authorizers, &attributes(identity, &info)).await {
+    match decided {
         Ok(view) => Ok(view),
         // A person without credentials is told to show some, not that they may not.
-        Err(_) if anonymous => Err(ApiError::unauthorized()),
+        Err(refusal) if anonymous => Err(Refusal { error: ApiError::unauthorized(), ..refusal }),
         // Whoever is known may ask: the answer holds only namespaces that the directory shows to them.
         Err(Refusal { opinion: Opinion::None, .. }) if is_namespaces(app, &info) => Ok(View::All),
-        Err(refusal) => Err(refusal.error),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+fn outcome(decided: &Result<View, Refusal>) -> Authorized {
+    match decided {
+        Ok(_) => Authorized::Allowed,
+        Err(refusal) if refusal.error.code() >= 500 => Authorized::Error,
+        Err(Refusal { opinion: Opinion::Denied, .. }) => Authorized::Denied,
+        Err(Refusal { opinion: Opinion::None, .. }) => Authorized::NoOpinion,
     }
 }
 
@@ -72,6 +100,19 @@ pub(crate) struct Refusal {
     pub(crate) opinion: Opinion,
 }
 
+impl Refusal {
+    fn unauthorized() -> Self {
+        Self { error: ApiError::unauthorized(), reason: String::new(), opinion: Opinion::None }
+    }
+
+    /// Nobody is let through on a doubt, and nobody is told that they may not, who perhaps may.
+    fn failed(why: &str) -> Self {
+        tracing::warn!(why, "authorization");
+        let error = ApiError::internal("it cannot be found out whether this is allowed");
+        Self { error, reason: String::new(), opinion: Opinion::Denied }
+    }
+}
+
 /// Whether anybody was sure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opinion {
@@ -86,6 +127,7 @@ pub(crate) async fn decide(chain: &[Arc<dyn Authorizer>], attributes: &Attribute
         match authorizer.authorize(attributes).await {
             Decision::Allow(view) => return Ok(view),
             Decision::Deny(reason) => return Err(Refusal { error: forbidden(attributes, &reason), reason, opinion: Opinion::Denied }),
+            Decision::Failed(why) => return Err(Refusal::failed(&why)),
             Decision::NoOpinion(reason) if reason.is_empty() => {}
             Decision::NoOpinion(reason) => reasons.push(reason),
         }

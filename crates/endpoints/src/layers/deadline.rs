@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use vci_meta::ApiError;
+use vci_meta::{ApiError, duration};
 
 /// When the answer is due.
 #[derive(Clone, Copy, Debug)]
@@ -37,44 +37,7 @@ fn asked(query: Query<'_>) -> Result<Option<Duration>, ApiError> {
         let what = if is_number { "missing unit in" } else { "invalid" };
         ApiError::bad_request(format!("invalid timeout specified in the request URL - time: {what} duration {:?}", text.as_ref()))
     };
-    duration(&text).map(Some).ok_or_else(refused)
-}
-
-/// Go's `time.ParseDuration`: `1h2m3.5s`, `300ms`, `0`. Negative durations ask for no time at all, as 0 does.
-fn duration(text: &str) -> Option<Duration> {
-    let (negative, text) = match text.strip_prefix(['-', '+']) {
-        Some(rest) => (text.starts_with('-'), rest),
-        None => (false, text),
-    };
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let (mut rest, mut seconds) = (text, 0.0);
-    while !rest.is_empty() {
-        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..number_end].parse().ok()?;
-        rest = &rest[number_end..];
-        let unit_end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        seconds += number * unit(&rest[..unit_end])?;
-        rest = &rest[unit_end..];
-    }
-    if text.is_empty() || seconds > 1e9 {
-        return None;
-    }
-    Some(if negative { Duration::ZERO } else { Duration::from_secs_f64(seconds) })
-}
-
-/// Seconds.
-fn unit(name: &str) -> Option<f64> {
-    match name {
-        "ns" => Some(1e-9),
-        "us" | "µs" | "μs" => Some(1e-6),
-        "ms" => Some(1e-3),
-        "s" => Some(1.0),
-        "m" => Some(60.0),
-        "h" => Some(3600.0),
-        _ => None,
-    }
+    duration::parse(&text).map(Some).ok_or_else(refused)
 }
 
 #[cfg(test)]
@@ -87,28 +50,6 @@ mod tests {
             let error = asked(Query(query)).err().map(|error| (error.code(), error.message));
             let want = format!("invalid timeout specified in the request URL - time: {want}");
             assert_eq!(error, Some((400, want)), "{query}");
-        }
-    }
-
-    #[test]
-    fn durations() {
-        let cases = [
-            ("3s", Some(3000)),
-            ("1m30s", Some(90_000)),
-            ("300ms", Some(300)),
-            ("1.5h", Some(5_400_000)),
-            ("0", Some(0)),
-            ("0s", Some(0)),
-            ("-2s", Some(0)),
-            ("", None),
-            ("5", None),
-            ("s", None),
-            ("5x", None),
-            ("1..5s", None),
-            ("never", None),
-        ];
-        for (text, millis) in cases {
-            assert_eq!(duration(text), millis.map(Duration::from_millis), "{text}");
         }
     }
 }

@@ -10,6 +10,7 @@ use super::authenticate::Standing;
 use super::authorize::{decide, forbidden};
 use super::{refuse, rejoin};
 use crate::app::App;
+use crate::trail::Trail;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -48,6 +49,9 @@ pub(crate) async fn impersonate(State(app): State<Arc<App>>, request: Request, n
     let wishes: Vec<_> = parts.headers.keys().filter(|name| is_wish(name)).cloned().collect();
     for name in wishes {
         parts.headers.remove(name);
+    }
+    if let Some(trail) = Trail::of(&parts.extensions) {
+        trail.acting_for(&identity);
     }
     if identity.user.name == USER_ANONYMOUS {
         parts.extensions.insert(Standing::Anonymous);

@@ -1,9 +1,14 @@
 //! How many requests may be under way at a time: of all callers, and of one, so that one who is noisy does not
 //! starve the others.
 //!
+//! A user may hold as many places as are free (the dynamic thresholds of Choudhury and Hahne, 1998, for buffers that many
+//! flows share). Who is alone gets half of them; of n who want all there is, each gets one part of n + 1, and one part stays
+//! free: who comes anew finds a place, without a share being set aside for anybody who does not come.
+//!
 //! A place is held until the answer was read to its end, so that it also bounds the answers that nobody reads. Whoever
-//! finds no place is told to come back; nothing waits here. Group `system:masters` and health checks always find one:
-//! they are what an overloaded server is looked after with.
+//! finds no place is told to come back; nothing waits here, as in upstream's limits: a queue would only hide from clients
+//! that they are too many. Group `system:masters` always finds one, and so does what is answered from memory: with
+//! these an overloaded server is looked after, and by discovery a cluster decides whether it is there at all.
 
 use super::{info_of, refuse};
 use crate::InFlight;
@@ -41,7 +46,7 @@ pub(crate) async fn in_flight(State(app): State<Arc<App>>, request: Request, nex
     let (mut parts, body) = request.into_parts();
     let info = info_of(&parts);
     let user = parts.extensions.get::<Identity>().map(|identity| Arc::clone(&identity.user)).unwrap_or_default();
-    if user.in_group(GROUP_MASTERS) || is_health(&info.path) {
+    if user.in_group(GROUP_MASTERS) || info.resource.is_none() {
         return next.run(super::rejoin(parts, body)).await;
     }
     let pool = match &*info.verb {
@@ -58,11 +63,6 @@ pub(crate) async fn in_flight(State(app): State<Arc<App>>, request: Request, nex
         return next.run(super::rejoin(parts, body)).await;
     }
     next.run(super::rejoin(parts, body)).await.map(|body| Body::new(Held { body, _place: place }))
-}
-
-fn is_health(path: &str) -> bool {
-    let first = path.trim_start_matches('/').split('/').next();
-    matches!(first, Some("healthz" | "livez" | "readyz"))
 }
 
 /// Places for one sort of requests.
@@ -82,7 +82,9 @@ impl Pool {
     fn take(self: &Arc<Self>, user: &str) -> Option<Place> {
         let mut taken = self.taken();
         let own = taken.by_user.get(user).copied().unwrap_or(0);
-        if taken.all >= self.limit.all || own >= self.limit.one_user {
+        if let InFlight::AtMost(limit) = self.limit
+            && own >= limit.saturating_sub(taken.all)
+        {
             return None;
         }
         taken.all += 1;
@@ -140,18 +142,49 @@ impl HttpBody for Held {
 mod tests {
     use super::*;
 
+    fn pool(limit: InFlight) -> Arc<Pool> {
+        Arc::new(Pool { limit, taken: Mutex::default() })
+    }
+
+    /// As many places as a user can get.
+    fn all_that(user: &str, pool: &Arc<Pool>) -> Vec<Place> {
+        std::iter::from_fn(|| pool.take(user)).take(1000).collect()
+    }
+
     #[test]
-    fn a_user_has_some_of_the_places_and_gives_them_back() {
-        let pool = Arc::new(Pool { limit: InFlight { all: 3, one_user: 2 }, taken: Mutex::default() });
-        let ann = [pool.take("ann"), pool.take("ann")];
-        assert!(ann.iter().all(Option::is_some));
-        assert!(pool.take("ann").is_none(), "one user's share");
-        let bob = pool.take("bob");
-        assert!(bob.is_some() && pool.take("bob").is_none(), "all are taken");
+    fn who_is_noisy_leaves_places_for_others() {
+        // noisy users one after the other, and how many places each gets
+        for (all, want) in [(400, &[200, 100, 50, 25][..]), (3, &[2, 1]), (2, &[1, 1]), (1, &[1, 0]), (0, &[0])] {
+            let pool = pool(InFlight::AtMost(all));
+            let held: Vec<Vec<Place>> = (0..want.len()).map(|user| all_that(&user.to_string(), &pool)).collect();
+            assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), want, "{all}");
+        }
+    }
+
+    #[test]
+    fn of_many_who_want_all_each_gets_the_same_and_one_more_finds_a_place() {
+        let pool = pool(InFlight::AtMost(400));
+        let users: Vec<String> = (0..9).map(|user| user.to_string()).collect();
+        let mut held: Vec<Place> = Vec::new();
+        for _ in 0..400 {
+            held.extend(users.iter().filter_map(|user| pool.take(user)));
+        }
+        assert!(pool.taken().by_user.values().all(|own| (39..=41).contains(own)), "{:?}", pool.taken().by_user);
+        assert!(pool.take("late").is_some());
+    }
+
+    #[test]
+    fn places_are_given_back() {
+        let pool = pool(InFlight::AtMost(4));
+        let ann = all_that("ann", &pool);
+        assert_eq!(ann.len(), 2);
         drop(ann);
-        let bob = [bob, pool.take("bob")];
-        assert!(bob.iter().all(Option::is_some) && pool.take("bob").is_none());
-        drop(bob);
+        assert_eq!(all_that("ann", &pool).len(), 2);
         assert!(pool.taken().all == 0 && pool.taken().by_user.is_empty(), "nothing is left behind");
+    }
+
+    #[test]
+    fn no_limit_is_none() {
+        assert_eq!(all_that("ann", &pool(InFlight::Unlimited)).len(), 1000);
     }
 }

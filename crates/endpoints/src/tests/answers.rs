@@ -1,8 +1,8 @@
 //! What holds for every answer, and the answers to what is not served.
 #![allow(clippy::unwrap_used)]
 
-use super::fixture::{COLLECTION, Server};
-use crate::{AuditId, Limits, RequestInfo};
+use super::fixture::{Answer, COLLECTION, Server};
+use crate::{AuditId, Phase, RequestInfo};
 use axum::body::Body;
 use http::{Request, StatusCode};
 use std::sync::Arc;
@@ -35,27 +35,78 @@ async fn what_layers_around_learn() {
 async fn one_user_gets_so_many_answers_at_a_time() {
     let server = Server::start().await;
     let mut unread = Vec::new();
-    for _ in 0..Limits::standard().reads.one_user {
+    let refused = loop {
         let response = server.open("GET", COLLECTION, &[], "").await;
-        assert_eq!(response.status(), StatusCode::OK);
-        unread.push(response);
-    }
-    let refused = server.get(COLLECTION, &[]).await;
-    assert_eq!((refused.failure().0, refused.header("retry-after")), (429, "1"));
-    // Others, other sorts of requests and health are not held up by it.
+        match response.status() {
+            StatusCode::OK => unread.push(response),
+            _ => break Answer::read(response).await,
+        }
+    };
+    assert_eq!(unread.len(), 200, "half of the places for reads");
+    assert_eq!(
+        (refused.failure(), refused.header("retry-after")),
+        ((429, "TooManyRequests".into(), "too many requests, please try again later.".into()), "1")
+    );
+    assert_eq!(refused.json()["details"]["retryAfterSeconds"], 1);
+    // Others, other sorts of requests and what needs no store are not held up by it.
     assert_eq!(server.get(COLLECTION, &[("authorization", "Bearer editor")]).await.status, StatusCode::OK);
-    assert_eq!(server.get("/livez", &[]).await.status, StatusCode::OK);
+    for path in ["/livez", "/version", "/apis", "/apis/example.io/v1", "/openapi/v3"] {
+        assert_eq!(server.get(path, &[]).await.status, StatusCode::OK, "{path}");
+    }
     server.create("w").await;
     // Those who look after the server are never held up.
     let root = [("authorization", "Bearer root")];
     let mut masters = Vec::new();
-    for _ in 0..=Limits::standard().reads.all {
+    for _ in 0..=400 {
         masters.push(server.open("GET", COLLECTION, &root, "").await);
     }
     assert!(masters.iter().all(|response| response.status() == StatusCode::OK));
     // An answer that is read or dropped gives its place back.
     unread.pop();
     assert_eq!(server.get(COLLECTION, &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_server_that_starts_knows_what_it_serves_and_nothing_else() {
+    let server = Server::start_in(Phase::Starting).await;
+    let stranger: &[(&str, &str)] = &[("authorization", "Bearer wrong")];
+    for path in ["/apis", "/apis/example.io", "/apis/example.io/v1", "/openapi/v2", "/openapi/v3", "/version", "/livez"] {
+        assert_eq!(server.get(path, &[]).await.status, StatusCode::OK, "{path}");
+    }
+    let object = format!("{COLLECTION}/x");
+    let cases = [
+        ("GET", COLLECTION, ANONYMOUS),
+        ("GET", object.as_str(), &[]),
+        ("POST", COLLECTION, &[]),
+        ("GET", "/apis/example.io/v1/nonsense", &[]),
+        ("GET", "/apis/other.io/v1/things", &[]),
+        // Who that is may be known once the store is.
+        ("GET", "/apis", stranger),
+        ("GET", "/openapi/v3", ANONYMOUS),
+    ];
+    for (method, path, headers) in cases {
+        let answer = server.send(method, path, headers, "").await;
+        let (code, reason, _) = answer.failure();
+        assert_eq!((code, reason.as_str(), answer.header("retry-after")), (503, "ServiceUnavailable", "1"), "{path}");
+    }
+    server.lifecycle.enter(Phase::Serving);
+    assert_eq!(server.get(COLLECTION, &[]).await.status, StatusCode::OK);
+    assert_eq!(server.get("/apis", stranger).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_answers_until_it_refuses() {
+    let server = Server::start().await;
+    server.lifecycle.enter(Phase::Stopping);
+    assert_eq!(server.get(COLLECTION, &[]).await.status, StatusCode::OK);
+    server.lifecycle.enter(Phase::Refusing);
+    for path in [COLLECTION, "/apis", "/openapi/v3"] {
+        let refused = server.get(path, &[]).await;
+        let message = "The apiserver is shutting down, please try again later.".to_owned();
+        assert_eq!(refused.failure(), (429, "TooManyRequests".to_owned(), message), "{path}");
+        assert_eq!((refused.header("retry-after"), refused.header("connection")), ("5", "close"));
+    }
+    assert_eq!(server.get("/livez", &[]).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

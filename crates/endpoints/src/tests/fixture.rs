@@ -1,7 +1,7 @@
 //! A kind, a server with it, and requests to that.
 #![allow(clippy::unwrap_used)]
 
-use crate::{Asked, Computed, Config, HealthCheck, Limits, reviews, router};
+use crate::{Asked, Computed, Config, HealthCheck, Lifecycle, Limits, Phase, reviews, router};
 use async_trait::async_trait;
 use axum::body::{Body, BodyDataStream};
 use axum::response::Response;
@@ -11,8 +11,9 @@ use http_body_util::BodyExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use vci_auth::directory::Directory;
@@ -157,9 +158,13 @@ impl Authenticator for Names {
     }
 }
 
-/// admin and root, who is one of system:masters, may do everything, editor everything but create, panic shows what a panic does.
+/// How it is decided about a user at this time.
+pub(super) type Ruling = Arc<Mutex<fn() -> Decision>>;
+
+/// admin and root, who is one of system:masters, may do everything, editor everything but create, panic shows what a panic does;
+/// about ruled it is decided by the ruling.
 #[derive(Debug)]
-struct Rules;
+struct Rules(Ruling);
 
 #[async_trait]
 impl Authorizer for Rules {
@@ -172,6 +177,7 @@ impl Authorizer for Rules {
             "editor" if attributes.verb != "create" => Decision::Allow(View::All),
             "reader" if matches!(attributes.verb.as_str(), "get" | "list" | "watch" | "use") => Decision::Allow(View::All),
             "denied" => Decision::Deny("by rule".into()),
+            "ruled" => self.0.lock().unwrap()(),
             _ => Decision::NoOpinion(String::new()),
         }
     }
@@ -202,6 +208,10 @@ impl HealthCheck for Check {
 /// A server with widgets.
 pub(super) struct Server {
     router: axum::Router,
+    pub(super) lifecycle: Arc<Lifecycle>,
+    pub(super) ruling: Ruling,
+    /// Callers of watches are looked at again when it changes.
+    pub(super) access: watch::Sender<u64>,
     stop: CancellationToken,
     _folder: tempfile::TempDir,
 }
@@ -217,8 +227,17 @@ impl Server {
         Self::start_with(Vec::new()).await
     }
 
+    /// A server that is no further than this.
+    pub(super) async fn start_in(phase: Phase) -> Self {
+        Self::launch(phase, Vec::new()).await
+    }
+
     /// A server with widgets and more kinds.
     pub(super) async fn start_with(more: Vec<Arc<dyn Resource>>) -> Self {
+        Self::launch(Phase::Serving, more).await
+    }
+
+    async fn launch(phase: Phase, more: Vec<Arc<dyn Resource>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path().join("store"), &EmbeddedConfig::standard()).unwrap());
         let stop = CancellationToken::new();
@@ -230,6 +249,9 @@ impl Server {
             registries.push(registry);
         }
         let directory = Arc::new(Directory::default());
+        let lifecycle = Arc::new(Lifecycle::new(phase));
+        let ruling: Ruling = Arc::new(Mutex::new(|| Decision::NoOpinion(String::new())));
+        let (access, access_changes) = watch::channel(0);
         let config = Config {
             registries,
             computed: [Arc::new(Sizes(Schema::of::<WidgetSpec>())) as Arc<dyn Computed>]
@@ -237,8 +259,8 @@ impl Server {
                 .chain(reviews::of_a_cluster(&directory))
                 .collect(),
             authenticators: vec![Arc::new(Names)],
-            authorizers: vec![Arc::new(AlwaysAllowedPaths), Arc::new(Rules)],
-            access_changes: None,
+            authorizers: vec![Arc::new(AlwaysAllowedPaths), Arc::new(Rules(Arc::clone(&ruling)))],
+            access_changes: Some(access_changes),
             identities: None,
             namespaces: Some(directory),
             checks: vec![
@@ -246,10 +268,13 @@ impl Server {
                 Arc::new(Check { name: "warm", readiness_only: true, answer: Err("still cold".into()) }),
             ],
             prefix: "/some/prefix".into(),
+            pages: Vec::new(),
+            observer: None,
+            lifecycle: Arc::clone(&lifecycle),
             limits: Limits { body: 100_000, request_timeout: Duration::from_secs(20), ..Limits::standard() },
             version: "0.1.0".into(),
         };
-        Self { router: router(config), stop, _folder: folder }
+        Self { router: router(config), lifecycle, ruling, access, stop, _folder: folder }
     }
 
     /// Sends a request as it is.

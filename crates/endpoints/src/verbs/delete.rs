@@ -34,5 +34,8 @@ pub(crate) async fn options(call: &Call, body: Body) -> Result<DeleteOptions, Ap
         return DeleteOptions::from_query(&call.query().decoded());
     }
     let parsed = InputFormat::of(&call.headers)?.parse(&bytes).map_err(|error| ApiError::bad_request(error.0))?;
+    if let (Some(trail), Some(options)) = (&call.trail, parsed.value.as_object()) {
+        trail.0.request_object(options);
+    }
     DeleteOptions::from_body(&parsed.value)
 }

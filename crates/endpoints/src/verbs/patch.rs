@@ -25,6 +25,9 @@ pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError>
     let representation = call.negotiate(Offer::Objects)?;
     let options = PatchOptions::from_query(&call.query().decoded(), options_kind(kind), call.user_agent())?;
     let body = call.read(body).await?;
+    if let Some(trail) = &call.trail {
+        trail.0.request_patch(&body);
+    }
     let create_denial = if kind == PatchKind::Apply { create_denial(call).await } else { None };
     let patch = Patch { kind, body, create_denial };
     let written = call.registry.patch(&call.ctx, &call.key(), call.subresource, patch, &options, &call.view).await?;

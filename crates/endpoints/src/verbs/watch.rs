@@ -4,6 +4,7 @@ use crate::call::Call;
 use crate::chunks::{PIECE, Pace};
 use crate::extended::Extended;
 use crate::negotiation::Offer;
+use crate::observer::WatchObserver;
 use crate::recheck::while_allowed;
 use crate::render::{Columns, Renderer};
 use crate::request_info::PathForm;
@@ -37,7 +38,8 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     }
     let watch = call.registry.watch(&call.ctx, &call.resource.namespace, &options, &call.view).await?;
     let watch = while_allowed(call, watch);
-    let frames = Frames::new(call.descriptor(), renderer, Extended::of(call).await);
+    let observer = call.app.config.observer.as_ref().map(|observer| observer.watch(&call.info));
+    let frames = Frames::new(call.descriptor(), renderer, Extended::of(call).await, observer);
     if let Some(handshake) = &call.handshake {
         return websocket::serve(handshake, watch, frames);
     }
@@ -107,15 +109,28 @@ pub(crate) struct Frames {
     renderer: Renderer,
     extended: Extended,
     columns: Columns,
+    observer: Option<Box<dyn WatchObserver>>,
 }
 
 impl Frames {
-    fn new(descriptor: &Descriptor, renderer: Renderer, extended: Extended) -> Self {
-        Self { kind: descriptor.kind, api_version: descriptor.api_version(), renderer, extended, columns: Columns::Shown }
+    fn new(descriptor: &Descriptor, renderer: Renderer, extended: Extended, observer: Option<Box<dyn WatchObserver>>) -> Self {
+        let (kind, api_version) = (descriptor.kind, descriptor.api_version());
+        Self { kind, api_version, renderer, extended, columns: Columns::Shown, observer }
     }
 
     /// Appends one frame, ended by a newline.
     pub(crate) fn write(&mut self, frame: &Frame, out: &mut Vec<u8>) {
+        let before = out.len();
+        self.append(frame, out);
+        if let Some(observer) = &mut self.observer {
+            observer.frame(out.len() - before);
+            if matches!(frame, Frame::Bookmark { initial_events_end: true, .. }) {
+                observer.initial_events_end();
+            }
+        }
+    }
+
+    fn append(&mut self, frame: &Frame, out: &mut Vec<u8>) {
         match frame {
             Frame::Event { line, .. } if matches!(self.renderer, Renderer::Object) && self.extended.is_empty() => {
                 out.extend_from_slice(line)

@@ -28,6 +28,10 @@ pub(super) struct Follower {
     pub(super) following: AtomicBool,
     /// How many entries were met that cannot be read.
     pub(super) corrupt: AtomicU64,
+    /// How often the whole collection was loaded.
+    pub(super) loads: AtomicU64,
+    /// How often the store said how far it is without a change.
+    pub(super) progress: AtomicU64,
     /// Somebody found that the cache is not what the store has.
     pub(super) distrusted: Notify,
 }
@@ -124,6 +128,7 @@ impl Follower {
         let revision = request.at.unwrap_or_default();
         let count = found.len();
         let changed = self.state.load(found, revision);
+        self.loads.fetch_add(1, Ordering::Relaxed);
         tracing::info!(collection = self.source.prefix, revision, count, changed, "the cache is loaded");
         Ok(revision)
     }
@@ -149,6 +154,7 @@ impl Follower {
                 }
                 Some(Ok(WatchMessage::Progress(revision))) => {
                     told = revision;
+                    self.progress.fetch_add(1, Ordering::Relaxed);
                     self.state.progress(revision);
                 }
                 Some(Err(error)) => return error,
@@ -178,7 +184,7 @@ impl Follower {
             let path = Path::from(event.key.as_str().strip_prefix(&self.source.prefix)?);
             return Some(Change { revision, path, content: Content::Nothing });
         };
-        let (path, revision, content) = self.read(&Entry { key: event.key, value, revision })?;
+        let (path, revision, content) = self.read(&Entry { key: event.key, value, revision, form: event.form })?;
         Some(Change { revision, path, content })
     }
 

@@ -47,6 +47,7 @@ impl Cache {
     pub(super) async fn at_least(&self, revision: Revision, deadline: std::time::Instant) -> Result<Freshness, ApiError> {
         let snapshot = self.loaded()?;
         if snapshot.revision >= revision {
+            self.counters.wait(Duration::ZERO);
             return Ok(Freshness::Cached(snapshot));
         }
         if self.hears_of_all_writes()
@@ -72,9 +73,13 @@ impl Cache {
             .map_err(|_| ApiError::timeout("request did not complete within the allotted timeout"))?
             .map_err(|error| from_store(error, self.descriptor(), operation))?;
         if snapshot.revision >= revision {
+            self.counters.wait(Duration::ZERO);
+            self.counters.consistent_read(true);
             return Ok(Freshness::Cached(snapshot));
         }
-        Ok(self.wait_for(revision, deadline).await.map_or(Freshness::AskStore, Freshness::Cached))
+        let reached = self.wait_for(revision, deadline).await;
+        self.counters.consistent_read(reached.is_some());
+        Ok(reached.map_or(Freshness::AskStore, Freshness::Cached))
     }
 
     /// Whether the cache learns how far the store is also when the writes are not its collection's.
@@ -86,8 +91,11 @@ impl Cache {
         let mut published = self.state().subscribe();
         let reached = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().is_some_and(|s| s.revision >= revision);
         let _asking = self.asker.ask();
-        let until = Instant::from(deadline).min(Instant::now() + self.config.freshness_timeout);
-        tokio::time::timeout_at(until, published.wait_for(reached)).await.ok()?.ok()?.clone()
+        let begun = Instant::now();
+        let until = Instant::from(deadline).min(begun + self.config.freshness_timeout);
+        let waited = tokio::time::timeout_at(until, published.wait_for(reached)).await;
+        self.counters.wait(begun.elapsed());
+        waited.ok()?.ok()?.clone()
     }
 }
 

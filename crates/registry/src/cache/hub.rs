@@ -51,6 +51,8 @@ pub(super) struct Hub {
     last_id: WatcherId,
     /// How often a watcher's queue was full.
     overruns: u64,
+    /// How many events were told.
+    events: u64,
 }
 
 impl Hub {
@@ -85,6 +87,7 @@ impl Hub {
     /// queue is full is forgotten here, and catches up from the history when it has read what it was given.
     pub(super) fn tell(&mut self, event: &Event, position: Position, after: &Objects) {
         let Some(subject) = event.subject() else { return };
+        self.events += 1;
         let mut telling = Telling { event, position, after, broadcast: None, overruns: 0 };
         telling.tell_all(&mut self.all);
         if let Some(shelf) = self.namespaces.get_mut(&subject.key.namespace) {
@@ -135,6 +138,11 @@ impl Hub {
     /// How often a watcher's queue was full.
     pub(super) fn overruns(&self) -> u64 {
         self.overruns
+    }
+
+    /// How many events were told, whoever listened.
+    pub(super) fn events(&self) -> u64 {
+        self.events
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&Watcher) -> bool) {

@@ -56,16 +56,17 @@ impl Page {
         Ok(Self { shown, start: token.start, filter, limit, left: token.left, goes_on: true })
     }
 
-    /// The page of a snapshot.
-    fn of(&self, snapshot: &Snapshot) -> List {
+    /// The page of a snapshot, and how many objects were looked at for it.
+    fn of(&self, snapshot: &Snapshot) -> (List, usize) {
         let prefix = self.filter.prefix();
-        let mut items = Vec::new();
+        let (mut items, mut looked_at) = (Vec::new(), 0);
         let mut next = None;
         for (path, item) in range(&snapshot.objects, &prefix, &self.start) {
             // An object's path may be the beginning of other ones, which stand behind it.
             if !self.filter.spans(path) {
                 break;
             }
+            looked_at += 1;
             if !self.filter.shows(item) {
                 continue;
             }
@@ -77,7 +78,7 @@ impl Page {
         }
         let remaining = next.and_then(|next| self.remaining(snapshot, next, items.len()));
         let continue_token = next.map(|next| token(next, Some(snapshot.revision), remaining));
-        List { items, revision: snapshot.revision, continue_token, remaining }
+        (List { items, revision: snapshot.revision, continue_token, remaining }, looked_at)
     }
 
     /// How many objects follow from `next` on; told only where everything is shown.
@@ -127,7 +128,8 @@ impl Cache {
             return self.page_of_store(&page).await;
         };
         self.refuse_corrupt(&snapshot, &page.filter, "list")?;
-        let list = page.of(&snapshot);
+        let (list, looked_at) = page.of(&snapshot);
+        self.counters.list(looked_at, list.items.len());
         if list.continue_token.is_some() {
             self.state().kept.keep(&snapshot);
         }

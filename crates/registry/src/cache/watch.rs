@@ -19,6 +19,7 @@ use futures::stream;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
@@ -211,6 +212,7 @@ impl Watcher {
         }
         let next = rows.next().map(|(path, _)| Arc::clone(path));
         drop(rows);
+        self.cache.counters.initial_events.fetch_add(self.pending.len() as u64, Ordering::Relaxed);
         tokio::task::yield_now().await;
         if let Some(next) = next {
             return Ok(Phase::Rows { snapshot, next });
@@ -234,6 +236,7 @@ impl Watcher {
             return Err(too_old(self.since, feed.history.floor()));
         }
         let Some(events) = feed.history.from(position) else {
+            self.cache.counters.terminated.fetch_add(1, Ordering::Relaxed);
             return Err(too_old(self.told, feed.history.floor()));
         };
         let (mut looked_at, mut found) = (0, Vec::new());

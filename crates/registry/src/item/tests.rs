@@ -3,10 +3,10 @@
 use super::*;
 use crate::cache::tests::{Widgets, widget};
 use serde_json::json;
-use vci_store::Key;
+use vci_store::{Form, Key};
 
 fn entry(key: &str, value: &str) -> Entry {
-    Entry { key: Key::new(key), value: Bytes::from(value.to_owned()), revision: 42 }
+    Entry { key: Key::new(key), value: Bytes::from(value.to_owned()), revision: 42, form: Form::Current }
 }
 
 fn item(value: &str) -> Result<Item, StoreError> {

@@ -6,7 +6,7 @@
 //! live object.
 
 use super::{Fences, Knowledge, Registry};
-use crate::item::splice;
+use crate::item::{splice, unreadable};
 use crate::keys::storage_key;
 use crate::store_error::from_store;
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use std::time::Instant;
 use vci_meta::options::DryRun;
 use vci_meta::{ApiError, Object, ObjectKey, RequestContext, View};
-use vci_store::{Entry, Expect, Fence, FencedError, Revision, StoreError, WriteError};
+use vci_store::{Entry, Expect, Fence, FencedError, Form, Revision, StoreError, WriteError};
 
 /// The object that a change starts from.
 pub(super) struct Current {
@@ -23,6 +23,8 @@ pub(super) struct Current {
     /// The revision that wrote it.
     pub(super) revision: Revision,
     stored: Bytes,
+    /// Not known of a guess, which the store has to confirm before it is believed that nothing changes.
+    form: Form,
     origin: Origin,
 }
 
@@ -117,11 +119,8 @@ impl Registry {
             Err(error) => return self.believe(key, current, Err(error), operation).await,
             Ok(Next::Put(object, fences)) => {
                 let bytes = stored_bytes(object);
-                if bytes == current.stored {
-                    let shown = self.shown(&bytes, current.revision)?;
-                    return self.believe(key, current, Ok(Outcome::Stored(shown)), operation).await;
-                }
-                if dry_run == DryRun::All {
+                let changes_nothing = bytes == current.stored && current.form == Form::Current;
+                if changes_nothing || dry_run == DryRun::All {
                     let shown = self.shown(&bytes, current.revision)?;
                     return self.believe(key, current, Ok(Outcome::Stored(shown)), operation).await;
                 }
@@ -162,7 +161,7 @@ impl Registry {
         }
         let live = self.live(key, operation).await?;
         // The bytes may differ at one revision: a guess has them in the form that this server writes.
-        let is_true = live.revision == current.revision && live.stored == current.stored;
+        let is_true = live.revision == current.revision && live.stored == current.stored && live.form == current.form;
         if is_true { result.map(Settled::Done) } else { Ok(Settled::Again(live)) }
     }
 
@@ -206,7 +205,7 @@ impl Registry {
         object.metadata_mut().remove("resourceVersion");
         let stored = Bytes::from(object.to_bytes());
         object.set_meta_str("resourceVersion", &item.revision.to_string());
-        Some(Current { object, revision: item.revision, stored, origin: Origin::Guess })
+        Some(Current { object, revision: item.revision, stored, form: Form::Current, origin: Origin::Guess })
     }
 
     async fn live(&self, key: &ObjectKey, operation: &'static str) -> Result<Current, ApiError> {
@@ -218,10 +217,13 @@ impl Registry {
     }
 
     fn current(&self, entry: &Entry, origin: Origin) -> Result<Current, ApiError> {
-        let mut object = parse(&entry.value)
-            .map_err(|error| from_store(StoreError::Corrupt(format!("{}: {error}", entry.key)), self.descriptor(), "read"))?;
+        let corrupt = |why: &dyn std::fmt::Display| from_store(unreadable(entry, why), self.descriptor(), "read");
+        if let Form::Unreadable(why) = entry.form {
+            return Err(corrupt(&why));
+        }
+        let mut object = parse(&entry.value).map_err(|error| corrupt(&error))?;
         object.set_meta_str("resourceVersion", &entry.revision.to_string());
-        Ok(Current { object, revision: entry.revision, stored: entry.value.clone(), origin })
+        Ok(Current { object, revision: entry.revision, stored: entry.value.clone(), form: entry.form, origin })
     }
 }
 

@@ -53,8 +53,15 @@ impl Registry {
     /// Creates an object whose managed fields are settled.
     pub(super) async fn create_owned(&self, ctx: &RequestContext, mut object: Object, dry_run: DryRun) -> Result<Written, ApiError> {
         let given = object.key();
-        let request =
-            AdmissionRequest { descriptor: self.descriptor(), verb: Verb::Create, subresource: Subresource::Main, key: &given, old: None };
+        let request = AdmissionRequest {
+            descriptor: self.descriptor(),
+            verb: Verb::Create,
+            subresource: Subresource::Main,
+            key: &given,
+            old: None,
+            dry_run,
+            schema: self.schema(),
+        };
         self.admit_mutation(ctx, request, &mut object).await?;
         object.set_meta_str("creationTimestamp", &system::now());
         object.metadata_mut().insert("generation".into(), 1.into());

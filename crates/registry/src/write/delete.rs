@@ -69,6 +69,8 @@ impl Change for Remove<'_> {
             subresource: Subresource::Main,
             key: self.key,
             old: Some(old),
+            dry_run: self.options.dry_run,
+            schema: self.registry.schema(),
         };
         self.registry.admit(ctx, request, None).await?;
 

@@ -244,7 +244,9 @@ impl Change for Patched<'_> {
         check_place(self.key, &object)?;
         // A resourceVersion that the patch itself sets is a lock; one that it leaves alone is the current one.
         self.registry.check_version(&self.key.name, object.resource_version(), current)?;
-        self.registry.finish_update(ctx, current, object, self.subresource, Tracking::Update(&self.options.write)).await
+        self.registry
+            .finish_update(ctx, current, object, self.subresource, Tracking::Update(&self.options.write), self.options.write.dry_run)
+            .await
     }
 }
 
@@ -291,7 +293,7 @@ impl Change for Applied<'_> {
         if let Some(version) = self.applied.metadata().get("resourceVersion").and_then(Value::as_str) {
             self.registry.check_version(&self.key.name, version, current)?;
         }
-        self.registry.finish_update(ctx, current, merged, self.subresource, Tracking::Done).await
+        self.registry.finish_update(ctx, current, merged, self.subresource, Tracking::Done, self.options.write.dry_run).await
     }
 }
 

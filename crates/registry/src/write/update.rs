@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::Arc;
 use vci_fieldmanager::Manager;
-use vci_meta::options::WriteOptions;
+use vci_meta::options::{DryRun, WriteOptions};
 use vci_meta::{ApiError, FieldError, FieldPath, Object, ObjectKey, RequestContext, Subresource, Verb, View};
 
 impl Registry {
@@ -59,6 +59,7 @@ impl Registry {
         mut new: Object,
         subresource: Subresource,
         tracking: Tracking<'_>,
+        dry_run: DryRun,
     ) -> Result<Next, ApiError> {
         let old = &current.object;
         restore(&mut new, old, subresource, self.descriptor().has_status());
@@ -71,7 +72,15 @@ impl Registry {
             vci_fieldmanager::update(self.schema(), Some(old), &mut new, manager, &[]);
         }
         let key = old.key();
-        let request = AdmissionRequest { descriptor: self.descriptor(), verb: Verb::Update, subresource, key: &key, old: Some(old) };
+        let request = AdmissionRequest {
+            descriptor: self.descriptor(),
+            verb: Verb::Update,
+            subresource,
+            key: &key,
+            old: Some(old),
+            dry_run,
+            schema: self.schema(),
+        };
         self.admit_mutation(ctx, request, &mut new).await?;
         if subresource == Subresource::Main {
             self.resource.prepare_for_update(ctx, &mut new, old);
@@ -167,6 +176,8 @@ impl Change for Replace<'_> {
             return Err(ApiError::conflict(self.registry.descriptor().group_resource(), &self.key.name, why));
         }
         self.registry.check_version(&self.key.name, self.object.resource_version(), current)?;
-        self.registry.finish_update(ctx, current, self.object.clone(), self.subresource, Tracking::Update(self.options)).await
+        self.registry
+            .finish_update(ctx, current, self.object.clone(), self.subresource, Tracking::Update(self.options), self.options.dry_run)
+            .await
     }
 }

@@ -106,6 +106,7 @@ macro_rules! cases {
 suite! {
     on_embedded: Backend::Embedded;
     on_embedded_slow: Backend::EmbeddedSlow;
+    on_embedded_encrypted: Backend::EmbeddedEncrypted;
     on_etcd: Backend::Etcd;
     on_etcd_3_6: Backend::Etcd36;
 }

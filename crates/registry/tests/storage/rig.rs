@@ -9,6 +9,7 @@ use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 use std::any::Any;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -20,6 +21,7 @@ use vci_registry::{Admission, AdmissionRequest, CacheConfig, Deleted, Frame, Lis
 use vci_store::embedded::{EmbeddedConfig, EmbeddedStore};
 use vci_store::flaky::Flaky;
 use vci_store::{Expect, Key, ProgressSupport, Revision, Store};
+use vci_store_encryption::{Encrypted, Rules};
 use vci_store_etcd::{EtcdConfig, EtcdStore, Timeouts};
 use vci_testkit::etcd::{Etcd, available};
 
@@ -89,6 +91,8 @@ pub(crate) enum Backend {
     Embedded,
     /// Every fourth answer and watch message comes late.
     EmbeddedSlow,
+    /// Values lie encrypted in it.
+    EmbeddedEncrypted,
     /// The etcd on the machine, of whatever version.
     Etcd,
     Etcd36,
@@ -98,9 +102,13 @@ impl Backend {
     /// The store and what must stay alive with it; `None` when the machine has no such etcd.
     async fn open(self) -> Option<(Flaky, Box<dyn Any + Send>)> {
         let minor = match self {
-            Self::Embedded | Self::EmbeddedSlow => {
+            Self::Embedded | Self::EmbeddedSlow | Self::EmbeddedEncrypted => {
                 let folder = tempfile::tempdir().unwrap();
-                let store = Arc::new(EmbeddedStore::open(folder.path().join("db"), &EmbeddedConfig::standard()).unwrap());
+                let file = Arc::new(EmbeddedStore::open(folder.path().join("db"), &EmbeddedConfig::standard()).unwrap());
+                let store: Arc<dyn Store> = match self {
+                    Self::EmbeddedEncrypted => Arc::new(encrypted(file, folder.path())),
+                    _ => file,
+                };
                 let slowness = if matches!(self, Self::EmbeddedSlow) { Duration::from_millis(2) } else { Duration::ZERO };
                 return Some((Flaky::slow(store, slowness), Box::new(folder)));
             }
@@ -113,6 +121,16 @@ impl Backend {
         let config = EtcdConfig { endpoints, prefix: "/registry".into(), tls: None, timeouts: Timeouts::default() };
         Some((Flaky::new(Arc::new(EtcdStore::connect(&config).await.unwrap())), Box::new(etcd)))
     }
+}
+
+/// With a key of 32 zeros.
+fn encrypted(store: Arc<EmbeddedStore>, folder: &Path) -> Encrypted {
+    let file = folder.join("encryption.yaml");
+    let providers = format!("[aesgcm: {{keys: [{{name: zeros, secret: {}=}}]}}]", "A".repeat(43));
+    let resources = format!("[{{resources: ['*.*'], providers: {providers}}}]");
+    let text = format!("{{apiVersion: apiserver.config.k8s.io/v1, kind: EncryptionConfiguration, resources: {resources}}}");
+    std::fs::write(&file, text).unwrap();
+    Encrypted::new(store, "/registry/", Rules::read(&file).unwrap())
 }
 
 /// What happens at the last step before a write is stored: the number of the attempt, and the object that was found.

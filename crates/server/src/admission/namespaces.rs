@@ -4,7 +4,7 @@
 use crate::project::Projects;
 use async_trait::async_trait;
 use vci_meta::error::GroupResource;
-use vci_meta::{ApiError, Cause, Object, RequestContext, Verb};
+use vci_meta::{ApiError, Object, RequestContext, Verb};
 use vci_registry::{Admission, AdmissionRequest};
 
 /// As errors name namespaces.
@@ -32,22 +32,12 @@ impl Admission for ProjectNamespaces {
         }
         match self.projects.current(ctx, namespace).await? {
             None => Err(ApiError::not_found(NAMESPACES, namespace)),
-            Some(project) if project.is_terminating => Err(terminating(request, object.name())),
+            Some(project) if project.is_terminating => {
+                Err(ApiError::namespace_terminating(request.descriptor.group_resource(), object.name(), namespace))
+            }
             Some(_) => Ok(()),
         }
     }
-}
-
-/// Controllers look for the cause and stop trying.
-pub(crate) fn terminating(request: AdmissionRequest<'_>, name: &str) -> ApiError {
-    let namespace = &request.key.namespace;
-    let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
-    let cause = Cause {
-        reason: "NamespaceTerminating".into(),
-        message: format!("namespace {namespace} is being terminated"),
-        field: "metadata.namespace".into(),
-    };
-    ApiError::forbidden(request.descriptor.group_resource(), name, why).with_causes(vec![cause])
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Permissions {
         for authorizer in &self.authorizers {
             match authorizer.authorize(&attributes).await {
                 Decision::Allow(view) => return Some(view),
-                Decision::Deny(_) => return None,
+                Decision::Deny(_) | Decision::Failed(_) => return None,
                 Decision::NoOpinion(_) => {}
             }
         }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use super::Rules;
 use crate::directory_feed::DirectoryFeed;
 use crate::run::{authorizers, start_registries};
 use serde_json::{Value, json};
@@ -52,8 +53,9 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path().join("store"), &EmbeddedConfig::standard()).unwrap());
         let (stop, directory) = (CancellationToken::new(), Arc::new(Directory::default()));
-        let (resources, authorizers) = (vci_management::resources(), authorizers(&directory));
-        let registries = start_registries(DEFAULT_NAMESPACE_PREFIX, &resources, &store, &directory, &authorizers, &stop).unwrap();
+        let (resources, authorizers) = (vci_management::resources(), authorizers(&directory, []));
+        let rules = Rules::new(Arc::clone(&directory), authorizers, Arc::clone(&store), &resources, DEFAULT_NAMESPACE_PREFIX);
+        let registries = start_registries(&rules, &resources, &store, &Arc::default(), &stop).unwrap();
         let feed = DirectoryFeed::start(&directory, &registries, &stop);
         for registry in &registries {
             registry.cache().ready().await;

@@ -1,15 +1,15 @@
 //! Whether a connection is in use, and how the answers on it end.
 
 use axum::body::{Body, Bytes, HttpBody};
-use http::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// What goes on on a connection.
 #[derive(Debug)]
@@ -70,19 +70,42 @@ impl Busy {
         self.0.left_unread()
     }
 
-    /// The same body, after which the request is over; it ends early, as if there were no more, once `stop` is there.
-    pub(super) fn until_end_of(self, body: Body, stop: Option<CancellationToken>) -> Body {
-        let stop = stop.map(|stop| Box::pin(stop.cancelled_owned()));
-        Body::new(Tracked { body, stop, _busy: self })
+    /// The same body, after which the request is over.
+    pub(super) fn until_end_of(self, body: Body, ending: Ending) -> Body {
+        Body::new(Tracked { body, ending, _busy: self })
     }
 }
 
-/// The token that ends the answer to this request: watches end when the server stops, for they would go on for ever.
-pub(super) fn ends_with<B>(request: &Request<B>, stop: &CancellationToken) -> Option<CancellationToken> {
-    is_watch(request.uri()).then(|| stop.clone())
+/// How an answer ends when the server stops.
+pub(super) enum Ending {
+    /// By itself, and it is waited for.
+    Waited(#[expect(dead_code, reason = "who waits counts these")] TaskTrackerToken),
+    /// Early, as if there were no more, when this has come to its end.
+    Told(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
-fn is_watch(uri: &http::Uri) -> bool {
+impl Ending {
+    /// Some time after `stop`, but within `grace`: clients whose watches end all at once all come back at once.
+    pub(super) fn told(stop: CancellationToken, grace: Duration) -> Self {
+        Self::Told(Box::pin(async move {
+            stop.cancelled_owned().await;
+            if !grace.is_zero() {
+                tokio::time::sleep(next_share(grace)).await;
+            }
+        }))
+    }
+}
+
+/// Parts of a time that are spread evenly over it, however many are asked for: multiples of the golden ratio do not meet.
+fn next_share(time: Duration) -> Duration {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    const GOLDEN: u32 = 0x9E37_79B9;
+    let share = ASKED.fetch_add(1, Ordering::Relaxed).wrapping_mul(GOLDEN);
+    time.mul_f64(f64::from(share) / f64::from(u32::MAX))
+}
+
+/// Whether the answer to this would go on for ever.
+pub(super) fn is_watch(uri: &http::Uri) -> bool {
     let asked = uri.query().unwrap_or("").split('&').any(|pair| match pair.split_once('=') {
         Some(("watch", value)) => !matches!(value, "" | "0" | "false" | "f" | "F" | "False" | "FALSE"),
         _ => false,
@@ -131,7 +154,7 @@ impl HttpBody for Received {
 /// The body of an answer.
 struct Tracked {
     body: Body,
-    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    ending: Ending,
     _busy: Busy,
 }
 
@@ -140,8 +163,8 @@ impl HttpBody for Tracked {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Some(stop) = &mut self.stop
-            && stop.as_mut().poll(cx).is_ready()
+        if let Ending::Told(end) = &mut self.ending
+            && end.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(None);
         }
@@ -161,6 +184,7 @@ impl HttpBody for Tracked {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use tokio_util::task::TaskTracker;
 
     #[test]
     fn watches_are_known_by_their_path_or_query() {
@@ -188,19 +212,50 @@ mod tests {
         let limit = Duration::from_secs(90);
         let busy = activity.begin();
         assert!(tokio::time::timeout(limit * 3, activity.idle_for(limit)).await.is_err(), "a request is under way");
-        let body = busy.until_end_of(Body::from("x"), None);
+        let body = busy.until_end_of(Body::from("x"), Ending::Waited(TaskTracker::new().token()));
         assert!(tokio::time::timeout(limit * 3, activity.idle_for(limit)).await.is_err(), "its answer is not read");
         drop(body);
         assert!(tokio::time::timeout(limit * 2, activity.idle_for(limit)).await.is_ok());
     }
 
+    fn endless(ending: Ending) -> Body {
+        let endless = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        Arc::new(Activity::default()).begin().until_end_of(endless, ending)
+    }
+
     #[tokio::test]
     async fn a_watch_ends_cleanly_when_the_server_stops() {
         let stop = CancellationToken::new();
-        let endless = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-        let body = Arc::new(Activity::default()).begin().until_end_of(endless, Some(stop.clone()));
+        let body = endless(Ending::told(stop.clone(), Duration::ZERO));
         let read = tokio::spawn(axum::body::to_bytes(body, 1024));
         stop.cancel();
         assert_eq!(read.await.unwrap().unwrap(), Bytes::new());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_watches_end_one_after_the_other() {
+        let (stop, grace) = (CancellationToken::new(), Duration::from_secs(60));
+        let begun = tokio::time::Instant::now();
+        let ends: Vec<_> = (0..600)
+            .map(|_| {
+                let body = endless(Ending::told(stop.clone(), grace));
+                tokio::spawn(async move { axum::body::to_bytes(body, 1).await.map(|_| begun.elapsed()) })
+            })
+            .collect();
+        stop.cancel();
+        let mut by_ten_seconds = [0; 6];
+        for end in ends {
+            by_ten_seconds[(end.await.unwrap().unwrap().as_secs() / 10).min(5) as usize] += 1;
+        }
+        assert!(by_ten_seconds.iter().all(|ends| (90..=110).contains(ends)), "{by_ten_seconds:?}");
+    }
+
+    #[tokio::test]
+    async fn a_request_is_counted_until_its_answer_is_read() {
+        let requests = TaskTracker::new();
+        let body = endless(Ending::Waited(requests.token()));
+        assert_eq!(requests.len(), 1);
+        drop(body);
+        assert!(requests.is_empty());
     }
 }

@@ -15,9 +15,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 struct Running {
+    serving: Arc<Serving>,
     address: SocketAddr,
     root: String,
-    stop: CancellationToken,
+    ends: Ends,
     ended: JoinHandle<()>,
 }
 
@@ -39,12 +40,17 @@ fn start(change: impl FnOnce(&mut Connections)) -> Running {
     let address = listener.local_addr().unwrap();
     let mut bounds = Connections::standard();
     change(&mut bounds);
-    let stop = CancellationToken::new();
-    let ended = tokio::spawn(serve(listener, serving.server_config().unwrap(), router, bounds, stop.clone()));
-    Running { address, root: made.ca_certificate, stop, ended }
+    let ends = Ends::default();
+    let ended = tokio::spawn(serve(listener, crate::tls::config_of(&serving), router, bounds, ends.clone(), Arc::default()));
+    Running { serving, address, root: made.ca_certificate, ends, ended }
 }
 
 impl Running {
+    fn stop(&self) {
+        self.ends.watches.cancel();
+        self.ends.connections.cancel();
+    }
+
     async fn connect(&self) -> TlsStream<TcpStream> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.root.as_bytes()).unwrap()).unwrap();
@@ -94,6 +100,20 @@ async fn answers_over_tls() {
 }
 
 #[tokio::test]
+async fn a_connection_outlives_the_certificate_that_it_was_made_with() {
+    let server = start(|_| ());
+    let mut old = server.send("/").await;
+    read_until(&mut old, "certificates").await;
+    let dir = tempfile::tempdir().unwrap();
+    let made = pki::self_made(dir.path(), &["127.0.0.1".to_owned()].into(), jiff::Timestamp::now().as_second()).unwrap();
+    server.serving.replace(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
+    old.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(read_until(&mut old, "certificates").await.starts_with("HTTP/1.1 200"));
+    let server = Running { root: made.ca_certificate, ..server };
+    read_until(&mut server.send("/").await, "certificates").await;
+}
+
+#[tokio::test]
 async fn at_the_end_watches_end_cleanly_and_requests_have_their_answer() {
     let server = start(|_| ());
     let mut watch = server.send("/things?watch=1").await;
@@ -101,7 +121,7 @@ async fn at_the_end_watches_end_cleanly_and_requests_have_their_answer() {
     let mut slow = server.send("/slow").await;
     // Its connection is accepted, and the request read, before a later one is answered.
     read_until(&mut server.send("/").await, "certificates").await;
-    server.stop.cancel();
+    server.stop();
     assert!(read_rest(&mut watch).await.ends_with("0\r\n\r\n"), "a chunked body has its last chunk");
     assert!(read_rest(&mut slow).await.starts_with("HTTP/1.1 200"));
     within(server.ended).await.unwrap();
@@ -113,7 +133,7 @@ async fn the_end_does_not_wait_for_ever() {
     let server = start(|bounds| bounds.drain_timeout = Duration::from_millis(50));
     let mut hang = server.send("/hang").await;
     read_until(&mut hang, "event").await;
-    server.stop.cancel();
+    server.stop();
     within(server.ended).await.unwrap();
 }
 

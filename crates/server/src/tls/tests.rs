@@ -51,7 +51,7 @@ fn handshake(
     let mut config = builder.with_root_certificates(roots).with_client_cert_resolver(Arc::new(shows));
     config.alpn_protocols = vec![b"h2".to_vec()];
     let mut client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-    let mut server = ServerConnection::new(serving.server_config().unwrap()).unwrap();
+    let mut server = ServerConnection::new(config_of(serving)).unwrap();
     client.writer().write_all(b"x").unwrap();
     for _ in 0..10 {
         let mut wire = Vec::new();
@@ -106,6 +106,48 @@ fn another_certificate_is_shown_once_it_is_replaced() {
     assert!(shown(&first), "the old one stays");
     serving.replace(second.as_bytes(), second_key.as_bytes()).unwrap();
     assert!(!shown(&first) && shown(&second));
+}
+
+/// As the kubelet does with a mounted Secret: files are links into a folder that is a link, which is exchanged.
+fn exchange(dir: &Path, version: &str, certificate: &str, key: &str) {
+    std::fs::create_dir(dir.join(version)).unwrap();
+    std::fs::write(dir.join(version).join("tls.crt"), certificate).unwrap();
+    std::fs::write(dir.join(version).join("tls.key"), key).unwrap();
+    std::os::unix::fs::symlink(version, dir.join("..data_tmp")).unwrap();
+    std::fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_are_read_again_both_or_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["tls.crt", "tls.key"].map(|name| dir.path().join(name));
+    let pairs = [self_signed(), self_signed(), self_signed()];
+    exchange(dir.path(), "one", &pairs[0].0, &pairs[0].1);
+    for file in [&certificate, &key] {
+        std::os::unix::fs::symlink(Path::new("..data").join(file.file_name().unwrap()), file).unwrap();
+    }
+    let serving = Serving::from_files(&certificate, &key).unwrap();
+    let stop = CancellationToken::new();
+    let following = tokio::spawn(follow_files(Arc::clone(&serving), certificate.clone(), key.clone(), stop.clone()));
+    let shown = || pairs.iter().position(|(root, _)| handshake(&serving, root, Shows(None), &rustls::version::TLS13).is_ok());
+    let look = async || tokio::time::sleep(RELOAD_PERIOD * 2).await;
+    look().await;
+    assert_eq!(shown(), Some(0));
+    exchange(dir.path(), "two", &pairs[1].0, &pairs[1].1);
+    look().await;
+    assert_eq!(shown(), Some(1));
+    // One file after the other, with as much time between them as it may be.
+    std::fs::remove_file(&certificate).unwrap();
+    look().await;
+    std::fs::write(&certificate, &pairs[2].0).unwrap();
+    look().await;
+    assert_eq!(shown(), Some(1), "the key is still to come");
+    std::fs::remove_file(&key).unwrap();
+    std::fs::write(&key, &pairs[2].1).unwrap();
+    look().await;
+    assert_eq!(shown(), Some(2));
+    stop.cancel();
+    following.await.unwrap();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The etcd store against real etcds: every version that the machine has.
 #![allow(clippy::unwrap_used)]
 
+mod compaction;
 mod conformance;
 mod failover;
 mod interruption;

@@ -109,6 +109,9 @@ pub async fn watch_over_compaction(store: Arc<dyn Store>) {
     let mut busy = store.watch("pods/", start).await.unwrap();
     let mut revision = add(&*store, "pods/ns/foo", "0").await;
     events(&mut busy, 1).await;
+    // A watch is followed from when it has told something: before that it may not have begun.
+    let heard = add(&*store, "quiet/bar", "x").await;
+    assert_eq!(brief(&events(&mut quiet, 1).await), [(heard, "quiet/bar", Some(&b"x"[..]))]);
     for number in 1..20 {
         revision = replace(&*store, "pods/ns/foo", number.to_string(), revision).await;
         assert_eq!(events(&mut busy, 1).await[0].revision, revision);

@@ -13,7 +13,13 @@ pub async fn watch(store: Arc<dyn Store>) {
     let second = replace(&*store, "pods/ns/foo", "2", first).await;
     let third = remove(&*store, "pods/ns/foo", second).await;
     let fourth = add(&*store, "pods/ns/foo", "3").await;
-    let event = |revision, value: Option<&str>, previous| Event { key: key("pods/ns/foo"), revision, value: value.map(bytes), previous };
+    let event = |revision, value: Option<&str>, previous| Event {
+        key: key("pods/ns/foo"),
+        revision,
+        value: value.map(bytes),
+        form: Form::Current,
+        previous,
+    };
     assert_eq!(
         events(&mut watch, 4).await,
         [
@@ -77,7 +83,13 @@ pub async fn watch_delete(store: Arc<dyn Store>) {
     let first = add(&*store, "pods/ns/foo", "last words").await;
     let mut live = store.watch("pods/", first).await.unwrap();
     let deleted = remove(&*store, "pods/ns/foo", first).await;
-    let want = Event { key: key("pods/ns/foo"), revision: deleted, value: None, previous: Some(entry("pods/ns/foo", "last words", first)) };
+    let want = Event {
+        key: key("pods/ns/foo"),
+        revision: deleted,
+        value: None,
+        form: Form::Current,
+        previous: Some(entry("pods/ns/foo", "last words", first)),
+    };
     assert!(deleted > first);
     let mut from_history = store.watch("pods/", first).await.unwrap();
     for watch in [&mut live, &mut from_history] {

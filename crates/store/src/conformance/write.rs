@@ -158,3 +158,15 @@ pub async fn big_values(store: Arc<dyn Store>) {
     assert!(matches!(result, Err(WriteError::Store(StoreError::TooLarge { .. }))), "got {result:?}");
     assert_eq!(read(&*store, "pods/ns/bigger").await, None);
 }
+
+/// A store that knows its size takes at least what was written, as soon as that is on its disk.
+pub async fn size_holds_what_was_written(store: Arc<dyn Store>) {
+    const SIZE: usize = 1 << 20;
+    add(&*store, "pods/ns/foo", vec![b'x'; SIZE]).await;
+    let holds = async {
+        while store.size().await.unwrap().is_some_and(|size| size < SIZE as u64) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, holds).await.unwrap();
+}

@@ -203,11 +203,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Key;
+    use crate::{Form, Key};
     use bytes::Bytes;
 
     fn event(revision: Revision, key: &str, size: usize) -> Event {
-        Event { key: Key::new(key), revision, value: Some(Bytes::from(vec![0; size])), previous: None }
+        Event { key: Key::new(key), revision, value: Some(Bytes::from(vec![0; size])), form: Form::Current, previous: None }
     }
 
     fn told(watcher: &Watcher) -> Vec<Revision> {

@@ -4,7 +4,7 @@ use super::file::{self, Log};
 use super::hub::{Gap, Hub};
 use super::index::{Index, Version};
 use super::record::Record;
-use crate::{Entry, Event, Key, RangeRequest, RangeResponse, Revision, StoreError};
+use crate::{Entry, Event, Form, Key, RangeRequest, RangeResponse, Revision, StoreError};
 use bytes::Bytes;
 use redb::{Database, ReadableTable};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -140,7 +140,7 @@ fn event(log: &Log, revision: Revision, record: &Record<'_>) -> Result<Event, St
         0 => None,
         previous => Some(entry(log, key.clone(), previous)?),
     };
-    Ok(Event { key, revision, value: record.value.map(Bytes::copy_from_slice), previous })
+    Ok(Event { key, revision, value: record.value.map(Bytes::copy_from_slice), form: Form::Current, previous })
 }
 
 /// The value that a revision wrote; the index says that it is there.
@@ -149,5 +149,5 @@ pub(super) fn entry(log: &impl ReadableTable<Revision, &'static [u8]>, key: Key,
     let bytes = log.get(revision).map_err(file::redb_error)?.ok_or_else(damaged)?;
     let record = Record::decode(revision, bytes.value())?;
     let value = record.value.filter(|_| record.key == key.as_str()).ok_or_else(damaged)?;
-    Ok(Entry { value: Bytes::copy_from_slice(value), key, revision })
+    Ok(Entry { value: Bytes::copy_from_slice(value), key, revision, form: Form::Current })
 }

@@ -3,7 +3,6 @@
 use super::*;
 use crate::{Event, WatchMessage};
 use futures::StreamExt;
-use std::path::PathBuf;
 use tempfile::TempDir;
 
 mod power;

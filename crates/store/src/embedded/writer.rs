@@ -7,7 +7,7 @@ use super::compactor::Compactor;
 use super::file::{LOG, META, OLDEST, redb_error};
 use super::record::Record;
 use super::shared::{self, Shared};
-use crate::{Entry, Event, Expect, Fence, FencedError, Hold, Key, Revision, StoreError, WriteError};
+use crate::{Entry, Event, Expect, Fence, FencedError, Form, Hold, Key, Revision, StoreError, WriteError};
 use bytes::Bytes;
 use redb::{CommitError, Table};
 use std::collections::HashMap;
@@ -302,7 +302,7 @@ impl<'a, 'txn> State<'a, 'txn> {
         record.encode(place.as_mut());
         drop(place);
         self.changed.insert(key, value.is_some().then_some(self.revision));
-        self.events.push(Event { key: key.clone(), revision: self.revision, value: value.cloned(), previous });
+        self.events.push(Event { key: key.clone(), revision: self.revision, value: value.cloned(), form: Form::Current, previous });
         Ok(self.revision)
     }
 }

@@ -6,7 +6,7 @@ use crate::cache::ConsistencyChecks;
 use serde_json::json;
 use std::time::Duration;
 use vci_meta::options::{ListOptions, ResourceVersion, VersionMatch};
-use vci_store::{Event, Key, RangeRequest, Revision, Store, StoreError, WatchMessage};
+use vci_store::{Event, Form, Key, RangeRequest, Revision, Store, StoreError, WatchMessage};
 
 /// Longer than the longest time between two comparisons.
 const A_PERIOD: Duration = Duration::from_secs(460);
@@ -116,7 +116,7 @@ async fn events_that_go_back_are_dropped() {
     let mut watch = rig.watch("ns", &at(40)).await;
     watch.is_silent().await;
     for revision in [1, 39, 40] {
-        let event = Event { key: Key::new("example.com/widgets/ns/o01"), revision, value: None, previous: None };
+        let event = Event { key: Key::new("example.com/widgets/ns/o01"), revision, value: None, form: Form::Current, previous: None };
         rig.store.tell_all(&WatchMessage::Events(vec![event]));
     }
     watch.is_silent().await;

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use vci_store::{
-    Entry, Event, Expect, Fence, FencedError, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchMessage,
-    WatchStream, WriteError,
+    Entry, Event, Expect, Fence, FencedError, Form, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError,
+    WatchMessage, WatchStream, WriteError,
 };
 
 type Message = Result<WatchMessage, StoreError>;
@@ -119,7 +119,7 @@ impl Inner {
     fn write(&mut self, key: &Key, value: Option<Bytes>) -> Revision {
         let previous = self.state(self.revision).remove(key);
         self.revision += 1;
-        let event = Event { key: key.clone(), revision: self.revision, value, previous };
+        let event = Event { key: key.clone(), revision: self.revision, value, form: Form::Current, previous };
         self.log.push(event.clone());
         match self.faults {
             Faults { lossy: true, .. } => {}
@@ -141,7 +141,7 @@ impl Inner {
         for event in self.log.iter().filter(|event| event.revision <= at) {
             match &event.value {
                 Some(value) => {
-                    let entry = Entry { key: event.key.clone(), value: value.clone(), revision: event.revision };
+                    let entry = Entry { key: event.key.clone(), value: value.clone(), revision: event.revision, form: Form::Current };
                     state.insert(event.key.clone(), entry);
                 }
                 None => drop(state.remove(&event.key)),

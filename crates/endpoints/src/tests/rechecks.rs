@@ -1,0 +1,45 @@
+#![allow(clippy::unwrap_used)]
+
+use super::fixture::{COLLECTION, Server};
+use futures::StreamExt as _;
+use std::time::Duration;
+use tokio::time::Instant;
+use vci_auth::Decision;
+use vci_meta::View;
+
+/// What is found at the second look, what at those after it, and after how many seconds the watch has ended.
+type Case = (fn() -> Decision, fn() -> Decision, Option<u64>);
+
+#[tokio::test]
+async fn a_watch_ends_by_a_refusal_or_by_a_doubt_that_lasts() {
+    let allow = || Decision::Allow(View::All);
+    let cases: [Case; 4] = [
+        (|| Decision::Deny("by rule".into()), allow, Some(0)),
+        (|| Decision::Failed("out of reach".into()), allow, None),
+        (|| Decision::Failed("out of reach".into()), || Decision::Deny("by rule".into()), Some(5)),
+        (|| Decision::Failed("out of reach".into()), || Decision::Failed("still".into()), Some(55)),
+    ];
+    for (number, (second, later, want)) in cases.into_iter().enumerate() {
+        let server = Server::start().await;
+        *server.ruling.lock().unwrap() = allow;
+        let response = server.open("GET", &format!("{COLLECTION}?watch=1"), &[("authorization", "Bearer ruled")], "").await;
+        assert_eq!(response.status(), 200, "case {number}");
+        let mut watch = response.into_body().into_data_stream();
+        *server.ruling.lock().unwrap() = second;
+        server.access.send_modify(|count| *count += 1);
+        tokio::time::pause();
+        let begun = Instant::now();
+        let frame = tokio::time::timeout(Duration::from_secs(1), watch.next()).await;
+        let frame = match frame {
+            Ok(frame) => Some(frame),
+            Err(_) => {
+                *server.ruling.lock().unwrap() = later;
+                tokio::time::timeout(Duration::from_secs(600), watch.next()).await.ok()
+            }
+        };
+        let ended = frame.map(|frame| (String::from_utf8_lossy(&frame.unwrap().unwrap()).into_owned(), begun.elapsed().as_secs()));
+        assert_eq!(ended.as_ref().map(|(_, seconds)| *seconds), want, "case {number}");
+        assert!(ended.is_none_or(|(frame, _)| frame.contains(r#""code":410"#)), "case {number}");
+        tokio::time::resume();
+    }
+}
