@@ -17,8 +17,10 @@ use tls::Tls;
 use vci_server::{Config, FrontProxyTerms, FrontProxyTrust, Source, StoreUse, Trust, logging};
 
 /// An aggregated Kubernetes API server for virtual clusters.
+// Of a flag that is given more than once the last one counts, as with every Kubernetes program: overlays add to a base. What
+// takes a list takes all of them.
 #[derive(Debug, Parser)]
-#[command(name = "vci-apiserver", version)]
+#[command(name = "vci-apiserver", version, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -368,6 +370,33 @@ mod tests {
             compaction_interval: Duration::from_secs(300),
         };
         assert_eq!(serve.store(), want);
+    }
+
+    #[test]
+    fn of_a_flag_given_twice_the_last_one_counts() {
+        let args = "--secure-port 1 --shutdown-send-retry-after --shutdown-delay-duration=15s --bootstrap a.yaml --etcd-servers http://a \
+            --secure-port=2 --shutdown-send-retry-after --shutdown-delay-duration=10s --bootstrap b.yaml --etcd-servers http://b";
+        let serve = parse_serve(&args.split_whitespace().collect::<Vec<_>>()).unwrap();
+        let config = serve.config();
+        assert_eq!((config.secure_port, config.shutdown.delay), (2, Duration::from_secs(10)));
+        // A list is as long as what is said of it.
+        assert_eq!(config.bootstrap, [PathBuf::from("a.yaml"), "b.yaml".into()]);
+        assert!(matches!(serve.store(), StoreConfig::Etcd { servers, .. } if servers == ["http://a", "http://b"]));
+    }
+
+    #[test]
+    fn no_flag_of_any_command_is_refused_for_being_given_twice() {
+        use clap::CommandFactory as _;
+        use clap::error::ErrorKind;
+        for command in Cli::command().get_subcommands() {
+            for argument in command.get_arguments().filter(|argument| argument.get_long() != Some("help")) {
+                let flag = format!("--{}", argument.get_long().unwrap());
+                let words = if argument.get_action().takes_values() { vec![format!("{flag}=1")] } else { vec![flag] };
+                let line = ["vci-apiserver", command.get_name()].into_iter().map(str::to_owned).chain(words.clone()).chain(words);
+                let refused = Cli::command().try_get_matches_from(line).err().map(|error| error.kind());
+                assert_ne!(refused, Some(ErrorKind::ArgumentConflict), "{argument}");
+            }
+        }
     }
 
     #[test]
