@@ -75,7 +75,11 @@ fn every_flag_is_known() {
                 let words: Vec<String> = words("command").chain(words("args")).collect();
                 let (first, flags) = words.split_first().expect("a command");
                 let known = if first == "etcd" { &mut etcd } else { &mut own };
-                known.extend(flags.iter().map(|flag| (first.clone(), flag.split('=').next().unwrap_or_default().to_owned())));
+                let names: Vec<_> = flags.iter().map(|flag| flag.split('=').next().unwrap_or_default()).collect();
+                let once: BTreeSet<_> = names.iter().collect();
+                // Which of two counts is for the reader to find out.
+                assert_eq!(once.len(), names.len(), "{}: {names:?} says something twice", overlay.display());
+                known.extend(names.into_iter().map(|name| (first.clone(), name.to_owned())));
             }
         }
     }
