@@ -77,6 +77,11 @@ async fn a_watch_is_told_in_messages() {
     let event = next(&mut socket).await.expect("an event");
     assert_eq!((&event["type"], &event["object"]["spec"]["displayName"]), (&json!("MODIFIED"), &json!("new")));
 
+    let (_, headers) = open(&server, &query, &format!("{bearer}, json.v1"), Some(&token)).await.expect("a WebSocket");
+    assert_eq!(headers["sec-websocket-protocol"], "json.v1", "nor is one that nobody needs");
+    let (_, headers) = open(&server, &query, &format!("json.v1, {bearer}"), Some(&token)).await.expect("a WebSocket");
+    assert_eq!(headers["sec-websocket-protocol"], "json.v1");
+
     let short = format!(
         "{COLLECTION}?watch=1&timeoutSeconds=1&resourceVersion={}",
         event["object"]["metadata"]["resourceVersion"].as_str().unwrap_or("")

@@ -36,27 +36,42 @@ pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
 }
 
 /// Moves the bearer token of a WebSocket request to where tokens of other requests are. Another subprotocol must
-/// be offered beside it: the one chosen is echoed, which a token must never be.
+/// be offered beside it: the one chosen is echoed, which a token must never be. Where there is a token already, this one is
+/// of no use, and taken out all the same.
 ///
 /// # Errors
 /// 401.
 pub(crate) fn settle_token(headers: &mut HeaderMap) -> Result<(), ApiError> {
-    if headers.contains_key(AUTHORIZATION) || !is_asked_for(headers) {
+    if !is_asked_for(headers) {
         return Ok(());
     }
-    let (tokens, others): (Vec<&str>, Vec<&str>) =
-        values(headers, &SEC_WEBSOCKET_PROTOCOL).partition(|protocol| protocol.starts_with(BEARER));
+    let (tokens, others): (Vec<String>, Vec<String>) =
+        values(headers, &SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).partition(|protocol| token(protocol).is_some());
+    if tokens.is_empty() {
+        return Ok(());
+    }
+    let left = HeaderValue::try_from(others.join(", ")).map_err(|_| ApiError::unauthorized())?;
+    headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    if !left.is_empty() {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, left);
+    }
+    if headers.contains_key(AUTHORIZATION) {
+        return Ok(());
+    }
     let token = match (tokens.as_slice(), others.is_empty()) {
-        ([], _) => return Ok(()),
-        ([token], false) => token.trim_start_matches(BEARER),
+        ([protocol], false) => token(protocol).unwrap_or_default(),
         _ => return Err(ApiError::unauthorized()),
     };
     let token = URL_SAFE_NO_PAD.decode(token).ok().and_then(|token| String::from_utf8(token).ok());
     let bearer = token.and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok()).ok_or_else(ApiError::unauthorized)?;
-    let others = HeaderValue::try_from(others.join(", ")).map_err(|_| ApiError::unauthorized())?;
-    headers.insert(SEC_WEBSOCKET_PROTOCOL, others);
     headers.insert(AUTHORIZATION, bearer);
     Ok(())
+}
+
+/// The token, still encoded, in a subprotocol that holds one, whatever its case.
+fn token(protocol: &str) -> Option<&str> {
+    let (prefix, token) = protocol.split_at_checked(BEARER.len())?;
+    prefix.eq_ignore_ascii_case(BEARER).then_some(token)
 }
 
 /// The words of a header that holds a list.
@@ -167,7 +182,7 @@ mod tests {
         /// What goes to Authorization and what is left of the subprotocols, or the status of a refusal.
         type Outcome = Result<(Option<&'static str>, Option<&'static str>), u16>;
         // `c2VjcmV0` is `secret`.
-        let cases: [(&[(&str, &str)], Outcome); 8] = [
+        let cases: [(&[(&str, &str)], Outcome); 9] = [
             (&[], Ok((None, None))),
             (&[("sec-websocket-protocol", "v4, v5")], Ok((None, Some("v4, v5")))),
             (&[("sec-websocket-protocol", "base64url.bearer.authorization.k8s.io.c2VjcmV0, v4")], Ok((Some("Bearer secret"), Some("v4")))),
@@ -186,7 +201,11 @@ mod tests {
             ),
             (
                 &[("authorization", "Bearer a"), ("sec-websocket-protocol", "base64url.bearer.authorization.k8s.io.c2VjcmV0")],
-                Ok((Some("Bearer a"), Some("base64url.bearer.authorization.k8s.io.c2VjcmV0"))),
+                Ok((Some("Bearer a"), None)),
+            ),
+            (
+                &[("authorization", "Bearer a"), ("sec-websocket-protocol", "Base64URL.Bearer.authorization.k8s.io.c2VjcmV0=, v4")],
+                Ok((Some("Bearer a"), Some("v4"))),
             ),
         ];
         for (lines, want) in cases {
