@@ -109,6 +109,34 @@ async fn headers_say_who_is_calling_only_if_the_front_proxy_sends_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_anonymous_stays_so_whoever_vouches_for_them() {
+    let stand = Stand::new().await;
+    let proxy = stand.client(&stand.proxies.client("front-proxy", &[]));
+    let master = stand.client(&stand.clients.client("root", &["system:masters"]));
+    let acting = |user: &str, group: &str| {
+        let name = |text: &'static str| http::HeaderName::from_static(text);
+        master.header(name("impersonate-user"), user).header(name("impersonate-group"), group)
+    };
+    let (anonymous, nobody) = ("system:anonymous", "system:unauthenticated");
+    let cases = [
+        ("by a front proxy", remote(&proxy, anonymous, nobody)),
+        ("by a front proxy, under a name", remote(&proxy, "ann", nobody)),
+        ("by a certificate", stand.client(&stand.clients.client(anonymous, &[]))),
+        ("by a certificate, under a name", stand.client(&stand.clients.client("bob", &[nobody]))),
+        ("by somebody who acts for them", acting(anonymous, nobody)),
+        ("by somebody who acts for them, under a name", acting("bob", nobody)),
+    ];
+    for (case, client) in cases {
+        client.get("/version").await.expect(200);
+        assert_eq!(who(&client).await, Err(401), "{case}");
+        for path in ["/openapi/v2", "/openapi/v3", COLLECTION, "/api/v1/namespaces", "/metrics"] {
+            assert_eq!(client.get(path).await.status, 401, "{case}: {path}");
+        }
+        assert_eq!(client.post("/apis/management.loft.sh/v1/selves", &json!({})).await.status, 401, "{case}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn authorities_are_read_again_when_their_file_changes() {
     let stand = Stand::new().await;
     let (old, new) = (stand.clients.client("ann", &[]), Authority::new("new clients"));

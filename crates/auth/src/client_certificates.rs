@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use rustls_pki_types::UnixTime;
 use std::sync::Arc;
 use vci_meta::User;
-use vci_meta::context::GROUP_AUTHENTICATED;
 
 /// Knows callers by a certificate that an authority of clients vouches for (x509 client certificates in Kubernetes'
 /// words). A certificate that nobody vouches for is a failed attempt, which other credentials may outweigh.
@@ -33,10 +32,8 @@ impl Authenticator for ClientCertificates {
         match self.authorities.subject(credentials.certificates, UnixTime::now()) {
             Ok(subject) if subject.common_name.is_empty() => Authentication::NotRequested,
             Ok(subject) => {
-                let mut groups = subject.organizations.clone();
-                groups.push(GROUP_AUTHENTICATED.into());
-                let user = User { name: subject.common_name.clone(), groups, ..User::default() };
-                Authentication::Authenticated(self.directory.identity_of(user))
+                let user = User { name: subject.common_name.clone(), groups: subject.organizations.clone(), ..User::default() };
+                Authentication::Authenticated(self.directory.identity_of(user.authenticated()))
             }
             Err(why) => Authentication::Failed(format!("client certificate: {why}")),
         }

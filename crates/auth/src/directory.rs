@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
-use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS, USER_ANONYMOUS};
+use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
 use vci_meta::{Caller, User};
 
 /// Everybody whom this server knows by an access key.
@@ -139,17 +139,20 @@ impl Directory {
     /// Somebody whom somebody else vouches for: a certificate's signer, a front proxy, the host cluster, or who acts for them.
     /// Whoever is known by the name is that user or team, with all their groups beside those that are given. Whoever is not is
     /// a user by the name alone: projects, owners and rules may name them, and they hold no keys. Everybody is in the teams that
-    /// take in one of their groups. A user who is locked out here stays out.
+    /// take in one of their groups. A user who is locked out here stays out, and who is anonymous is nobody, whatever the name.
     pub fn identity_of(&self, user: User) -> Identity {
+        if user.is_anonymous() {
+            return Identity { user: Arc::new(user), caller: Arc::default() };
+        }
         let tables = self.read();
         let team = user.name.strip_prefix(TEAM_PREFIX).map(|team| Holder::Team(team.into()));
         let known = tables.holder(team.as_ref().unwrap_or(&Holder::User(user.name.clone())));
         let mut caller = match &known {
             Some(known) => (*known.caller).clone(),
-            None if team.is_some() || tables.users.contains_key(&user.name) || user.name == USER_ANONYMOUS => {
+            None if team.is_some() || tables.users.contains_key(&user.name) => {
                 return Identity { user: Arc::new(user), caller: Arc::default() };
             }
-            None => Caller { user: Some(user.name.clone()), teams: Vec::new() },
+            None => Caller { user: Some(user.name.clone()), ..Caller::default() },
         };
         let (mut groups, uid) = known.map(|known| (known.user.groups.clone(), known.user.uid.clone())).unwrap_or_default();
         groups.extend(user.groups.iter().filter(|group| !groups.contains(group)).cloned().collect::<Vec<_>>());
@@ -167,9 +170,8 @@ impl Directory {
         caller.user.as_ref().is_some_and(|name| self.read().users.contains_key(name))
     }
 
-    /// The access key that somebody came with; `None` when they came without one, or it is gone since then.
-    pub fn key_of(&self, user: &User) -> Option<KeyRecord> {
-        let name = user.extra.get(EXTRA_ACCESS_KEY)?.first()?;
+    /// The access key of this name; `None` when there is none, or none any more.
+    pub fn key(&self, name: &str) -> Option<KeyRecord> {
         self.read().keys.get(name).map(|key| key.record.clone())
     }
 
@@ -358,7 +360,7 @@ impl Tables {
         groups.extend(teams.iter().map(|team| format!("{TEAM_PREFIX}{team}")));
         Identity {
             user: Arc::new(User { name: record.name.clone(), uid: record.uid.clone(), groups, extra: BTreeMap::new() }),
-            caller: Arc::new(Caller { user: Some(record.name.clone()), teams }),
+            caller: Arc::new(Caller { user: Some(record.name.clone()), teams, access_key: None }),
         }
     }
 
@@ -387,6 +389,6 @@ fn team_identity(name: &str) -> Identity {
             groups: vec![GROUP_AUTHENTICATED.into(), GROUP_LOFT_AUTHENTICATED.into(), group],
             ..User::default()
         }),
-        caller: Arc::new(Caller { user: None, teams: vec![name.to_owned()] }),
+        caller: Arc::new(Caller { teams: vec![name.to_owned()], ..Caller::default() }),
     }
 }

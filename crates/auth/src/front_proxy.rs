@@ -14,7 +14,6 @@ use rustls_pki_types::UnixTime;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use vci_meta::User;
-use vci_meta::context::GROUP_AUTHENTICATED;
 
 /// Knows callers by what a front proxy says of them (`--requestheader-*` in Kubernetes' words).
 #[derive(Debug)]
@@ -104,12 +103,9 @@ impl Authenticator for FrontProxy {
 impl FrontProxyTerms {
     fn user(&self, headers: &HeaderMap) -> Option<User> {
         let name = first(headers, &self.username_headers)?;
-        let mut groups: Vec<String> = self.group_headers.iter().flat_map(|header| values(headers, header)).collect();
-        if !groups.iter().any(|group| group == GROUP_AUTHENTICATED) {
-            groups.push(GROUP_AUTHENTICATED.into());
-        }
+        let groups = self.group_headers.iter().flat_map(|header| values(headers, header)).collect();
         let uid = first(headers, &self.uid_headers).unwrap_or_default();
-        Some(User { name, uid, groups, extra: self.extra(headers) })
+        Some(User { name, uid, groups, extra: self.extra(headers) }.authenticated())
     }
 
     fn extra(&self, headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {

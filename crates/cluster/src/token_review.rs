@@ -17,7 +17,6 @@ use std::sync::Arc;
 use vci_auth::directory::Directory;
 use vci_auth::{Authentication, Authenticator, Credentials, bearer};
 use vci_meta::User;
-use vci_meta::context::GROUP_AUTHENTICATED;
 
 /// Knows callers by tokens of the host cluster.
 pub struct TokenReviews {
@@ -71,11 +70,8 @@ fn user(status: TokenReviewStatus) -> Result<User, String> {
     let known = status.user.filter(|_| status.authenticated == Some(true));
     let known = known.and_then(|user| Some((user.username.clone().filter(|name| !name.is_empty())?, user)));
     let Some((name, known)) = known else { return Err(status.error.unwrap_or_else(|| "unknown token".into())) };
-    let mut groups = known.groups.unwrap_or_default();
-    if !groups.iter().any(|group| group == GROUP_AUTHENTICATED) {
-        groups.push(GROUP_AUTHENTICATED.into());
-    }
-    Ok(User { name, uid: known.uid.unwrap_or_default(), groups, extra: known.extra.unwrap_or_default() })
+    let (uid, groups) = (known.uid.unwrap_or_default(), known.groups.unwrap_or_default());
+    Ok(User { name, uid, groups, extra: known.extra.unwrap_or_default() }.authenticated())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::body;
 use crate::layers::Place;
 use crate::negotiation::{self, Offer, Representation};
 use crate::query::Query;
-use crate::recheck::Proof;
+use crate::recheck::{Allowed, Proof};
 use crate::render::{Columns, Renderer};
 use crate::request_info::{RequestInfo, ResourceInfo};
 use crate::respond::Wire;
@@ -34,7 +34,7 @@ pub(crate) struct Call {
     pub(crate) uri: Uri,
     /// The request once more, if it asks to go on as a WebSocket.
     pub(crate) handshake: Option<Box<Parts>>,
-    /// Of a watch: how to find out again who is calling.
+    /// Of a watch or a write: how to find out again who is calling.
     pub(crate) proof: Option<Proof>,
     /// Of a watch: its place among the requests under way.
     pub(crate) place: Option<Arc<Place>>,
@@ -77,11 +77,21 @@ impl Call {
         Ok(self.wire(representation).send(status, json))
     }
 
-    /// The request's body, whole.
-    pub(crate) async fn read(&self, body: axum::body::Body) -> Result<Bytes, ApiError> {
+    /// The request's body, whole. With it the write begins: from here on the call is that of whoever the caller is now, with what
+    /// they may do now.
+    ///
+    /// # Errors
+    /// What is wrong with the body; 401 and 403 when the caller has become nobody, or may no longer, while it came.
+    pub(crate) async fn read(&mut self, body: axum::body::Body) -> Result<Bytes, ApiError> {
         let body = body::read(&self.headers, body, self.app.config.limits.body).await?;
         if let Some(observer) = &self.app.config.observer {
             observer.body(&self.info.verb, &self.resource, body.len());
+        }
+        if let Some(proof) = &self.proof
+            && let Some(Allowed { identity, view }) = proof.second_look(&self.app, &self.info, &self.identity).await?
+        {
+            self.ctx = self.ctx.clone().with_identity(Arc::clone(&identity.user), Arc::clone(&identity.caller));
+            (self.identity, self.view) = (identity, view);
         }
         Ok(body)
     }

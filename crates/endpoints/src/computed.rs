@@ -14,6 +14,7 @@ use crate::body;
 use crate::dispatch::{self, no_such_method};
 use crate::negotiation::{self, Offer};
 use crate::query::Query;
+use crate::recheck::{Allowed, Proof};
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
 use crate::respond::Wire;
 use crate::trail::Trail;
@@ -77,7 +78,7 @@ pub(crate) async fn serve(
     let query = Query(parts.uri.query().unwrap_or(""));
     let wire = Wire::new(negotiation::negotiate(&parts.headers, query, Offer::Documents)?, &parts.headers);
     let ctx = dispatch::context(parts)?;
-    let call = Call { app, computed, parent, parts, resource, ctx: &ctx };
+    let call = Call { app, computed, parent, parts, info, resource, ctx: &ctx };
     let answer = tokio::time::timeout_at(ctx.deadline.into(), call.answer(query, body)).await;
     let answer = answer.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")));
     let status = if kind.verb() == Verb::Create { StatusCode::CREATED } else { StatusCode::OK };
@@ -108,6 +109,7 @@ struct Call<'a> {
     computed: &'a dyn Computed,
     parent: Option<&'a Arc<Registry>>,
     parts: &'a Parts,
+    info: &'a RequestInfo,
     resource: &'a ResourceInfo,
     ctx: &'a RequestContext,
 }
@@ -116,14 +118,15 @@ impl Call<'_> {
     async fn answer(&self, query: Query<'_>, body: Body) -> Result<Value, ApiError> {
         let kind = self.computed.descriptor();
         let key = ObjectKey::new(self.resource.namespace.as_str(), self.resource.name.as_str());
-        let parent = self.shown_parent(&key, query).await?;
         let question = match kind.verb() {
             Verb::Create => self.question(query, body).await?,
             _ => Value::Null,
         };
-        let identity = self.parts.extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
+        let Allowed { identity, view } = self.caller().await?;
+        let ctx = self.ctx.clone().with_identity(Arc::clone(&identity.user), Arc::clone(&identity.caller));
+        let parent = self.shown_parent(&ctx, &key, query, &view).await?;
         let metadata = metadata(&key);
-        let asked = Asked { ctx: self.ctx, identity, key, parent, kind, question, app: self.app };
+        let asked = Asked { ctx: &ctx, identity: &identity, key, parent, kind, question, app: self.app };
         let mut answer = self.computed.answer(asked).await?;
         if let Some(members) = answer.as_object_mut() {
             members.insert("kind".into(), kind.kind.into());
@@ -133,13 +136,31 @@ impl Call<'_> {
         Ok(answer)
     }
 
+    /// Who is calling and what they may, now that the question was read.
+    async fn caller(&self) -> Result<Allowed, ApiError> {
+        let extensions = &self.parts.extensions;
+        let identity = extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
+        if let Some(proof) = extensions.get::<Proof>()
+            && let Some(now) = proof.second_look(self.app, self.info, identity).await?
+        {
+            return Ok(now);
+        }
+        let view = extensions.get::<View>().ok_or_else(ApiError::unauthorized)?;
+        Ok(Allowed { identity: identity.clone(), view: view.clone() })
+    }
+
     /// The object that a subresource belongs to: it is there and the caller may see what is asked about it, or there is no
     /// answer.
-    async fn shown_parent(&self, key: &ObjectKey, query: Query<'_>) -> Result<Option<Arc<Item>>, ApiError> {
+    async fn shown_parent(
+        &self,
+        ctx: &RequestContext,
+        key: &ObjectKey,
+        query: Query<'_>,
+        view: &View,
+    ) -> Result<Option<Arc<Item>>, ApiError> {
         let Some(registry) = self.parent else { return Ok(None) };
-        let view = self.parts.extensions.get::<View>().ok_or_else(ApiError::unauthorized)?;
         let options = GetOptions::from_query(&query.decoded())?;
-        registry.get(self.ctx, key, &options, view).await.map(Some)
+        registry.get(ctx, key, &options, view).await.map(Some)
     }
 
     async fn question(&self, query: Query<'_>, body: Body) -> Result<Value, ApiError> {

@@ -64,7 +64,7 @@ async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: 
     }
     let registry = app.registry(&resource.group, &resource.version, &resource.resource).ok_or_else(ApiError::no_such_path)?;
     let (place, subresource) = place(registry.descriptor().scope, resource)?;
-    let call = Call {
+    let mut call = Call {
         app: Arc::clone(app),
         registry: Arc::clone(registry),
         ctx: context(parts)?,
@@ -82,7 +82,7 @@ async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: 
     };
     let deadline = call.ctx.deadline;
     // Nothing is lost when this ends early: the registry carries a write that has begun to its end.
-    let answer = tokio::time::timeout_at(deadline.into(), verb(&call, place, body)).await;
+    let answer = tokio::time::timeout_at(deadline.into(), verb(&mut call, place, body)).await;
     let answer = answer.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")));
     let mut response = answer.unwrap_or_else(|error| refuse(&error, &parts.headers, &parts.uri));
     warning::append(response.headers_mut(), &call.ctx.warnings());
@@ -128,7 +128,7 @@ fn place(scope: Scope, resource: &ResourceInfo) -> Result<(Place, Subresource), 
     }
 }
 
-async fn verb(call: &Call, place: Place, body: Body) -> Result<Response, ApiError> {
+async fn verb(call: &mut Call, place: Place, body: Body) -> Result<Response, ApiError> {
     let kind = call.descriptor();
     let serves = |verb: Verb| kind.verbs.contains(&verb);
     if call.subresource == Subresource::Status {

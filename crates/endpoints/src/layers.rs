@@ -11,8 +11,8 @@ mod impersonate;
 mod in_flight;
 mod phase;
 
-pub(crate) use authenticate::{authenticate, identify, is_credential};
-pub(crate) use authorize::{Opinion, attributes, authorize, decide};
+pub(crate) use authenticate::{Standing, authenticate, identify, is_credential};
+pub(crate) use authorize::{Opinion, attributes, authorize, decide, permitted};
 pub(crate) use deadline::{Deadline, deadline};
 pub use impersonate::ActingFor;
 pub(crate) use impersonate::{acting_for, impersonate, is_wish};

@@ -67,6 +67,9 @@ pub struct Config {
     pub authorizers: Vec<Arc<dyn Authorizer>>,
     /// Changes when callers of open watches are to be authenticated and authorized again; `None`: they never are.
     pub access_changes: Option<tokio::sync::watch::Receiver<u64>>,
+    /// Counts, at once, whatever may have changed who callers are and what they may do, time aside: a write whose body came later than its
+    /// head is authenticated and authorized again; `None`: time alone changes anything.
+    pub access_generation: Option<tokio::sync::watch::Receiver<u64>>,
     /// Who is meant by the name of somebody whom a caller acts for; `None`: nobody is known beyond their name.
     pub identities: Option<Arc<Directory>>,
     /// Serves `/api/v1/namespaces` from the projects; `None` behind a host cluster, which has its own.

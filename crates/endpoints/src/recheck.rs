@@ -1,4 +1,9 @@
-//! A watch is good only as long as its caller is who they were and may do what they might.
+//! A watch is good only as long as its caller is who they were and may do what they might, and a write begins when its body was read.
+//!
+//! Whoever sends a body slowly could be locked out meanwhile, and their key deleted. So when something may have changed since the
+//! request was let in, its caller is authenticated and authorized again once the body is there, and the write is that of
+//! whoever they are by then. As long as nothing has changed this costs two comparisons: what is stored is counted, and time, by which keys
+//! expire, goes on in seconds.
 //!
 //! When the configuration says that something may have changed, the caller of every open watch is authenticated and
 //! authorized again, with the credentials that the request came with, and with whom it acts for. Whoever is then somebody else, may no longer, or
@@ -9,7 +14,7 @@
 use crate::PeerCertificates;
 use crate::app::App;
 use crate::call::Call;
-use crate::layers::{acting_for, attributes, decide, identify, is_credential, is_wish};
+use crate::layers::{self, acting_for, identify, is_credential, is_wish, permitted};
 use crate::request_info::RequestInfo;
 use futures::StreamExt;
 use futures::stream::poll_fn;
@@ -17,7 +22,7 @@ use http::HeaderMap;
 use http::request::Parts;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use vci_auth::{Credentials, Identity};
 use vci_meta::{ApiError, View};
@@ -34,20 +39,72 @@ const DOUBTS: u32 = 12;
 pub(crate) struct Proof {
     headers: HeaderMap,
     certificates: PeerCertificates,
-    changes: watch::Receiver<u64>,
+    /// `None` where callers of watches are not looked at again.
+    changes: Option<watch::Receiver<u64>>,
+    moment: Moment,
+}
+
+/// Within one moment everybody stays who they are, and may do what they may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moment {
+    /// Keys expire by the second.
+    second: u64,
+    generation: u64,
+}
+
+impl Moment {
+    fn now(app: &App) -> Self {
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Self { second, generation: app.config.access_generation.as_ref().map_or(0, |generation| *generation.borrow()) }
+    }
+}
+
+/// Who is calling, and by which view they may do what they ask for.
+pub(crate) struct Allowed {
+    pub(crate) identity: Identity,
+    pub(crate) view: View,
 }
 
 impl Proof {
-    /// To be taken before the request is authenticated: what changes while it is being let in counts. `None` where
-    /// nobody is looked at again.
-    pub(crate) fn of(app: &App, parts: &Parts) -> Option<Self> {
-        let mut changes = app.config.access_changes.clone()?;
-        changes.mark_unchanged();
+    /// Whether the caller of such a request may have to be looked at again.
+    pub(crate) fn is_wanted(info: &RequestInfo) -> bool {
+        info.resource.is_some() && !matches!(&*info.verb, "get" | "list" | "head")
+    }
+
+    /// To be taken before the request is authenticated: what changes while it is being let in counts.
+    pub(crate) fn of(app: &App, parts: &Parts) -> Self {
+        let moment = Moment::now(app);
+        let mut changes = app.config.access_changes.clone();
+        changes.iter_mut().for_each(watch::Receiver::mark_unchanged);
         let chain = &app.config.authenticators;
         let offered = parts.headers.iter().filter(|(name, _)| is_credential(name, chain) || is_wish(name));
         let headers = offered.map(|(name, value)| (name.clone(), value.clone())).collect();
         let certificates = parts.extensions.get::<PeerCertificates>().cloned().unwrap_or_default();
-        Some(Self { headers, certificates, changes })
+        Self { headers, certificates, changes, moment }
+    }
+
+    /// Who is calling now, and by which view they may; `None` while nothing can have changed. Whoever has become somebody else by
+    /// another name is nobody: a request is one caller's.
+    ///
+    /// # Errors
+    /// 401, 403; 500 when it cannot be found out.
+    pub(crate) async fn second_look(&self, app: &App, info: &RequestInfo, before: &Identity) -> Result<Option<Allowed>, ApiError> {
+        if Moment::now(app) == self.moment {
+            return Ok(None);
+        }
+        let (identity, standing) = self.who(app).await?;
+        if identity.user.name != before.user.name {
+            return Err(ApiError::unauthorized().with_source("the credentials have become somebody else's"));
+        }
+        let view = permitted(app, info, identity.clone(), standing).await?;
+        Ok(Some(Allowed { identity, view }))
+    }
+
+    /// Who would be calling by a request that came now.
+    async fn who(&self, app: &App) -> Result<(Identity, layers::Standing), ApiError> {
+        let credentials = Credentials { headers: &self.headers, certificates: &self.certificates.0 };
+        let (caller, standing) = identify(&app.config.authenticators, credentials).await?;
+        acting_for(app, &self.headers, &caller, standing).await
     }
 }
 
@@ -55,9 +112,11 @@ impl Proof {
 pub(crate) fn while_allowed(call: &Call, mut watch: Watch) -> Watch {
     let place = call.place.clone();
     let Some(proof) = call.proof.clone() else { return watch.inspect(move |_| _ = &place).boxed() };
+    let Some(changes) = proof.changes.clone() else { return watch.inspect(move |_| _ = &place).boxed() };
     let standing = Standing {
         app: Arc::clone(&call.app),
         proof,
+        changes,
         info: Arc::clone(&call.info),
         identity: call.identity.clone(),
         view: call.view.clone(),
@@ -83,6 +142,7 @@ fn farewell() -> Frame {
 struct Standing {
     app: Arc<App>,
     proof: Proof,
+    changes: watch::Receiver<u64>,
     info: Arc<RequestInfo>,
     identity: Identity,
     view: View,
@@ -92,7 +152,7 @@ impl Standing {
     /// Ends when the watch may not go on.
     async fn lost(mut self) {
         // Without a sender nothing changes any more.
-        while self.proof.changes.changed().await.is_ok() {
+        while self.changes.changed().await.is_ok() {
             if !self.holds().await {
                 return;
             }
@@ -111,20 +171,17 @@ impl Standing {
     }
 
     async fn look(&self) -> Found {
-        let config = &self.app.config;
-        let credentials = Credentials { headers: &self.proof.headers, certificates: &self.proof.certificates.0 };
-        let Ok((caller, _)) = identify(&config.authenticators, credentials).await else { return Found::Other };
-        let identity = match acting_for(&self.app, &self.proof.headers, &caller).await {
-            Ok(identity) => identity,
+        let (identity, standing) = match self.proof.who(&self.app).await {
+            Ok(found) => found,
             Err(error) => return Found::refused(&error),
         };
         if identity != self.identity {
             return Found::Other;
         }
-        match (decide(&config.authorizers, &attributes(identity, &self.info)).await, &self.view) {
+        match (permitted(&self.app, &self.info, identity, standing).await, &self.view) {
             (Ok(View::All), View::All) | (Ok(View::Granted(_)), View::Granted(_)) => Found::Same,
             (Ok(_), _) => Found::Other,
-            (Err(refusal), _) => Found::refused(&refusal.error),
+            (Err(error), _) => Found::refused(&error),
         }
     }
 }

@@ -5,6 +5,7 @@ mod computed;
 mod documents;
 mod fixture;
 mod fuzz;
+mod held_bodies;
 mod reads;
 mod rechecks;
 mod reviews;

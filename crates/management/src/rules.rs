@@ -120,7 +120,8 @@ pub(crate) mod tests {
 
     /// The context of somebody with these names.
     pub(crate) fn context(name: &str, user: Option<&str>, teams: &[&str]) -> RequestContext {
-        let caller = Caller { user: user.map(str::to_owned), teams: teams.iter().map(|team| (*team).to_owned()).collect() };
+        let caller =
+            Caller { user: user.map(str::to_owned), teams: teams.iter().map(|team| (*team).to_owned()).collect(), ..Caller::default() };
         let user = User { name: name.into(), ..User::default() };
         RequestContext::new(Arc::new(user), Arc::new(caller), Instant::now(), "audit".into())
     }

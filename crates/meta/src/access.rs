@@ -13,6 +13,8 @@ pub struct Caller {
     pub user: Option<String>,
     /// The names of the Team objects that the caller belongs to.
     pub teams: Vec<String>,
+    /// The name of the access key that the request came with: the caller's own, or that of whoever acts for them.
+    pub access_key: Option<String>,
 }
 
 /// Says whose an object is. Never meant by `*`: whoever was granted everything could otherwise take the object from its

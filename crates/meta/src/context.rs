@@ -33,6 +33,21 @@ impl User {
         Self { name: USER_ANONYMOUS.into(), groups: vec![GROUP_UNAUTHENTICATED.into()], ..Self::default() }
     }
 
+    /// Whether nobody knows who this is: nobody was authenticated, and whoever hands the request on says so as well.
+    pub fn is_anonymous(&self) -> bool {
+        self.name == USER_ANONYMOUS || self.in_group(GROUP_UNAUTHENTICATED) && !self.in_group(GROUP_AUTHENTICATED)
+    }
+
+    /// The same user, in the group of those who were authenticated. Who is anonymous stays so, whoever vouches for them, as
+    /// with upstream's AuthenticatedGroupAdder.
+    #[must_use]
+    pub fn authenticated(mut self) -> Self {
+        if !self.is_anonymous() && !self.in_group(GROUP_AUTHENTICATED) {
+            self.groups.push(GROUP_AUTHENTICATED.into());
+        }
+        self
+    }
+
     /// Whether the user is in the group.
     pub fn in_group(&self, group: &str) -> bool {
         self.groups.iter().any(|g| g == group)
@@ -66,6 +81,13 @@ impl RequestContext {
     #[must_use]
     pub fn with_annotations(mut self, annotations: Annotations) -> Self {
         self.annotations = Some(annotations);
+        self
+    }
+
+    /// The same request of somebody who is now another: what they are and may do has changed since it came.
+    #[must_use]
+    pub fn with_identity(mut self, user: Arc<User>, caller: Arc<Caller>) -> Self {
+        (self.user, self.caller) = (user, caller);
         self
     }
 

@@ -123,6 +123,7 @@ pub async fn serve(store: Arc<dyn Store>, stop: CancellationToken) -> axum::Rout
         authenticators: Vec::new(),
         authorizers: vec![Arc::new(Everybody)],
         access_changes: None,
+        access_generation: None,
         identities: None,
         namespaces: None,
         checks: Vec::new(),

@@ -293,7 +293,7 @@ impl Watching {
 
 fn context() -> RequestContext {
     let user = User { name: "suite".into(), ..User::default() };
-    let caller = Caller { user: Some("suite".into()), teams: Vec::new() };
+    let caller = Caller { user: Some("suite".into()), ..Caller::default() };
     RequestContext::new(Arc::new(user), Arc::new(caller), Instant::now() + PATIENCE, Arc::from("suite"))
 }
 

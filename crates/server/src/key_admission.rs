@@ -2,13 +2,13 @@
 //!
 //! Users make keys of their own; those who may do everything make keys for whom they like. A key gives nobody more than the
 //! request had: what comes with a key that is narrowed or expires makes none that is broader or lasts longer, and brings
-//! none back to life.
+//! none back to life. What came with a key that is gone makes none at all.
 
 use crate::clock::unix_seconds;
 use crate::directory_feed::record;
 use async_trait::async_trait;
 use std::sync::Arc;
-use vci_auth::directory::{Directory, KeyRecord};
+use vci_auth::directory::{Directory, EXTRA_ACCESS_KEY, KeyRecord};
 use vci_meta::context::GROUP_MASTERS;
 use vci_meta::{ApiError, Object, RequestContext, Verb};
 use vci_registry::{Admission, AdmissionRequest};
@@ -29,15 +29,25 @@ impl KeyAdmission {
         ctx.user.in_group(GROUP_MASTERS) || self.directory.is_admin(&ctx.caller)
     }
 
+    fn bound(&self, ctx: &RequestContext) -> Bound {
+        let said = || ctx.user.extra.get(EXTRA_ACCESS_KEY).and_then(|names| names.first());
+        let Some(name) = ctx.caller.access_key.as_ref().or_else(said) else { return Bound::None };
+        self.directory.key(name).map_or(Bound::Gone, Bound::Key)
+    }
+
     /// Why the key may not become this, if so.
     fn refusal(&self, ctx: &RequestContext, object: &Object, old: Option<&Object>) -> Option<&'static str> {
         let own = ctx.caller.user.as_deref().is_some_and(|user| user == object.str_at(&["spec", "user"]));
         if old.is_none() && !own && !self.is_admin(ctx) {
             return Some("cannot make an access key for somebody else");
         }
+        let bound = match self.bound(ctx) {
+            Bound::None => return None,
+            Bound::Gone => return Some("cannot make or change access keys with one that is gone"),
+            Bound::Key(bound) => bound,
+        };
         // A key without a secret opens nothing; validation says what is missing.
         let key = record::key(object)?;
-        let bound = self.directory.key_of(&ctx.user)?;
         let now = unix_seconds();
         let before = old.and_then(record::key);
         let no_more_than_before =
@@ -45,6 +55,15 @@ impl KeyAdmission {
         (!no_more_than_before && !gives_no_more(&key, &bound, now))
             .then_some("cannot make an access key that is broader or lasts longer than the one the request came with")
     }
+}
+
+/// The access key that a request came with, which bounds those that it makes.
+enum Bound {
+    /// It came without one.
+    None,
+    Key(KeyRecord),
+    /// It came with one that is not there any more, and bounds nothing.
+    Gone,
 }
 
 fn gives_no_more(key: &KeyRecord, bound: &KeyRecord, now: i64) -> bool {
@@ -114,10 +133,9 @@ mod tests {
 
     async fn asked(by: &str, with: &str, new: &Object, old: Option<&Object>) -> bool {
         let admission = admission();
-        let mut identity = (*admission.directory.known_as(by).unwrap().user).clone();
-        identity.extra.insert(vci_auth::directory::EXTRA_ACCESS_KEY.into(), vec![with.into()]);
-        let caller = admission.directory.known_as(by).unwrap().caller;
-        let ctx = RequestContext::new(Arc::new(identity), caller, Instant::now(), "audit".into());
+        let mut identity = admission.directory.known_as(by).unwrap();
+        Arc::make_mut(&mut identity.caller).access_key = (!with.is_empty()).then(|| with.into());
+        let ctx = RequestContext::new(identity.user, identity.caller, Instant::now(), "audit".into());
         let keys = vci_management::owned_access_keys();
         let verb = if old.is_some() { Verb::Update } else { Verb::Create };
         let at = ObjectKey::new("", new.name());
@@ -157,7 +175,10 @@ mod tests {
             ("ann", "d", mine(json!({ "scope": { "projects": [{ "project": "blue" }] } })), true),
             ("ann", "d", mine(json!({ "scope": { "projects": [{ "project": "red" }] } })), false),
             ("root", "b", json!({ "user": "bob" }), false),
-            ("root", "none", json!({ "user": "bob" }), true),
+            ("root", "", json!({ "user": "bob" }), true),
+            ("root", "gone", json!({ "user": "bob" }), false),
+            ("ann", "gone", json!({ "user": "ann" }), false),
+            ("ann", "gone", mine(json!({ "ttl": 1 })), false),
         ];
         for (by, with, spec, want) in table {
             assert_eq!(asked(by, with, &key("e", &spec), None).await, want, "{by} with {with}: {spec}");

@@ -149,7 +149,7 @@ impl Client {
     }
 }
 
-fn tls(ca_pem: &str, certificate: Option<&Issued>) -> ClientConfig {
+pub(crate) fn tls(ca_pem: &str, certificate: Option<&Issued>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
         roots.add(root.expect("an authority in PEM")).expect("a usable authority");

@@ -8,6 +8,7 @@ pub mod certs;
 pub mod client;
 pub mod collector;
 pub mod etcd;
+pub mod held;
 pub mod keeper;
 pub mod kube;
 mod process;

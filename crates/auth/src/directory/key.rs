@@ -52,7 +52,7 @@ impl KeyEntry {
         }
     }
 
-    /// The key's holder, with the name of the key among the extra facts.
+    /// The key's holder, who comes with this key: rules go by the caller, and authorizers elsewhere by the extra facts.
     pub(super) fn identity(&self, holder: Identity) -> Identity {
         if let Some(shown) = &*self.shown.load()
             && Arc::ptr_eq(&shown.holder.user, &holder.user)
@@ -61,6 +61,7 @@ impl KeyEntry {
         }
         let mut identity = holder.clone();
         Arc::make_mut(&mut identity.user).extra.insert(EXTRA_ACCESS_KEY.into(), vec![self.record.name.clone()]);
+        Arc::make_mut(&mut identity.caller).access_key = Some(self.record.name.clone());
         self.shown.store(Some(Arc::new(Shown { holder, identity: identity.clone() })));
         identity
     }

@@ -45,7 +45,10 @@ fn a_user_is_known_by_name_with_all_groups_and_teams() {
         "loft:team:by-name",
     ];
     assert_eq!(identity.user.groups, groups);
-    assert_eq!(*identity.caller, Caller { user: Some("ann".into()), teams: strings(&["by-group", "by-name"]) });
+    assert_eq!(
+        *identity.caller,
+        Caller { user: Some("ann".into()), teams: strings(&["by-group", "by-name"]), access_key: Some("k".into()) }
+    );
 }
 
 #[test]
@@ -55,7 +58,7 @@ fn a_team_key_acts_as_the_team() {
     let identity = directory.identify("secret", 0).unwrap();
     assert_eq!(identity.user.name, "loft:team:others");
     assert_eq!(identity.user.groups, ["system:authenticated", "loft:authenticated", "loft:team:others"]);
-    assert_eq!(*identity.caller, Caller { user: None, teams: strings(&["others"]) });
+    assert_eq!(*identity.caller, Caller { user: None, teams: strings(&["others"]), access_key: Some("k".into()) });
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn projects_say_roles_and_namespaces() {
     directory.put_project(project("closed", None, vec![]));
     directory.put_key(key("k", "secret", user("ann")));
     let ann = directory.identify("secret", 0).unwrap();
-    let loner = Caller { user: Some("loner".into()), teams: vec![] };
+    let loner = Caller { user: Some("loner".into()), ..Caller::default() };
     for (namespace, of_ann, of_loner, of_foreign) in [
         ("p-owned", Some(Role::Admin), None, None),
         ("p-shared", Some(Role::User), Some(Role::Viewer), None),
@@ -293,15 +296,14 @@ fn the_key_that_was_used_is_known_and_its_holder_is_shared() {
     directory.put_key(key("one", "1", user("ann")));
     directory.put_key(key("two", "2", user("ann")));
     let by = |secret: &str| directory.identify(secret, 0).unwrap();
-    assert_eq!(directory.key_of(&by("1").user).unwrap().name, "one");
-    assert_eq!(directory.key_of(&by("2").user).unwrap().name, "two");
+    assert_eq!(directory.key(by("1").caller.access_key.as_deref().unwrap()).unwrap().name, "one");
+    assert_eq!(directory.key(by("2").caller.access_key.as_deref().unwrap()).unwrap().name, "two");
     assert!(Arc::ptr_eq(&by("1").user, &by("1").user), "made once");
     let before = by("1");
     directory.put_user(UserRecord { name: "ann".into(), groups: strings(&["new"]), ..UserRecord::default() });
     assert!(!before.user.in_group("new") && by("1").user.in_group("new"));
     directory.remove_key("one");
-    assert_eq!(directory.key_of(&before.user), None);
-    assert_eq!(directory.key_of(&User::anonymous()), None);
+    assert_eq!((before.caller.access_key.as_deref(), directory.key("one")), (Some("one"), None));
 }
 
 #[test]
@@ -331,14 +333,14 @@ fn whoever_is_named_is_known_by_the_name_or_is_just_named() {
     directory.put_team(TeamRecord { name: "devs".into(), users: strings(&["ann"]), ..TeamRecord::default() });
     let named = |name: &str| directory.identity_of(User { name: name.into(), groups: strings(&["ops"]), ..User::default() });
     let ann = named("ann");
-    assert_eq!(*ann.caller, Caller { user: Some("ann".into()), teams: strings(&["by-group", "by-name", "devs"]) });
+    assert_eq!(*ann.caller, Caller { user: Some("ann".into()), teams: strings(&["by-group", "by-name", "devs"]), ..Caller::default() });
     assert!(["ops", "loft:user:ann", "loft:team:devs"].iter().all(|group| ann.user.in_group(group)), "{:?}", ann.user.groups);
-    assert_eq!(*named("loft:team:devs").caller, Caller { user: None, teams: strings(&["devs"]) });
+    assert_eq!(*named("loft:team:devs").caller, Caller { teams: strings(&["devs"]), ..Caller::default() });
     for stranger in ["gone", "loft:team:nobody", "system:anonymous"] {
         let identity = named(stranger);
         assert_eq!((&*identity.caller, &identity.user.groups), (&Caller::default(), &strings(&["ops"])), "{stranger}");
     }
-    let only_named = Caller { user: Some("jane@corp".into()), teams: Vec::new() };
+    let only_named = Caller { user: Some("jane@corp".into()), ..Caller::default() };
     assert_eq!(*named("jane@corp").caller, only_named);
     directory.put_team(TeamRecord { name: "operators".into(), groups: strings(&["x", "ops"]), ..TeamRecord::default() });
     let identity = named("jane@corp");
@@ -347,4 +349,6 @@ fn whoever_is_named_is_known_by_the_name_or_is_just_named() {
     assert!(named("ann").caller.teams.contains(&"operators".to_owned()));
     assert_eq!(named("loft:team:devs").caller.teams, strings(&["devs"]), "a team is in no team");
     assert_eq!(*named("gone").caller, Caller::default());
+    let nobody = directory.identity_of(User { groups: strings(&["system:unauthenticated"]), name: "jane@corp".into(), ..User::default() });
+    assert_eq!(*nobody.caller, Caller::default(), "who was not authenticated is nobody here");
 }

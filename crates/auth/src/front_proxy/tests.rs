@@ -70,6 +70,18 @@ fn headers_name_a_user() {
             &[("X-Remote-User", "Bob"), ("X-Remote-Extra-example.org%2ffoo", "a"), ("X-Remote-Extra-100%-sure", "b")],
             Some(("Bob", "", &[ALL], &[("100%-sure", &["b"]), ("example.org/foo", &["a"])])),
         ),
+        // Who is anonymous there is so here.
+        (
+            std(),
+            &[("X-Remote-User", "system:anonymous"), ("X-Remote-Group", "system:unauthenticated")],
+            Some(("system:anonymous", "", &["system:unauthenticated"], &[])),
+        ),
+        (std(), &[("X-Remote-User", "system:anonymous")], Some(("system:anonymous", "", &[], &[]))),
+        (
+            std(),
+            &[("X-Remote-User", "Bob"), ("X-Remote-Group", "system:unauthenticated")],
+            Some(("Bob", "", &["system:unauthenticated"], &[])),
+        ),
     ];
     for (terms, given, want) in table {
         let got = terms.user(&headers(given));

@@ -35,7 +35,7 @@ fn rules() -> ProjectRules {
 }
 
 fn identity(user: Option<&str>, teams: &[&str]) -> Identity {
-    let caller = Caller { user: user.map(str::to_owned), teams: teams.iter().map(|&team| team.to_owned()).collect() };
+    let caller = Caller { user: user.map(str::to_owned), teams: teams.iter().map(|&team| team.to_owned()).collect(), ..Caller::default() };
     let name = user.unwrap_or("foreign").to_owned();
     Identity { user: Arc::new(User { name, ..User::default() }), caller: Arc::new(caller) }
 }

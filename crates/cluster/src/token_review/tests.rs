@@ -52,6 +52,15 @@ async fn the_cluster_says_who_it_is() {
     assert_eq!(*asked.lock().unwrap(), ["t0ken"]);
 }
 
+#[tokio::test]
+async fn who_is_anonymous_to_the_cluster_is_so_here() {
+    let user = json!({"username": "system:anonymous", "groups": ["system:unauthenticated"]});
+    let (reviews, _) = reviews(&[(201, status(&json!({"authenticated": true, "user": user})))]);
+    let Authentication::Authenticated(identity) = ask(&reviews, "Bearer t0ken").await else { panic!("not known") };
+    assert!(identity.user.is_anonymous() && !identity.user.in_group("system:authenticated"), "{:?}", identity.user);
+    assert_eq!(*identity.caller, vci_meta::Caller::default());
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_is_not_known_fails_and_answers_are_remembered() {
     for bad in [json!({"authenticated": false, "error": "expired"}), json!({}), json!({"authenticated": true, "user": {"username": ""}})] {

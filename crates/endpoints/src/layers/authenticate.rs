@@ -1,4 +1,4 @@
-//! Who is calling. Credentials go no further than this, but for those of a watch, which are looked at again.
+//! Who is calling. Credentials go no further than this, but for those of watches and writes, which are looked at again.
 
 use super::{AuditId, info_of, refuse};
 use crate::PeerCertificates;
@@ -21,8 +21,14 @@ use vci_meta::{ApiError, User};
 pub(crate) enum Standing {
     /// Proved it.
     Proved,
-    /// Offered nothing.
+    /// Offered nothing, here or to whoever hands the request on.
     Anonymous,
+}
+
+impl Standing {
+    pub(super) fn of(identity: &Identity) -> Self {
+        if identity.user.is_anonymous() { Self::Anonymous } else { Self::Proved }
+    }
 }
 
 /// Asks the authenticators in order; the first that knows the caller wins. Who offered credentials and was
@@ -32,7 +38,7 @@ pub(crate) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
     if let Err(error) = websocket::settle_token(&mut parts.headers) {
         return refuse(&error, &parts.headers, &parts.uri);
     }
-    let proof = (info_of(&parts).verb == "watch").then(|| Proof::of(&app, &parts)).flatten();
+    let proof = Proof::is_wanted(&info_of(&parts)).then(|| Proof::of(&app, &parts));
     let certificates = parts.extensions.get::<PeerCertificates>().cloned().unwrap_or_default();
     let credentials = Credentials { headers: &parts.headers, certificates: &certificates.0 };
     let begun = Instant::now();
@@ -67,7 +73,10 @@ pub(crate) async fn identify(chain: &[Arc<dyn Authenticator>], credentials: Cred
     let mut failures = Vec::new();
     for authenticator in chain {
         match authenticator.authenticate(credentials).await {
-            Authentication::Authenticated(identity) => return Ok((identity, Standing::Proved)),
+            Authentication::Authenticated(identity) => {
+                let standing = Standing::of(&identity);
+                return Ok((identity, standing));
+            }
             Authentication::Failed(why) => failures.push(why),
             Authentication::NotRequested => {}
         }

@@ -43,21 +43,37 @@ fn note(parts: &Parts, decision: &str, reason: &str) {
 
 async fn allowed(app: &App, parts: &Parts) -> Result<View, Refusal> {
     let info = info_of(parts);
-    let anonymous = parts.extensions.get::<Standing>() != Some(&Standing::Proved);
+    let standing = parts.extensions.get::<Standing>().copied().unwrap_or(Standing::Anonymous);
     let identity = parts.extensions.get::<Identity>().cloned().ok_or_else(Refusal::unauthorized)?;
     let begun = Instant::now();
-    let is_for_all = || info.resource.as_ref().is_some_and(|resource| computed::is_for_all_known(app, &info.verb, resource));
-    let decided =
-        if !anonymous && is_for_all() { Ok(View::All) } else { decide(&app.config.authorizers, &attributes(identity, &info)).await };
+    let decided = decided(app, &info, identity, standing).await;
     if let Some(observer) = &app.config.observer {
         observer.authorized(outcome(&decided), begun.elapsed());
     }
+    settled(app, &info, standing, decided)
+}
+
+/// Whether somebody may do what a request asks for, and by which view.
+pub(crate) async fn permitted(app: &App, info: &RequestInfo, identity: Identity, standing: Standing) -> Result<View, ApiError> {
+    let decided = decided(app, info, identity, standing).await;
+    settled(app, info, standing, decided).map_err(|refusal| refusal.error)
+}
+
+async fn decided(app: &App, info: &RequestInfo, identity: Identity, standing: Standing) -> Result<View, Refusal> {
+    let is_for_all = || info.resource.as_ref().is_some_and(|resource| computed::is_for_all_known(app, &info.verb, resource));
+    if standing == Standing::Proved && is_for_all() {
+        return Ok(View::All);
+    }
+    decide(&app.config.authorizers, &attributes(identity, info)).await
+}
+
+fn settled(app: &App, info: &RequestInfo, standing: Standing, decided: Result<View, Refusal>) -> Result<View, Refusal> {
     match decided {
         Ok(view) => Ok(view),
         // A person without credentials is told to show some, not that they may not.
-        Err(refusal) if anonymous => Err(Refusal { error: ApiError::unauthorized(), ..refusal }),
+        Err(refusal) if standing == Standing::Anonymous => Err(Refusal { error: ApiError::unauthorized(), ..refusal }),
         // Whoever is known may ask: the answer holds only namespaces that the directory shows to them.
-        Err(Refusal { opinion: Opinion::None, .. }) if is_namespaces(app, &info) => Ok(View::All),
+        Err(Refusal { opinion: Opinion::None, .. }) if is_namespaces(app, info) => Ok(View::All),
         Err(refusal) => Err(refusal),
     }
 }

@@ -39,11 +39,11 @@ pub(crate) async fn impersonate(State(app): State<Arc<App>>, request: Request, n
     }
     let (mut parts, body) = request.into_parts();
     let found = match (parts.extensions.get::<Identity>(), parts.extensions.get::<Standing>()) {
-        (Some(caller), Some(Standing::Proved)) => acting_for(&app, &parts.headers, caller).await,
+        (Some(caller), Some(standing)) => acting_for(&app, &parts.headers, caller, *standing).await,
         _ => Err(ApiError::unauthorized()),
     };
-    let identity = match found {
-        Ok(identity) => identity,
+    let (identity, standing) = match found {
+        Ok(found) => found,
         Err(error) => return refuse(&error, &parts.headers, &parts.uri),
     };
     let wishes: Vec<_> = parts.headers.keys().filter(|name| is_wish(name)).cloned().collect();
@@ -53,9 +53,7 @@ pub(crate) async fn impersonate(State(app): State<Arc<App>>, request: Request, n
     if let Some(trail) = Trail::of(&parts.extensions) {
         trail.acting_for(&identity);
     }
-    if identity.user.name == USER_ANONYMOUS {
-        parts.extensions.insert(Standing::Anonymous);
-    }
+    parts.extensions.insert(standing);
     parts.extensions.insert(identity.clone());
     let mut response = next.run(rejoin(parts, body)).await;
     response.extensions_mut().insert(ActingFor(identity));
@@ -70,10 +68,20 @@ pub(crate) fn is_wish(name: &HeaderName) -> bool {
 /// Who is meant by the headers of somebody's request: whoever they act for, or themselves.
 ///
 /// # Errors
-/// 400 for a wish that cannot be read, 403 for one that the caller may not have.
-pub(crate) async fn acting_for(app: &App, headers: &HeaderMap, caller: &Identity) -> Result<Identity, ApiError> {
-    let Some(wish) = Wish::read(headers)? else { return Ok(caller.clone()) };
-    wish.grant(&app.config.authorizers, app.config.identities.as_deref(), caller).await
+/// 401 for a wish of somebody who is not known, 400 for one that cannot be read, 403 for one that the caller may not have.
+pub(crate) async fn acting_for(
+    app: &App,
+    headers: &HeaderMap,
+    caller: &Identity,
+    standing: Standing,
+) -> Result<(Identity, Standing), ApiError> {
+    if standing != Standing::Proved && headers.keys().any(is_wish) {
+        return Err(ApiError::unauthorized());
+    }
+    let Some(wish) = Wish::read(headers)? else { return Ok((caller.clone(), standing)) };
+    let identity = wish.grant(&app.config.authorizers, app.config.identities.as_deref(), caller).await?;
+    let standing = Standing::of(&identity);
+    Ok((identity, standing))
 }
 
 /// For whom somebody wants to act.
@@ -139,10 +147,9 @@ impl Wish {
         if admin(&identity) && !admin(caller) {
             return Err(may_not(caller, core("users", &name)));
         }
-        // The key stays the one that the request came with, so that what it bounds, such as keys made with it, stays bounded.
-        if let Some(key) = caller.user.extra.get(EXTRA_ACCESS_KEY) {
-            Arc::make_mut(&mut identity.user).extra.insert(EXTRA_ACCESS_KEY.into(), key.clone());
-        }
+        // What is said of the caller is not true of somebody else. But what the key bounds that the request came with, such as keys
+        // made with it, stays bounded.
+        Arc::make_mut(&mut identity.caller).access_key.clone_from(&caller.caller.access_key);
         Ok(identity)
     }
 

@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -139,15 +140,16 @@ impl Computed for Sizes {
     }
 }
 
-/// `Bearer NAME` is the user NAME; `Bearer wrong` is nobody.
+/// `Bearer NAME` is the user NAME; `Bearer wrong` is nobody, and `Bearer leaver` is somebody as long as this says so.
 #[derive(Debug)]
-struct Names;
+struct Names(Arc<AtomicBool>);
 
 #[async_trait]
 impl Authenticator for Names {
     async fn authenticate(&self, credentials: Credentials<'_>) -> Authentication {
         match credentials.headers.get("authorization").map(|value| value.to_str().unwrap().trim_start_matches("Bearer ")) {
             None => Authentication::NotRequested,
+            Some("leaver") if !self.0.load(Ordering::Relaxed) => Authentication::Failed("no such key any more".into()),
             Some("wrong") => Authentication::Failed("no such key".into()),
             Some(name) => {
                 let group = if name == "root" { GROUP_MASTERS } else { GROUP_AUTHENTICATED };
@@ -161,7 +163,7 @@ impl Authenticator for Names {
 /// How it is decided about a user at this time.
 pub(super) type Ruling = Arc<Mutex<fn() -> Decision>>;
 
-/// admin and root, who is one of system:masters, may do everything, editor everything but create, panic shows what a panic does;
+/// admin, leaver and root, who is one of system:masters, may do everything, editor everything but create, panic shows what a panic does;
 /// about ruled it is decided by the ruling.
 #[derive(Debug)]
 struct Rules(Ruling);
@@ -173,7 +175,7 @@ impl Authorizer for Rules {
         match attributes.identity.user.name.as_str() {
             "panic" => panic!("as the test wants"),
             _ if core => Decision::NoOpinion(String::new()),
-            "admin" | "root" => Decision::Allow(View::All),
+            "admin" | "root" | "leaver" => Decision::Allow(View::All),
             "editor" if attributes.verb != "create" => Decision::Allow(View::All),
             "reader" if matches!(attributes.verb.as_str(), "get" | "list" | "watch" | "use") => Decision::Allow(View::All),
             "denied" => Decision::Deny("by rule".into()),
@@ -210,6 +212,7 @@ pub(super) struct Server {
     router: axum::Router,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) ruling: Ruling,
+    pub(super) leaver_is_known: Arc<AtomicBool>,
     /// Callers of watches are looked at again when it changes.
     pub(super) access: watch::Sender<u64>,
     stop: CancellationToken,
@@ -251,6 +254,7 @@ impl Server {
         let directory = Arc::new(Directory::default());
         let lifecycle = Arc::new(Lifecycle::new(phase));
         let ruling: Ruling = Arc::new(Mutex::new(|| Decision::NoOpinion(String::new())));
+        let leaver_is_known = Arc::new(AtomicBool::new(true));
         let (access, access_changes) = watch::channel(0);
         let config = Config {
             registries,
@@ -258,8 +262,9 @@ impl Server {
                 .into_iter()
                 .chain(reviews::of_a_cluster(&directory))
                 .collect(),
-            authenticators: vec![Arc::new(Names)],
+            authenticators: vec![Arc::new(Names(Arc::clone(&leaver_is_known)))],
             authorizers: vec![Arc::new(AlwaysAllowedPaths), Arc::new(Rules(Arc::clone(&ruling)))],
+            access_generation: Some(access_changes.clone()),
             access_changes: Some(access_changes),
             identities: None,
             namespaces: Some(directory),
@@ -274,7 +279,7 @@ impl Server {
             limits: Limits { body: 100_000, request_timeout: Duration::from_secs(20), ..Limits::standard() },
             version: "0.1.0".into(),
         };
-        Self { router: router(config), lifecycle, ruling, access, stop, _folder: folder }
+        Self { router: router(config), lifecycle, ruling, leaver_is_known, access, stop, _folder: folder }
     }
 
     /// Sends a request as it is.

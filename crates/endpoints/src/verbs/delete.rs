@@ -11,7 +11,7 @@ use vci_meta::options::DeleteOptions;
 use vci_meta::{ApiError, Details, Status};
 use vci_registry::Deleted;
 
-pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = options(call, body).await?;
     match call.registry.delete(&call.ctx, &call.key(), &options, &call.view).await? {
@@ -28,7 +28,7 @@ pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError>
 }
 
 /// The options of a delete: a body's if there is one, else the query's.
-pub(crate) async fn options(call: &Call, body: Body) -> Result<DeleteOptions, ApiError> {
+pub(crate) async fn options(call: &mut Call, body: Body) -> Result<DeleteOptions, ApiError> {
     let bytes = call.read(body).await?;
     if bytes.is_empty() {
         return DeleteOptions::from_query(&call.query().decoded());

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 use vci_meta::ApiError;
 
-pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let selection = list_options(call.descriptor(), call.query())?;
     let options = delete::options(call, body).await?;

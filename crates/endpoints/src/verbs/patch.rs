@@ -20,7 +20,7 @@ pub(crate) const MEDIA_TYPES: [(&str, PatchKind); 4] = [
     ("application/apply-patch+yaml", PatchKind::Apply),
 ];
 
-pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiError> {
     let kind = kind(call)?;
     let representation = call.negotiate(Offer::Objects)?;
     let options = PatchOptions::from_query(&call.query().decoded(), options_kind(kind), call.user_agent())?;

@@ -8,7 +8,7 @@ use http::StatusCode;
 use vci_meta::options::{WriteKind, WriteOptions};
 use vci_meta::{ApiError, Object};
 
-pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = WriteOptions::from_query(&call.query().decoded(), WriteKind::Update, call.user_agent())?;
     let bytes = call.read(body).await?;

@@ -158,7 +158,7 @@ fn cells_show_whose_it_is() {
 
 #[test]
 fn users_own_their_keys_and_nobody_those_of_teams() {
-    let ann = vci_meta::Caller { user: Some("ann".into()), teams: vec!["t".into()] };
+    let ann = vci_meta::Caller { user: Some("ann".into()), teams: vec!["t".into()], ..vci_meta::Caller::default() };
     for (spec, want) in [(json!({"user": "ann"}), true), (json!({"user": "bob"}), false), (json!({"team": "t"}), false), (json!({}), false)]
     {
         assert_eq!(OwnedAccessKeys.access(&key(spec.clone())).grants(&ann, "delete", ""), want, "{spec}");

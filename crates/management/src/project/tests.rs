@@ -76,8 +76,8 @@ fn limits_that_limit_nothing_are_warned_of() {
 
 #[test]
 fn members_see_their_project_and_owners_own_it() {
-    let user = |name: &str| Caller { user: Some(name.into()), teams: Vec::new() };
-    let team = |name: &str| Caller { user: None, teams: vec![name.into()] };
+    let user = |name: &str| Caller { user: Some(name.into()), ..Caller::default() };
+    let team = |name: &str| Caller { teams: vec![name.into()], ..Caller::default() };
     let member = |kind: &str, name: &str, role: &str| json!({"kind": kind, "name": name, "clusterRole": role});
     let spec = json!({"owner": {"user": "own"}, "members": [
         member("User", "ann", "loft-management-project-user"), member("Team", "t", "viewer"), member("User", "bob", "nothing"),

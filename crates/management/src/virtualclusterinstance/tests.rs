@@ -176,6 +176,7 @@ fn owners_and_access_rules_grant() {
     let caller = |user: Option<&str>, teams: &[&str]| Caller {
         user: user.map(str::to_owned),
         teams: teams.iter().map(|team| (*team).to_owned()).collect(),
+        ..Caller::default()
     };
     let table = [
         (caller(Some("ann"), &[]), "delete", "", true),

@@ -58,8 +58,8 @@ fn bad_templates_are_refused() {
 fn owners_and_rules_decide_about_the_object() {
     let spec = json!({"owner": {"team": "t"}, "access": [{"verbs": ["get"], "users": ["ann"]}]});
     let access = VirtualClusterTemplates.access(&template(spec));
-    let ann = Caller { user: Some("ann".into()), teams: Vec::new() };
-    let team = Caller { user: Some("bob".into()), teams: vec!["t".into()] };
+    let ann = Caller { user: Some("ann".into()), ..Caller::default() };
+    let team = Caller { user: Some("bob".into()), teams: vec!["t".into()], ..Caller::default() };
     assert_eq!(
         (access.grants(&ann, "get", ""), access.grants(&ann, "update", ""), access.grants(&team, "update", "")),
         (true, false, true)

@@ -43,7 +43,7 @@ pub(crate) fn context(name: &str) -> RequestContext {
     let groups = if name == "root" { vec![GROUP_MASTERS.into()] } else { Vec::new() };
     let teams = if name == "tina" { vec!["devs".into()] } else { Vec::new() };
     let user = User { name: name.into(), groups, ..User::default() };
-    let caller = Caller { user: Some(name.into()), teams };
+    let caller = Caller { user: Some(name.into()), teams, ..Caller::default() };
     RequestContext::new(Arc::new(user), Arc::new(caller), Instant::now() + Duration::from_secs(20), "audit".into())
 }
 

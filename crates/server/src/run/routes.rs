@@ -37,6 +37,7 @@ pub(super) fn router(
         authenticators,
         authorizers,
         access_changes: Some(access_changes),
+        access_generation: Some(directory.changes()),
         identities: Some(Arc::clone(&directory)),
         namespaces: host.is_none().then_some(directory),
         checks: checks(config.store_use, stores, &registries, &lifecycle, host),

@@ -189,8 +189,11 @@ async fn whoever_acts_for_others_still_comes_with_their_own_key() {
     let user = Arc::make_mut(&mut admin.user);
     user.groups.push("all".into());
     user.extra.insert(EXTRA_ACCESS_KEY.into(), vec!["short-lived".into()]);
+    user.extra.insert("said-of-admin".into(), vec!["x".into()]);
+    Arc::make_mut(&mut admin.caller).access_key = Some("short-lived".into());
     for name in ["ann", "admin", "nobody"] {
         let acting = outcome(Some(&directory), &admin, &[("user", name)]).await.unwrap();
-        assert_eq!(acting.user.extra[EXTRA_ACCESS_KEY], ["short-lived"], "as {name}");
+        assert_eq!(acting.caller.access_key.as_deref(), Some("short-lived"), "as {name}");
+        assert!(acting.user.extra.is_empty(), "nothing that was said of the caller is said of {name}: {:?}", acting.user.extra);
     }
 }

@@ -21,7 +21,7 @@ impl Members {
     fn view(&self) -> View {
         let members = self.clone();
         View::Granted(Arc::new(Grant {
-            caller: Arc::new(Caller { user: Some("ann".into()), teams: Vec::new() }),
+            caller: Arc::new(Caller { user: Some("ann".into()), ..Caller::default() }),
             verb: "get".into(),
             subresource: String::new(),
             denial: "User \"ann\" cannot get it".into(),
