@@ -240,6 +240,25 @@ async fn no_secret_is_in_the_log_at_any_level() {
     assert!(about_keys > 20, "who did it is there: {about_keys}");
 }
 
+/// What somebody else has set is in no answer to a patch that does not fit, and not in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patch_that_does_not_fit_tells_nothing_of_the_object() {
+    let stand = Stand::new(EVERYTHING, &[]).await;
+    let admin = stand.admin();
+    let mut made = instance("private");
+    made["spec"] = json!({"template": {"helmRelease": {"chart": {"name": "c", "password": "chart-s3cret"}, "values": "a: values-s3cret"}}});
+    as_id(&admin, "create").post(&format!("{COLLECTION}?dryRun=All"), &made).await.expect(201);
+    admin.post(COLLECTION, &made).await.expect(201);
+    let answer = as_id(&admin, "wrong").patch(&path("private"), MERGE, &json!({"spec": {"displayName": {}}})).await.expect(422);
+    let unknown = path("private?fieldValidation=Strict");
+    let strict = as_id(&admin, "strict").patch(&unknown, MERGE, &json!({"spec": {"bogus": 1}})).await.expect(422);
+    for (id, answer, want) in [("wrong", answer, "cannot unmarshal object into field spec.displayName"), ("strict", strict, "spec.bogus")] {
+        let (answer, event) = (answer.text(), stand.last(id).to_string());
+        assert!(answer.contains(want) && event.contains(want), "{id}: {answer} {event}");
+        assert!(!answer.contains("s3cret") && !event.contains("s3cret"), "{id}: {answer} {event}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_odd_breaks_nothing() {
     let stand = Stand::new(EVERYTHING, &["--audit-log-truncate-max-event-size", "4000"]).await;

@@ -25,6 +25,7 @@ mod replicas;
 mod revocation;
 mod rules;
 mod starting;
+mod starvation;
 mod stopping;
 mod tracing;
 mod vcluster_cli;

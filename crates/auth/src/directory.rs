@@ -16,6 +16,7 @@ pub use scope::{KeyRole, KeyScope, RoleInScope, RuleResources, ScopeParts, Scope
 use crate::Identity;
 use key::{KeyEntry, same};
 use sha2::{Digest as _, Sha256};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
@@ -52,6 +53,8 @@ struct Tables {
     keys: HashMap<String, KeyEntry>,
     /// Names of keys by digest. More than one key may hold the same secret.
     digests: HashMap<[u8; 32], Vec<String>>,
+    /// How many keys each holder has.
+    held: HashMap<Holder, usize>,
 }
 
 #[derive(Debug)]
@@ -221,6 +224,11 @@ impl Directory {
         self.read().projects.get(project).is_some_and(|project| project.access.grants(caller, verb, subresource))
     }
 
+    /// How many access keys a user or team has, good ones and others.
+    pub fn keys_held(&self, holder: &Holder) -> usize {
+        self.read().held.get(holder).copied().unwrap_or(0)
+    }
+
     /// What the access key that the identity came with is narrowed to. A key that is gone since then opens nothing.
     pub fn scope(&self, identity: &Identity) -> Option<Arc<KeyScope>> {
         let name = identity.user.extra.get(EXTRA_ACCESS_KEY)?.first()?;
@@ -293,6 +301,7 @@ impl Directory {
             let old = tables.remove_key(&record.name);
             let matters = old.as_ref().is_none_or(|old| !old.record.same_but_for_use(&record));
             tables.digests.entry(record.digest).or_default().push(record.name.clone());
+            *tables.held.entry(record.holder.clone()).or_default() += 1;
             tables.keys.insert(record.name.clone(), KeyEntry::new(record, old.as_ref()));
             matters
         });
@@ -370,6 +379,12 @@ impl Tables {
 
     fn remove_key(&mut self, name: &str) -> Option<KeyEntry> {
         let old = self.keys.remove(name)?;
+        if let Entry::Occupied(mut held) = self.held.entry(old.record.holder.clone()) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
         let digest = old.record.digest;
         if let Some(names) = self.digests.get_mut(&digest) {
             names.retain(|other| other != name);

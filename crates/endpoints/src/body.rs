@@ -10,6 +10,7 @@ use serde_json::Value;
 use vci_meta::decode::{self, DecodeError, Parsed};
 use vci_meta::options::FieldValidation;
 use vci_meta::{ApiError, Descriptor, Object, Reason, RequestContext, Schema};
+use vci_registry::heavy;
 
 /// Reads a body of at most `limit` bytes.
 ///
@@ -54,11 +55,12 @@ impl InputFormat {
         }
     }
 
-    /// Bytes to a tree.
-    pub(crate) fn parse(self, body: &[u8]) -> Result<Parsed, DecodeError> {
-        match self {
-            Self::Json => decode::parse_json(body),
-            Self::Yaml => decode::parse_yaml(body),
+    /// Bytes to a tree. The schema, where there is one, says what plain scalars of YAML are.
+    pub(crate) fn parse(self, body: &[u8], schema: Option<&Schema>) -> Result<Parsed, DecodeError> {
+        match (self, schema) {
+            (Self::Json, _) => decode::parse_json(body),
+            (Self::Yaml, Some(schema)) => decode::parse_yaml_as(body, schema),
+            (Self::Yaml, None) => decode::parse_yaml(body),
         }
     }
 }
@@ -91,10 +93,14 @@ impl Call {
     /// # Errors
     /// 415; 400 for what cannot be understood or is meant for another kind, and for unknown or duplicate fields when
     /// validation is strict.
-    pub(crate) fn decode(&self, body: &[u8], validation: FieldValidation) -> Result<Object, ApiError> {
+    pub(crate) async fn decode(&self, body: &[u8], validation: FieldValidation) -> Result<Object, ApiError> {
+        heavy::compute(body.len(), || self.decode_now(body, validation)).await
+    }
+
+    fn decode_now(&self, body: &[u8], validation: FieldValidation) -> Result<Object, ApiError> {
         let Descriptor { version, kind, .. } = *self.descriptor();
         let form = Form { version, kind, api_version: self.descriptor().api_version(), schema: self.registry.schema() };
-        let parsed = InputFormat::of(&self.headers)?.parse(body).map_err(|error| self.unrecognized(&error, body))?;
+        let parsed = InputFormat::of(&self.headers)?.parse(body, Some(form.schema)).map_err(|error| self.unrecognized(&error, body))?;
         let conformed = form.conform(&self.ctx, parsed, validation)?;
         let mut object =
             Object::from_value(conformed).ok_or_else(|| self.unrecognized(&DecodeError("the body is not an object".into()), body))?;

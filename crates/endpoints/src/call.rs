@@ -18,7 +18,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use std::sync::Arc;
 use vci_auth::Identity;
 use vci_meta::{ApiError, Descriptor, ObjectKey, RequestContext, Subresource, View};
-use vci_registry::Registry;
+use vci_registry::{Registry, heavy};
 
 /// One request to a kind.
 pub(crate) struct Call {
@@ -70,11 +70,14 @@ impl Call {
     }
 
     /// An object as the answer.
-    pub(crate) fn object(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
+    pub(crate) async fn object(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
         let renderer = Renderer::of_object(representation.target, self.registry.resource())?;
-        let mut json = Vec::with_capacity(bytes.len() + 1);
-        renderer.object(bytes, Columns::Shown, &mut json);
-        Ok(self.wire(representation).send(status, json))
+        let send = || {
+            let mut json = Vec::with_capacity(bytes.len() + 1);
+            renderer.object(bytes, Columns::Shown, &mut json);
+            self.wire(representation).send(status, json)
+        };
+        Ok(heavy::compute(bytes.len(), send).await)
     }
 
     /// The request's body, whole. With it the write begins: from here on the call is that of whoever the caller is now, with what

@@ -31,7 +31,7 @@ use vci_auth::Identity;
 use vci_meta::computed::{Audience, Place};
 use vci_meta::options::{GetOptions, WriteKind, WriteOptions};
 use vci_meta::{ApiError, ComputedDescriptor, ObjectKey, RequestContext, Schema, Scope, Verb, View};
-use vci_registry::{Item, Registry};
+use vci_registry::{Item, Registry, heavy};
 
 /// A kind that is answered and never stored.
 #[async_trait]
@@ -170,7 +170,8 @@ impl Call<'_> {
         if let Some(observer) = &self.app.config.observer {
             observer.body(Verb::Create.as_str(), self.resource, bytes.len());
         }
-        let question = question::decode(self.computed, self.ctx, &self.parts.headers, &bytes, options.field_validation)?;
+        let decode = || question::decode(self.computed, self.ctx, &self.parts.headers, &bytes, options.field_validation);
+        let question = heavy::compute(bytes.len(), decode).await?;
         if let (Some(trail), Some(question)) = (Trail::of(&self.parts.extensions), question.as_object()) {
             trail.request_object(question);
         }

@@ -17,6 +17,9 @@ use vci_meta::{Object, Schema, decode};
 /// The manager of what an object had before anybody applied to it, where nobody was said to own it.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
+/// How many conflicts are told. An object has room for tens of thousands of fields.
+const MOST_CONFLICTS: usize = 100;
+
 /// Server-side apply: merges `applied` into `live` (or creates from nothing) and returns the new object, canonical
 /// and with its managed fields.
 ///
@@ -158,11 +161,13 @@ impl Merged {
             let own = last_applied::field_set(schema, live, &applier.api_version);
             conflicts.iter_mut().for_each(|(_, set)| set.subtract(&own));
         }
-        let told: Vec<Conflict> = conflicts
-            .into_iter()
-            .flat_map(|(id, set)| set.paths().into_iter().map(move |field| Conflict { manager: id.to_string(), field }))
-            .collect();
-        if told.is_empty() { Ok(()) } else { Err(ApplyError::Conflicts(told)) }
+        let (mut told, mut all) = (Vec::new(), 0);
+        for (id, set) in conflicts {
+            let (fields, count) = set.first_paths(MOST_CONFLICTS - told.len());
+            told.extend(fields.into_iter().map(|field| Conflict { manager: id.to_string(), field }));
+            all += count;
+        }
+        if all == 0 { Ok(()) } else { Err(ApplyError::Conflicts(told, all)) }
     }
 }
 

@@ -51,8 +51,13 @@ pub type ResetField = &'static [&'static str];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
     /// Other managers own fields that the applied object would change: 409. The text is the message of the answer.
-    #[error("{}", conflict_message(.0))]
-    Conflicts(Vec<Conflict>),
+    #[error("{}", conflict_message(.0, *.1))]
+    Conflicts(
+        /// Of very many the first.
+        Vec<Conflict>,
+        /// How many there are.
+        usize,
+    ),
     /// The applied object is not one that can be applied: 400.
     #[error("{0}")]
     Malformed(String),
@@ -69,7 +74,7 @@ pub struct Conflict {
 }
 
 /// Conflicts come sorted by manager; the message names each manager once.
-fn conflict_message(conflicts: &[Conflict]) -> String {
+fn conflict_message(conflicts: &[Conflict], all: usize) -> String {
     if let [one] = conflicts {
         return format!("Apply failed with 1 conflict: {one}: {}", one.field);
     }
@@ -82,5 +87,8 @@ fn conflict_message(conflicts: &[Conflict]) -> String {
         }
         lines.push(format!("- {}", conflict.field));
     }
-    format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
+    if conflicts.len() < all {
+        lines.push(format!("and more: the first {} are told", conflicts.len()));
+    }
+    format!("Apply failed with {all} conflicts: {}", lines.join("\n"))
 }

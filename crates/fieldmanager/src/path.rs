@@ -4,6 +4,10 @@ use crate::order;
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 use std::fmt;
+use vci_meta::excerpt::excerpt;
+
+/// How much of a bad path element is told, in bytes.
+const MOST_TOLD: usize = 256;
 
 /// How a field or a list item is found in what contains it.
 #[derive(Clone, Debug)]
@@ -36,9 +40,9 @@ impl PathElement {
 
     /// Reads `f:name`, `k:{"name":"x"}`, `v:1` or `i:0`.
     pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
-        let malformed = |e: &dyn fmt::Display| PathError::Malformed(format!("{text}: {e}"));
+        let malformed = |e: &dyn fmt::Display| PathError::Malformed(format!("{}: {e}", excerpt(text, MOST_TOLD)));
         let Some((kind, rest)) = text.split_once(':').filter(|(kind, _)| kind.len() == 1) else {
-            return Err(PathError::Malformed(format!("missing colon: {text}")));
+            return Err(PathError::Malformed(format!("missing colon: {}", excerpt(text, MOST_TOLD))));
         };
         match kind {
             "f" => Ok(Self::field(rest)),
@@ -87,8 +91,10 @@ impl fmt::Display for PathElement {
         match self {
             Self::Field(name) => write!(f, ".{name}"),
             Self::Key(fields) => {
-                let keys: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                write!(f, "[{}]", keys.join(","))
+                for (index, (name, value)) in fields.iter().enumerate() {
+                    write!(f, "{}{name}={value}", if index == 0 { "[" } else { "," })?;
+                }
+                f.write_str(if fields.is_empty() { "[]" } else { "]" })
             }
             Self::Value(value) => write!(f, "[={value}]"),
             Self::Index(index) => write!(f, "[{index}]"),

@@ -6,6 +6,7 @@
 use crate::path::{PathElement, PathError};
 use crate::set::{FieldSet, Node};
 use serde_json::{Map, Value};
+use vci_meta::excerpt::excerpt;
 
 /// The member of an object that says that the object itself is in the set.
 const SELF: &str = ".";
@@ -43,7 +44,7 @@ fn read(value: &Value) -> Result<(FieldSet, bool), PathError> {
     let members = match value {
         Value::Object(members) => members,
         Value::Null => return Ok((FieldSet::default(), true)),
-        other => return Err(PathError::Malformed(format!("expected an object, got {other}"))),
+        other => return Err(PathError::Malformed(format!("expected an object, got {}", excerpt(other, 64)))),
     };
     let mut nodes = Vec::with_capacity(members.len());
     for (key, value) in members.iter().filter(|(key, _)| *key != SELF) {

@@ -2,7 +2,12 @@
 
 use crate::path::PathElement;
 use std::cmp::Ordering;
+use std::fmt;
+use vci_meta::excerpt::excerpt;
 use vci_meta::schema::{Schema, Shape};
+
+/// The longest text of a path, in bytes.
+const MOST_PATH: usize = 1024;
 
 /// A set of fields. Being a member says nothing about the fields above or below.
 ///
@@ -225,11 +230,32 @@ impl FieldSet {
         }
     }
 
-    /// The paths of all members as people read them.
+    /// The paths of the first members as people read them, and how many members there are. The keys in a path come from
+    /// clients, so that a path is cut and no more of them are written than are asked for.
+    pub(crate) fn first_paths(&self, most: usize) -> (Vec<String>, usize) {
+        let (mut paths, mut all) = (Vec::new(), 0);
+        self.for_each(&mut |path| {
+            all += 1;
+            if paths.len() < most {
+                paths.push(excerpt(&Joined(path), MOST_PATH));
+            }
+        });
+        (paths, all)
+    }
+
+    /// The paths of all members.
+    #[cfg(test)]
     pub(crate) fn paths(&self) -> Vec<String> {
-        let mut out = Vec::new();
-        self.for_each(&mut |path| out.push(path.iter().map(ToString::to_string).collect()));
-        out
+        self.first_paths(usize::MAX).0
+    }
+}
+
+/// The elements of a path, one behind the other.
+struct Joined<'a>(&'a [&'a PathElement]);
+
+impl fmt::Display for Joined<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|element| write!(f, "{element}"))
     }
 }
 

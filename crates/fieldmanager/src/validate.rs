@@ -3,10 +3,17 @@
 use crate::typed::{list_element, member};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::fmt;
+use vci_meta::excerpt::excerpt;
 use vci_meta::schema::{ListMerge, Schema, Shape};
 
 /// The first fields of an applied object that do not fit are told; the rest would not be read.
 const MOST_PROBLEMS: usize = 10;
+
+/// The longest path of a problem, in bytes.
+const MOST_PATH: usize = 1024;
+/// How much of a value of a wrong type is told, in bytes.
+const MOST_VALUE: usize = 64;
 
 /// Checks types, unknown fields, and that no two items of a list share a key.
 ///
@@ -31,11 +38,26 @@ enum Place<'a> {
 
 impl Place<'_> {
     fn path(&self) -> String {
+        excerpt(self, MOST_PATH)
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Root => String::new(),
-            Self::Field(above, name) => format!("{}.{name}", above.path()),
-            Self::Item(above, element) => format!("{}{element}", above.path()),
+            Self::Root => Ok(()),
+            Self::Field(above, name) => write!(f, "{above}.{name}"),
+            Self::Item(above, element) => write!(f, "{above}{element}"),
         }
+    }
+}
+
+/// What of a value is told: its beginning, and of lists and maps nothing, in which there may be much, and secrets.
+fn told(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "a map".into(),
+        scalar => excerpt(scalar, MOST_VALUE),
     }
 }
 
@@ -71,7 +93,7 @@ fn visit(schema: &Schema, value: &Value, place: &Place<'_>, problems: &mut Vec<S
         (Shape::Object { .. } | Shape::Map { .. }, _) => "map",
         (Shape::List { .. }, _) => "list",
     };
-    report(place, &format!("expected {expected}, got {value}"), problems);
+    report(place, &format!("expected {expected}, got {}", told(value)), problems);
 }
 
 fn list(items: &Schema, merge: &ListMerge, list: &[Value], place: &Place<'_>, problems: &mut Vec<String>) {
@@ -87,7 +109,7 @@ fn list(items: &Schema, merge: &ListMerge, list: &[Value], place: &Place<'_>, pr
             Ok(element) => {
                 let name = element.to_string();
                 if !seen.insert(element) {
-                    report(place, &format!("duplicate entries for key {name}"), problems);
+                    report(place, &format!("duplicate entries for key {}", excerpt(&name, MOST_PATH)), problems);
                 }
                 visit(items, item, &Place::Item(place, name), problems);
             }

@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
+use vci_meta::validation::{Size, SizeLimit};
 use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema};
 
 pub mod scope;
@@ -150,6 +151,19 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     )
 });
 
+/// Everybody makes keys, every server has all of them in memory, and each request is held against the scope of its own.
+const SIZE_LIMITS: &[SizeLimit] = &[
+    SizeLimit { path: &["metadata"], most: Size::Bytes(16 * 1024) },
+    SizeLimit { path: &["spec", "displayName"], most: Size::Bytes(256) },
+    SizeLimit { path: &["spec", "description"], most: Size::Bytes(4 * 1024) },
+    SizeLimit { path: &["spec", "user"], most: Size::Bytes(253) },
+    SizeLimit { path: &["spec", "team"], most: Size::Bytes(253) },
+    SizeLimit { path: &["spec", "parent"], most: Size::Bytes(253) },
+    SizeLimit { path: &["spec", "key"], most: Size::Bytes(1024) },
+    SizeLimit { path: &["spec", "scope"], most: Size::Bytes(32 * 1024) },
+    SizeLimit { path: &["spec", "scope", "rules"], most: Size::Items(100) },
+];
+
 /// The resource `ownedaccesskeys`.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnedAccessKeys;
@@ -181,6 +195,10 @@ impl Resource for OwnedAccessKeys {
         new.0.insert("status".into(), old.0.get("status").cloned().unwrap_or_else(|| json!({})));
         note_secret(new);
         hide_secret(new);
+    }
+
+    fn size_limits(&self) -> &'static [SizeLimit] {
+        SIZE_LIMITS
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {

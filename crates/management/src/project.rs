@@ -2,13 +2,14 @@
 
 use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{access_of, part};
+use crate::rules::{ACCESS, CONDITIONS, access_of, part};
 use crate::types::{Access, Condition, TemplateMetadata, Typed, UserOrTeam, is_false};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
-use vci_meta::validation::is_dns1123_label;
+use vci_meta::field::MOST_ERRORS;
+use vci_meta::validation::{SizeLimit, is_dns1123_label};
 use vci_meta::{AccessRule, Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema};
 
 mod quota;
@@ -225,6 +226,10 @@ impl Resource for Projects {
         &SCHEMA
     }
 
+    fn size_limits(&self) -> &'static [SizeLimit] {
+        &[ACCESS, CONDITIONS]
+    }
+
     fn validate(&self, object: &Object) -> Vec<FieldError> {
         let spec: ProjectSpec = match part(object, &["spec"]) {
             Ok(spec) => spec,
@@ -239,7 +244,7 @@ impl Resource for Projects {
 
     fn warnings(&self, object: &Object) -> Vec<String> {
         let members = members(object).into_iter().enumerate();
-        let unknown = members.filter(|(_, member)| !member.has_known_role()).map(|(index, member)| {
+        let unknown = members.filter(|(_, member)| !member.has_known_role()).take(MOST_ERRORS).map(|(index, member)| {
             format!("spec.members[{index}].clusterRole: {:?} is no role in projects and gives nothing", member.cluster_role)
         });
         let quotas: Quotas = part(object, &["spec", "quotas"]).unwrap_or_default();
@@ -293,6 +298,9 @@ fn name_errors(object: &Object) -> Vec<FieldError> {
 fn member_errors(members: &[Member], path: &FieldPath) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (index, member) in members.iter().enumerate() {
+        if errors.len() >= MOST_ERRORS {
+            break;
+        }
         let path = path.index(index);
         match member.kind.as_str() {
             "" => errors.push(FieldError::required(&path.child("kind"), "must be User or Team")),

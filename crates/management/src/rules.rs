@@ -4,7 +4,21 @@ use crate::types::{Access, InstanceAccessRule, UserOrTeam, VirtualClusterTemplat
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use vci_meta::context::USER_ANONYMOUS;
+use vci_meta::field::MOST_ERRORS;
+use vci_meta::validation::{Size, SizeLimit};
 use vci_meta::{FieldError, FieldPath, Object, ObjectAccess, RequestContext};
+
+/// Rules are looked through for every reader.
+const MOST_RULES: Size = Size::Items(1000);
+
+/// How many rules of access an object may have.
+pub(crate) const ACCESS: SizeLimit = SizeLimit { path: &["spec", "access"], most: MOST_RULES };
+/// How many rules about roles an instance may have beside those of its template.
+pub(crate) const EXTRA_ACCESS_RULES: SizeLimit = SizeLimit { path: &["spec", "extraAccessRules"], most: MOST_RULES };
+/// How many rules about roles a template may have.
+pub(crate) const TEMPLATE_RULES: SizeLimit = SizeLimit { path: &["spec", "template", "access", "rules"], most: MOST_RULES };
+/// How many conditions an object may have.
+pub(crate) const CONDITIONS: SizeLimit = SizeLimit { path: &["status", "conditions"], most: MOST_RULES };
 
 /// The part of an object at a path of member names, as a Rust type; the default when it is absent.
 ///
@@ -14,7 +28,8 @@ pub(crate) fn part<T: DeserializeOwned + Default>(object: &Object, path: &[&str]
     let Some(value) = object.at(path) else {
         return Ok(T::default());
     };
-    T::deserialize(value).map_err(|error| FieldError::invalid(&field(path), Value::Null, error.to_string()))
+    // What serde says of it may hold the value.
+    T::deserialize(value).map_err(|_| FieldError::invalid_unshown(&field(path), "must have the form that its schema says"))
 }
 
 /// The path of nested fields.
@@ -85,6 +100,7 @@ pub(crate) fn definition_errors(definition: &VirtualClusterTemplateDefinition, p
 /// A rule about roles inside a virtual cluster must give one.
 pub(crate) fn role_errors(rules: &[InstanceAccessRule], path: &FieldPath) -> Vec<FieldError> {
     let without = rules.iter().enumerate().filter(|(_, rule)| rule.cluster_role.is_empty());
+    let without = without.take(MOST_ERRORS);
     without.map(|(index, _)| FieldError::required(&path.index(index).child("clusterRole"), "clusterrole is required")).collect()
 }
 
@@ -96,7 +112,7 @@ pub(crate) fn semantic_version(text: &str) -> Option<semver::Version> {
 /// Whoever is named must have a name.
 pub(crate) fn named(names: &[String], path: &FieldPath) -> Vec<FieldError> {
     let empty = names.iter().enumerate().filter(|(_, name)| name.is_empty());
-    empty.map(|(index, _)| FieldError::required(&path.index(index), "")).collect()
+    empty.take(MOST_ERRORS).map(|(index, _)| FieldError::required(&path.index(index), "")).collect()
 }
 
 /// A string that may be set once and never changed after that.
@@ -156,5 +172,12 @@ pub(crate) mod tests {
                 assert_eq!(error.to_string(), format!("spec.clusterRef.cluster: Invalid value: {new:?}: field is immutable"));
             }
         }
+    }
+
+    #[test]
+    fn of_very_many_faults_the_first_are_told() {
+        let (path, many) = (FieldPath::new("l"), 1_000_000);
+        assert_eq!(role_errors(&vec![InstanceAccessRule::default(); many], &path).len(), MOST_ERRORS);
+        assert_eq!(named(&vec![String::new(); many], &path).len(), MOST_ERRORS);
     }
 }

@@ -5,13 +5,14 @@
 
 use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{access_of, named, part};
+use crate::rules::{ACCESS, access_of, named, part};
 use crate::types::{Access, ClusterRoleRef, KindSecretRef, Typed, UserOrTeam};
 use crate::user::{cluster_role_errors, cluster_roles};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
+use vci_meta::validation::SizeLimit;
 use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema, Subresource};
 
 /// A Team as Rust types.
@@ -90,6 +91,10 @@ impl Resource for Teams {
 
     fn schema(&self) -> &Schema {
         &SCHEMA
+    }
+
+    fn size_limits(&self) -> &'static [SizeLimit] {
+        &[ACCESS]
     }
 
     fn validate(&self, object: &Object) -> Vec<FieldError> {

@@ -5,13 +5,15 @@
 
 use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{access_of, named, part};
+use crate::rules::{ACCESS, access_of, named, part};
 use crate::types::{Access, ClusterRoleRef, KindSecretRef, SecretRef, Typed, UserOrTeam, is_false, is_zero};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use vci_meta::field::MOST_ERRORS;
+use vci_meta::validation::SizeLimit;
 use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema};
 
 /// A User as Rust types.
@@ -114,6 +116,10 @@ impl Resource for Users {
         &SCHEMA
     }
 
+    fn size_limits(&self) -> &'static [SizeLimit] {
+        &[ACCESS]
+    }
+
     fn validate(&self, object: &Object) -> Vec<FieldError> {
         let spec: UserSpec = match part(object, &["spec"]) {
             Ok(spec) => spec,
@@ -154,7 +160,7 @@ pub(crate) fn cluster_roles(object: &Object) -> String {
 pub(crate) fn cluster_role_errors(roles: &[ClusterRoleRef], spec: &FieldPath) -> Vec<FieldError> {
     let path = spec.child("clusterRoles");
     let without = roles.iter().enumerate().filter(|(_, role)| role.name.is_empty());
-    without.map(|(index, _)| FieldError::required(&path.index(index).child("name"), "")).collect()
+    without.take(MOST_ERRORS).map(|(index, _)| FieldError::required(&path.index(index).child("name"), "")).collect()
 }
 
 #[cfg(test)]

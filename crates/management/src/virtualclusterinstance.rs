@@ -2,7 +2,10 @@
 
 use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{access_of, default_owner, definition_errors, field, immutable_once_set, part, role_errors};
+use crate::rules::{
+    ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES, access_of, default_owner, definition_errors, field, immutable_once_set, part,
+    role_errors,
+};
 use crate::types::{
     Access, Condition, InstanceAccessRule, ObjectsStatus, SleepModeConfig, Typed, UserOrTeam, VirtualClusterTemplateDefinition, is_false,
 };
@@ -10,7 +13,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
+use vci_meta::field::MOST_ERRORS;
 use vci_meta::resource::{ExtendedField, SelectableField};
+use vci_meta::validation::SizeLimit;
 use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema, Scope};
 
 #[cfg(test)]
@@ -213,6 +218,10 @@ impl Resource for VirtualClusterInstances {
         default_owner(ctx, object);
     }
 
+    fn size_limits(&self) -> &'static [SizeLimit] {
+        &[ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES]
+    }
+
     fn validate(&self, object: &Object) -> Vec<FieldError> {
         let spec: VirtualClusterInstanceSpec = match part(object, &["spec"]) {
             Ok(spec) => spec,
@@ -280,7 +289,7 @@ fn condition_errors(object: &Object) -> Vec<FieldError> {
     let path = field(&["status", "conditions"]);
     let mut seen = std::collections::BTreeSet::new();
     let twice = conditions.iter().enumerate().filter(|(_, condition)| !seen.insert(&condition.r#type));
-    twice.map(|(index, condition)| FieldError::duplicate(&path.index(index), json!({"type": condition.r#type}))).collect()
+    twice.take(MOST_ERRORS).map(|(index, condition)| FieldError::duplicate(&path.index(index), json!({"type": condition.r#type}))).collect()
 }
 
 /// Empty, or three parts separated by dots, each a number or an x, with an optional v before them.

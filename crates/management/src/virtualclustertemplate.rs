@@ -5,7 +5,7 @@
 
 use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{access_of, definition_errors, part, semantic_version};
+use crate::rules::{ACCESS, TEMPLATE_RULES, access_of, definition_errors, part, semantic_version};
 use crate::types::{Access, AppParameter, EntityInfo, Typed, UserOrTeam, VirtualClusterTemplateDefinition, parameter_errors};
 use schemars::JsonSchema;
 use semver::{BuildMetadata, Version};
@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
+use vci_meta::field::MOST_ERRORS;
+use vci_meta::validation::SizeLimit;
 use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema};
 
 #[cfg(test)]
@@ -124,6 +126,10 @@ impl Resource for VirtualClusterTemplates {
         &SCHEMA
     }
 
+    fn size_limits(&self) -> &'static [SizeLimit] {
+        &[ACCESS, TEMPLATE_RULES]
+    }
+
     fn validate(&self, object: &Object) -> Vec<FieldError> {
         let spec: VirtualClusterTemplateSpec = match part(object, &["spec"]) {
             Ok(spec) => spec,
@@ -158,6 +164,9 @@ fn version_errors(versions: &[TemplateVersion], path: &FieldPath) -> Vec<FieldEr
     let mut errors = Vec::new();
     let mut seen = BTreeSet::new();
     for (index, entry) in versions.iter().enumerate() {
+        if errors.len() >= MOST_ERRORS {
+            break;
+        }
         let path = path.index(index);
         let (text, at) = (entry.version.as_str(), path.child("version"));
         // What comes behind a + makes no other version (semver.org, item 10).

@@ -54,6 +54,11 @@ impl User {
     }
 }
 
+/// How many warnings one answer has. Each becomes a header, and common clients read no more than a hundred.
+const MOST_WARNINGS: usize = 64;
+/// What is kept of one warning, in characters: one more than all of them together may have uncut.
+const MOST_OF_WARNING: usize = 4097;
+
 /// What goes first into every call: who, until when, under which id.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
@@ -99,12 +104,16 @@ impl RequestContext {
         }
     }
 
-    /// Tells the client something beside the answer; the same text only once.
+    /// Tells the client something beside the answer; the same text only once, and of very many texts the first.
     pub fn warn(&self, text: impl Into<String>) {
-        let text = text.into();
+        let mut text = text.into();
+        if let Some((end, _)) = text.char_indices().nth(MOST_OF_WARNING) {
+            text.truncate(end);
+        }
         let mut warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !warnings.contains(&text) {
-            warnings.push(text);
+        if warnings.len() < MOST_WARNINGS && !warnings.contains(&text) {
+            let is_last = warnings.len() + 1 == MOST_WARNINGS;
+            warnings.push(if is_last { format!("there are more warnings than the {} that are told", MOST_WARNINGS - 1) } else { text });
         }
     }
 
@@ -129,5 +138,32 @@ impl Annotations {
     /// All remarks so far.
     pub fn all(&self) -> BTreeMap<String, String> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> RequestContext {
+        RequestContext::new(Arc::default(), Arc::default(), Instant::now(), "audit".into())
+    }
+
+    #[test]
+    fn warnings_are_told_once_each() {
+        let ctx = context();
+        ["b", "a", "b"].into_iter().for_each(|text| ctx.warn(text));
+        assert_eq!(ctx.warnings(), ["b", "a"]);
+    }
+
+    /// As many as a body has room for, each compared with those that are kept alone.
+    #[test]
+    fn very_many_or_long_warnings_are_not_kept() {
+        let ctx = context();
+        ctx.warn("é".repeat(1 << 20));
+        (0..200_000).for_each(|index| ctx.warn(format!("warning {index}")));
+        let warnings = ctx.warnings();
+        assert_eq!((warnings.len(), warnings[0].chars().count()), (MOST_WARNINGS, MOST_OF_WARNING));
+        assert_eq!(warnings[MOST_WARNINGS - 1], "there are more warnings than the 63 that are told");
     }
 }

@@ -1,6 +1,6 @@
 //! From the bytes of a body to a canonical [`Object`](crate::Object), guided by the schema.
 //!
-//! Two steps. [`parse_json`] and [`parse_yaml`] read bytes into a JSON tree and note duplicate keys;
+//! Two steps. [`parse_json`] and [`parse_yaml_as`] read bytes into a JSON tree and note duplicate keys;
 //! [`conform`] checks the tree against the schema, drops what the schema lacks (noting each path) and brings
 //! it into canonical form. Patches enter at the second step, because their result was never bytes.
 
@@ -9,7 +9,8 @@ use serde_json::Value;
 
 mod conform;
 mod json;
-mod path;
+mod lossy;
+pub(crate) mod path;
 mod prune;
 mod tree;
 mod yaml;
@@ -17,7 +18,7 @@ mod yaml;
 pub use conform::conform;
 pub use json::parse_json;
 pub use prune::prune;
-pub use yaml::parse_yaml;
+pub use yaml::{parse_yaml, parse_yaml_as};
 
 /// The deepest nesting of objects and lists.
 const MAX_DEPTH: usize = 128;

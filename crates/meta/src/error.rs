@@ -4,8 +4,22 @@
 //! fields: the source is logged by a layer and never serialised. Refused here: HTTP types; a status
 //! code is a plain number.
 
-use crate::field::{self, FieldError, quoted};
+use crate::excerpt::{excerpt, shorten};
+use crate::field::{self, FieldError, MOST_ERRORS, quoted};
 use serde::{Deserialize, Serialize};
+
+/// The longest message, in bytes. What it would say beyond that, the causes say.
+const MOST_MESSAGE: usize = 16 * 1024;
+/// The longest text of a detail or a cause, in bytes: room for the longest error of a field.
+const MOST_TEXT: usize = 8 * 1024;
+
+/// How much of an object's name is told, in bytes. A good name is told whole.
+const MOST_NAME: usize = 512;
+
+/// A name as messages have it.
+fn shown(name: &str) -> String {
+    quoted(&excerpt(name, MOST_NAME))
+}
 
 /// Why a request failed, in the words of `metav1.StatusReason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,6 +122,21 @@ fn is_zero(value: &u32) -> bool {
     *value == 0
 }
 
+impl Details {
+    fn bounded(&self) -> Self {
+        let text = |text: &String| excerpt(text, MOST_TEXT);
+        let cause = |cause: &Cause| Cause { reason: text(&cause.reason), message: text(&cause.message), field: text(&cause.field) };
+        Self {
+            name: text(&self.name),
+            group: text(&self.group),
+            kind: text(&self.kind),
+            uid: text(&self.uid),
+            causes: self.causes.iter().take(MOST_ERRORS).map(cause).collect(),
+            retry_after_seconds: self.retry_after_seconds,
+        }
+    }
+}
+
 /// A failure of a request, free of any transport.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -143,12 +172,18 @@ impl std::fmt::Display for GroupResource<'_> {
 impl ApiError {
     /// An error with a reason and a message, and nothing else.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), details: None, continue_token: None, source: None }
+        let mut message = message.into();
+        shorten(&mut message, MOST_MESSAGE);
+        Self { reason, message, details: None, continue_token: None, source: None }
     }
 
     fn on(mut self, what: GroupResource<'_>, name: &str) -> Self {
-        self.details =
-            Some(Box::new(Details { name: name.into(), group: what.group.into(), kind: what.resource.into(), ..Details::default() }));
+        self.details = Some(Box::new(Details {
+            name: excerpt(name, MOST_NAME),
+            group: what.group.into(),
+            kind: what.resource.into(),
+            ..Details::default()
+        }));
         self
     }
 
@@ -165,7 +200,7 @@ impl ApiError {
     /// 403: the object is there or not, the caller may not touch it.
     pub fn forbidden(what: GroupResource<'_>, name: &str, why: impl std::fmt::Display) -> Self {
         let message =
-            if name.is_empty() { format!("{what} is forbidden: {why}") } else { format!("{what} {} is forbidden: {why}", quoted(name)) };
+            if name.is_empty() { format!("{what} is forbidden: {why}") } else { format!("{what} {} is forbidden: {why}", shown(name)) };
         Self::new(Reason::Forbidden, message).on(what, name)
     }
 
@@ -182,7 +217,7 @@ impl ApiError {
 
     /// 404: no such object.
     pub fn not_found(what: GroupResource<'_>, name: &str) -> Self {
-        Self::new(Reason::NotFound, format!("{what} {} not found", quoted(name))).on(what, name)
+        Self::new(Reason::NotFound, format!("{what} {} not found", shown(name))).on(what, name)
     }
 
     /// 404: no such path inside the API.
@@ -201,12 +236,12 @@ impl ApiError {
 
     /// 409: the name is taken.
     pub fn already_exists(what: GroupResource<'_>, name: &str) -> Self {
-        Self::new(Reason::AlreadyExists, format!("{what} {} already exists", quoted(name))).on(what, name)
+        Self::new(Reason::AlreadyExists, format!("{what} {} already exists", shown(name))).on(what, name)
     }
 
     /// 409: the write was based on something that has changed.
     pub fn conflict(what: GroupResource<'_>, name: &str, why: impl std::fmt::Display) -> Self {
-        Self::new(Reason::Conflict, format!("Operation cannot be fulfilled on {what} {}: {why}", quoted(name))).on(what, name)
+        Self::new(Reason::Conflict, format!("Operation cannot be fulfilled on {what} {}: {why}", shown(name))).on(what, name)
     }
 
     /// 409 with the text that every client library knows: a stale resourceVersion.
@@ -224,19 +259,19 @@ impl ApiError {
         Self::new(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {limit}"))
     }
 
-    /// 422: understood, but some fields are wrong. `kind` is the object's kind, or an options kind such as `CreateOptions`.
+    /// 422: understood, but some fields are wrong; of very many the first are told. `kind` is the object's kind, or an options kind such as `CreateOptions`.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let what = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
-        let mut message = format!("{what} {} is invalid", quoted(name));
+        let mut message = format!("{what} {} is invalid", shown(name));
         if !errors.is_empty() {
             message = format!("{message}: {}", field::aggregate(errors));
         }
         let mut error = Self::new(Reason::Invalid, message);
         error.details = Some(Box::new(Details {
-            name: name.into(),
+            name: excerpt(name, MOST_NAME),
             group: group.into(),
             kind: kind.into(),
-            causes: errors.iter().map(FieldError::cause).collect(),
+            causes: errors.iter().take(MOST_ERRORS).map(FieldError::cause).collect(),
             ..Details::default()
         }));
         error
@@ -301,7 +336,8 @@ impl ApiError {
 
     /// The same error with these causes.
     #[must_use]
-    pub fn with_causes(mut self, causes: Vec<Cause>) -> Self {
+    pub fn with_causes(mut self, mut causes: Vec<Cause>) -> Self {
+        causes.truncate(MOST_ERRORS);
         self.details.get_or_insert_default().causes = causes;
         self
     }
@@ -311,16 +347,18 @@ impl ApiError {
         self.reason.code()
     }
 
-    /// The object that the client gets.
+    /// The object that the client gets. It has a bound, whatever was put into the error: parts of it come from clients.
     pub fn status(&self) -> Status {
+        let mut message = self.message.clone();
+        shorten(&mut message, MOST_MESSAGE);
         Status {
             kind: "Status".into(),
             api_version: "v1".into(),
             metadata: StatusMetadata { r#continue: self.continue_token.clone().unwrap_or_default() },
             status: "Failure".into(),
-            message: self.message.clone(),
+            message,
             reason: (!matches!(self.reason, Reason::Unknown | Reason::Other(_))).then_some(self.reason),
-            details: self.details.as_deref().cloned(),
+            details: self.details.as_deref().map(Details::bounded),
             code: self.code(),
         }
     }
@@ -450,5 +488,28 @@ mod tests {
                 },
             }))
         );
+    }
+
+    #[test]
+    fn no_error_makes_a_long_answer() {
+        let long = "x".repeat(1 << 20);
+        let errors: Vec<_> =
+            (0..200).map(|index| FieldError::invalid(&FieldPath::new("a").index(index), long.as_str(), long.as_str())).collect();
+        let text = "x".repeat(64 * 1024);
+        let many = vec![Cause { message: text.clone(), field: text, ..Cause::default() }; 300];
+        let mut pushed = ApiError::bad_request("a");
+        pushed.message.push_str(&long);
+        for (error, most) in [
+            (ApiError::invalid("g", "Kind", &long, &errors), 300 * 1024),
+            (ApiError::bad_request(long.as_str()), 20 * 1024),
+            (ApiError::not_found(WHAT, &long), 32 * 1024),
+            (ApiError::conflict(WHAT, "a", &long).with_causes(many), 2 * 1024 * 1024),
+            (pushed, 20 * 1024),
+        ] {
+            let status = error.status();
+            let bytes = serde_json::to_vec(&status).map_or(usize::MAX, |bytes| bytes.len());
+            assert!(bytes < most, "{bytes} bytes: {:.100}", status.message);
+            assert!(status.details.unwrap_or_default().causes.len() <= 100);
+        }
     }
 }

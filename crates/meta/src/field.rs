@@ -1,36 +1,52 @@
 //! Errors of single fields: a path, what is wrong, and the bad value, in the wording of Kubernetes' field errors.
 
 use crate::error::Cause;
+use crate::excerpt::{excerpt, shorten};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt;
 
-/// A path such as `spec.access[0].verbs` or `metadata.labels[a/b]`.
+/// How many wrong fields of one object are told of. Rules stop looking there: a body has room for a million.
+pub const MOST_ERRORS: usize = 100;
+/// The longest path, in bytes: the keys of maps come from clients.
+const MOST_PATH: usize = 1024;
+/// What is shown of a bad value, in bytes. A good name is shown whole.
+const MOST_VALUE: usize = 512;
+/// How long the text of several errors may grow before it ends, in bytes.
+const MOST_AGGREGATE: usize = 8 * 1024;
+/// The longest text that says what would be right, in bytes.
+const MOST_DETAIL: usize = 1024;
+
+/// A path such as `spec.access[0].verbs` or `metadata.labels[a/b]`. One that grows too long ends in `...` and grows no more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldPath(String);
 
 impl FieldPath {
     /// A path that starts at a top-level field.
     pub fn new(name: &str) -> Self {
-        Self(name.to_owned())
+        Self(excerpt(name, MOST_PATH))
     }
 
     /// The field `name` below this one.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
-        if self.0.is_empty() { Self(name.to_owned()) } else { Self(format!("{}.{name}", self.0)) }
+        if self.0.is_empty() { Self::new(name) } else { self.and(format_args!(".{name}")) }
     }
 
     /// The element `index` of this list.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        Self(format!("{}[{index}]", self.0))
+        self.and(format_args!("[{index}]"))
     }
 
     /// The entry `key` of this map.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        Self(format!("{}[{key}]", self.0))
+        self.and(format_args!("[{key}]"))
+    }
+
+    fn and(&self, more: fmt::Arguments<'_>) -> Self {
+        if self.0.len() > MOST_PATH { self.clone() } else { Self(excerpt(&format_args!("{}{more}", self.0), MOST_PATH)) }
     }
 
     /// The path as text.
@@ -103,8 +119,18 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    fn new(kind: FieldErrorKind, path: &FieldPath, value: Option<Value>, detail: impl Into<String>) -> Self {
-        Self { kind, path: path.clone(), value, detail: detail.into() }
+    fn new(kind: FieldErrorKind, path: &FieldPath, mut value: Option<Value>, detail: impl Into<String>) -> Self {
+        if let Some(Value::String(text)) = &mut value {
+            shorten(text, MOST_VALUE);
+        }
+        let mut detail = detail.into();
+        shorten(&mut detail, MOST_DETAIL);
+        Self { kind, path: path.clone(), value, detail }
+    }
+
+    /// The value is there and wrong, and is not for everybody to see.
+    pub fn invalid_unshown(path: &FieldPath, detail: impl Into<String>) -> Self {
+        Self::new(FieldErrorKind::Invalid, path, None, detail)
     }
 
     /// The value is there and wrong.
@@ -164,7 +190,7 @@ impl FieldError {
         match &self.value {
             // Strings are quoted as Go does, objects and lists are printed as JSON.
             Some(Value::String(s)) => text.push_str(&format!(": {}", quoted(s))),
-            Some(other) => text.push_str(&format!(": {other}")),
+            Some(other) => text.push_str(&format!(": {}", excerpt(other, MOST_VALUE))),
             None => {}
         }
         if !self.detail.is_empty() {
@@ -222,10 +248,24 @@ pub(crate) fn is_printable(char: char) -> bool {
     std::str::from_utf8(&buffer[..=length]).is_ok_and(|text| text.escape_debug().count() == 2)
 }
 
-/// The text of a list of errors: bare when it is one, bracketed when there are several, each text once.
+/// The text of a list of errors: bare when it is one, bracketed when there are several, each text once, and only the first
+/// of very many.
 pub fn aggregate(errors: &[FieldError]) -> String {
-    let mut seen = HashSet::new();
-    let texts: Vec<String> = errors.iter().map(ToString::to_string).filter(|text| seen.insert(text.clone())).collect();
+    let mut told = HashSet::new();
+    let (mut texts, mut length, mut more) = (Vec::new(), 0, false);
+    for text in errors.iter().map(ToString::to_string) {
+        if texts.len() == MOST_ERRORS || length > MOST_AGGREGATE {
+            more = true;
+            break;
+        }
+        if told.insert(text.clone()) {
+            length += text.len();
+            texts.push(text);
+        }
+    }
+    if more {
+        texts.push(format!("and more than these {}", texts.len()));
+    }
     match texts.as_slice() {
         [one] => one.clone(),
         many => format!("[{}]", many.join(", ")),
@@ -266,5 +306,36 @@ mod tests {
         let [a, b] = [FieldError::required(&path, "a"), FieldError::required(&path, "b")];
         assert_eq!(aggregate(std::slice::from_ref(&a)), a.to_string());
         assert_eq!(aggregate(&[a.clone(), b.clone(), a.clone()]), format!("[{a}, {b}]"));
+    }
+
+    #[test]
+    fn paths_stop_growing() {
+        let long = FieldPath::new("a").child(&"k".repeat(5000));
+        assert_eq!(long.as_str().len(), MOST_PATH + 3);
+        assert_eq!(long.child("b").index(7).key("c"), long);
+        assert_eq!(FieldPath::new(&"k".repeat(5000)).as_str().len(), MOST_PATH + 3);
+    }
+
+    #[test]
+    fn no_value_or_detail_makes_a_long_text() {
+        let (path, long) = (FieldPath::new("a"), "x".repeat(1 << 20));
+        for error in [
+            FieldError::invalid(&path, long.as_str(), "bad"),
+            FieldError::invalid(&path, json!([long, long]), "bad"),
+            FieldError::forbidden(&path, long.as_str()),
+            FieldError::not_supported(&path, "\u{e0001}".repeat(1 << 18), &["a"]),
+        ] {
+            assert!(error.to_string().len() < 4 * 1024, "{}", error.to_string().len());
+            assert!(error.cause().message.contains("..."), "{error}");
+        }
+        let name = "n".repeat(253);
+        assert!(FieldError::invalid(&path, name.as_str(), "bad").to_string().contains(&name), "a name is shown whole");
+    }
+
+    #[test]
+    fn of_very_many_errors_the_first_are_told() {
+        let errors: Vec<_> = (0..5000).map(|index| FieldError::required(&FieldPath::new("a").index(index), "")).collect();
+        let text = aggregate(&errors);
+        assert!(text.starts_with("[a[0]: Required value, ") && text.ends_with("a[99]: Required value, and more than these 100]"), "{text}");
     }
 }

@@ -10,6 +10,7 @@ pub mod context;
 pub mod decode;
 pub mod duration;
 pub mod error;
+pub mod excerpt;
 pub mod field;
 pub mod object;
 pub mod options;

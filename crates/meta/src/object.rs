@@ -5,8 +5,9 @@
 //! write that changes nothing is seen by comparing them. Refused: typed structs in the write path; one copy
 //! of the machinery serves every kind.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
-use std::fmt;
+use std::{fmt, io};
 
 /// Namespace and name. Cluster-scoped objects have an empty namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,26 @@ impl ObjectKey {
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+    }
+}
+
+/// The length of a value's compact JSON, which is not kept.
+pub fn encoded_len(value: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, value) {
+        Ok(()) => count.0,
+        // JSON values always serialize; were it otherwise, this is on the safe side of every limit.
+        Err(_) => usize::MAX,
     }
 }
 

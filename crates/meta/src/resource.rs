@@ -11,6 +11,7 @@ use crate::error::GroupResource;
 use crate::field::FieldError;
 use crate::object::Object;
 use crate::schema::Schema;
+use crate::validation::SizeLimit;
 use serde_json::Value;
 
 /// Whether objects live in namespaces.
@@ -182,6 +183,11 @@ pub trait Resource: std::fmt::Debug + Send + Sync + 'static {
 
     /// Restores what a caller may not change, before an object is updated.
     fn prepare_for_update(&self, _ctx: &RequestContext, _new: &mut Object, _old: &Object) {}
+
+    /// How much parts of an object may hold, beside the limits of every kind.
+    fn size_limits(&self) -> &'static [SizeLimit] {
+        &[]
+    }
 
     /// Rules that hold for every object of the kind, beside those of its metadata.
     fn validate(&self, _object: &Object) -> Vec<FieldError> {

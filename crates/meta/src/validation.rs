@@ -3,7 +3,7 @@
 //! They look at conformed objects, whose types are right. Not looked at: resourceVersion, which the
 //! registry compares, and what the server itself restores before an update (see [`validate_object_meta_update`]).
 
-use crate::field::{FieldError, FieldPath, is_printable, quoted};
+use crate::field::{FieldError, FieldPath, MOST_ERRORS, is_printable, quoted};
 use crate::object::Object;
 use crate::resource::Scope;
 use jiff::Timestamp;
@@ -11,15 +11,15 @@ use serde_json::Value;
 use std::collections::HashSet;
 
 mod names;
+mod sizes;
 
 pub use names::{is_dns1123_label, is_dns1123_subdomain, is_qualified_name, is_valid_label_value};
+pub use sizes::{MOST_ITEMS, Size, SizeLimit, validate_sizes};
 
 /// The longest name of a field manager, in bytes.
 pub const FIELD_MANAGER_MAX: usize = 128;
 /// All annotations of an object together, keys and values, in bytes.
 const ANNOTATIONS_MAX: usize = 256 * 1024;
-/// How many faults of one object's metadata are told of, more or less.
-const MOST_ERRORS: usize = 1000;
 const SUBRESOURCE_MAX: usize = 256;
 /// What keeps dependents when their owner is deleted.
 const FINALIZER_ORPHAN: &str = "orphan";
@@ -102,9 +102,16 @@ pub fn validate_field_manager(manager: &str, path: &FieldPath) -> Vec<FieldError
 }
 
 fn each(errors: &mut Vec<FieldError>, path: &FieldPath, value: &str, texts: Vec<String>) {
-    // A body may be all faults; the first of them are enough to go on with.
-    if errors.len() < MOST_ERRORS {
-        errors.extend(texts.into_iter().map(|text| FieldError::invalid(path, value, text)));
+    errors.extend(texts.into_iter().map(|text| FieldError::invalid(path, value, text)));
+}
+
+/// Asks of each of a client's items what is wrong with it. A body may be all faults: the first are enough to go on with.
+fn of_each<T>(errors: &mut Vec<FieldError>, items: impl IntoIterator<Item = T>, mut check: impl FnMut(&mut Vec<FieldError>, T)) {
+    for item in items {
+        if errors.len() >= MOST_ERRORS {
+            return;
+        }
+        check(errors, item);
     }
 }
 
@@ -129,20 +136,17 @@ fn entries<'a>(object: &'a Object, field: &str) -> impl Iterator<Item = (&'a str
 
 fn labels(errors: &mut Vec<FieldError>, object: &Object, root: &FieldPath) {
     let path = root.child("labels");
-    for (key, value) in entries(object, "labels") {
+    of_each(errors, entries(object, "labels"), |errors, (key, value)| {
         each(errors, &path, key, is_qualified_name(key));
         each(errors, &path, value, is_valid_label_value(value));
-    }
+    });
 }
 
 fn annotations(errors: &mut Vec<FieldError>, object: &Object, root: &FieldPath) {
     let path = root.child("annotations");
-    let mut size = 0;
-    for (key, value) in entries(object, "annotations") {
-        size += key.len() + value.len();
-        // Only here upper case is allowed in the prefix as well.
-        each(errors, &path, key, is_qualified_name(&key.to_lowercase()));
-    }
+    let size: usize = entries(object, "annotations").map(|(key, value)| key.len() + value.len()).sum();
+    // Only here upper case is allowed in the prefix as well.
+    of_each(errors, entries(object, "annotations"), |errors, (key, _)| each(errors, &path, key, is_qualified_name(&key.to_lowercase())));
     if size > ANNOTATIONS_MAX {
         errors.push(FieldError::too_long(&path, ANNOTATIONS_MAX));
     }
@@ -155,9 +159,7 @@ fn items<'a>(object: &'a Object, field: &str) -> &'a [Value] {
 fn owner_references(errors: &mut Vec<FieldError>, object: &Object, root: &FieldPath) {
     let path = root.child("ownerReferences");
     let references = items(object, "ownerReferences");
-    for reference in references.iter().take(MOST_ERRORS) {
-        owner_reference(errors, reference, &path);
-    }
+    of_each(errors, references, |errors, reference| owner_reference(errors, reference, &path));
     let controls = |reference: &&Value| reference.get("controller") == Some(&Value::Bool(true));
     let name = |reference: &Value| format!("{}/{}", text(reference, "kind"), text(reference, "name"));
     let mut controllers = references.iter().filter(controls).map(name);
@@ -199,9 +201,7 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 fn finalizers(errors: &mut Vec<FieldError>, object: &Object, root: &FieldPath) {
     let path = root.child("finalizers");
     let finalizers = object.finalizers();
-    for finalizer in &finalizers {
-        each(errors, &path, finalizer, is_qualified_name(finalizer));
-    }
+    of_each(errors, &finalizers, |errors, finalizer| each(errors, &path, finalizer, is_qualified_name(finalizer)));
     if finalizers.contains(&FINALIZER_ORPHAN) && finalizers.contains(&FINALIZER_FOREGROUND) {
         let detail = format!("finalizer {FINALIZER_ORPHAN} and {FINALIZER_FOREGROUND} cannot be both set");
         errors.push(FieldError::invalid(&path, items(object, "finalizers").to_vec(), detail));
@@ -216,13 +216,13 @@ fn no_new_finalizers(errors: &mut Vec<FieldError>, new: &Object, old: &Object, r
     }
     added.sort_unstable();
     added.dedup();
-    let added = added.into_iter().map(quoted).collect::<Vec<_>>().join(", ");
+    let added = added.into_iter().take(MOST_ERRORS).map(quoted).collect::<Vec<_>>().join(", ");
     let detail = format!("no new finalizers can be added if the object is being deleted, found new finalizers []string{{{added}}}");
     errors.push(FieldError::forbidden(&root.child("finalizers"), detail));
 }
 
 fn managed_fields(errors: &mut Vec<FieldError>, object: &Object, root: &FieldPath) {
-    for (index, entry) in items(object, "managedFields").iter().enumerate().take(MOST_ERRORS) {
+    of_each(errors, items(object, "managedFields").iter().enumerate(), |errors, (index, entry)| {
         let path = root.child("managedFields").index(index);
         let operation = text(entry, "operation");
         if !matches!(operation, "Apply" | "Update") {
@@ -236,7 +236,7 @@ fn managed_fields(errors: &mut Vec<FieldError>, object: &Object, root: &FieldPat
         if text(entry, "subresource").len() > SUBRESOURCE_MAX {
             errors.push(FieldError::too_long(&path.child("subresource"), SUBRESOURCE_MAX));
         }
-    }
+    });
 }
 
 /// Equal as JSON, or two spellings of one second; an empty string is as good as none.

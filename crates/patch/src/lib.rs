@@ -68,9 +68,9 @@ pub fn strategic_merge_patch(object: &Value, patch: &[u8], schema: &Schema) -> R
 /// The text of every 422 that a Kubernetes server answers to a patch that does not fit; the causes say more.
 const REJECTED: &str = "the server rejected our request due to an error in our request";
 
-/// Reads a patch. Deeper nesting than serde_json's own limit is malformed, so that recursion over a patch is safe.
+/// Reads a patch. What nests too deeply is malformed, so that recursion over a patch is safe.
 fn parse(patch: &[u8]) -> Result<Value, PatchError> {
-    serde_json::from_slice(patch).map_err(|error| malformed(error.to_string()))
+    vci_meta::decode::parse_json(patch).map(|parsed| parsed.value).map_err(malformed)
 }
 
 fn parse_object(patch: &[u8], what: &str) -> Result<Map<String, Value>, PatchError> {

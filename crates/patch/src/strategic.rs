@@ -18,6 +18,7 @@ use crate::PatchError;
 use list::{merge_keyed, merge_set};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
+use vci_meta::excerpt::excerpt;
 use vci_meta::schema::{ListMerge, MapMerge, Shape};
 use vci_meta::{Cause, FieldPath, Schema};
 
@@ -61,7 +62,7 @@ impl Directive {
             Some("delete") => Ok(Self::Delete),
             Some("merge") => Ok(Self::Merge),
             Some("replace") => Ok(Self::Replace),
-            _ => Err(PatchError::Malformed(format!("unknown patch type: {value} in {}", name_of(path)))),
+            _ => Err(PatchError::Malformed(format!("unknown patch type: {} in {}", excerpt(value, 64), name_of(path)))),
         }
     }
 

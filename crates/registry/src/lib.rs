@@ -13,6 +13,7 @@ use vci_store::Revision;
 
 pub mod cache;
 pub mod collector;
+pub mod heavy;
 #[cfg(feature = "suite")]
 pub mod suite;
 pub mod write;

@@ -20,6 +20,7 @@ use vci_meta::selector::{FieldSelector, LabelSelector};
 use vci_meta::{ApiError, Caller, Object, ObjectKey, Reason, RequestContext, Resource, Scope, Subresource, User, View, decode};
 use vci_store::Store;
 
+mod bounds;
 mod collection;
 mod concurrency;
 mod create;
@@ -30,6 +31,7 @@ mod status;
 mod update;
 mod watch;
 
+pub use bounds::*;
 pub use collection::*;
 pub use concurrency::*;
 pub use create::*;
@@ -48,6 +50,10 @@ macro_rules! resource_suite {
         $crate::resource_suite!(@cases $factory;
             the_kind_describes_itself,
             the_sample_is_canonical,
+            bad_objects_have_short_answers,
+            every_item_of_a_list_is_looked_at,
+            warnings_have_a_bound,
+            errors_of_patches_repeat_nothing_of_the_object,
             create_sets_system_fields,
             create_of_a_taken_name,
             create_with_a_resource_version,

@@ -6,7 +6,7 @@
 //! [`fence`]), blind overwrites, time from anywhere but [`system`].
 
 use crate::cache::{Cache, CacheConfig, Watch};
-use crate::{Item, List};
+use crate::{Item, List, heavy};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt;
@@ -116,13 +116,19 @@ impl Registry {
         self.cache.watch(ctx, namespace, options, view).await
     }
 
-    /// Runs a write on a task of its own and waits for it until the deadline.
+    /// About how many bytes the object has that is stored; 0 when none is known.
+    fn stored_size(&self, key: &ObjectKey) -> usize {
+        self.cache.guess(key).map_or(0, |item| item.bytes.len())
+    }
+
+    /// Runs a write on a task of its own and waits for it until the deadline. `bytes` is about what it reads and writes.
     async fn detached<T: Send + 'static>(
         &self,
         ctx: &RequestContext,
+        bytes: usize,
         write: impl Future<Output = Result<T, ApiError>> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let task = self.writes.spawn(write);
+        let task = self.writes.spawn(heavy::in_steps(bytes, write));
         match tokio::time::timeout_at(ctx.deadline.into(), task).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(ApiError::internal("the write ended unexpectedly").with_source(panic)),

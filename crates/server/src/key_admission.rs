@@ -2,16 +2,20 @@
 //!
 //! Users make keys of their own; those who may do everything make keys for whom they like. A key gives nobody more than the
 //! request had: what comes with a key that is narrowed or expires makes none that is broader or lasts longer, and brings
-//! none back to life. What came with a key that is gone makes none at all.
+//! none back to life. What came with a key that is gone makes none at all. Nobody has more than a number of keys, whoever makes
+//! them: each server has all keys in memory.
 
 use crate::clock::unix_seconds;
 use crate::directory_feed::record;
 use async_trait::async_trait;
 use std::sync::Arc;
-use vci_auth::directory::{Directory, EXTRA_ACCESS_KEY, KeyRecord};
+use vci_auth::directory::{Directory, EXTRA_ACCESS_KEY, Holder, KeyRecord};
 use vci_meta::context::GROUP_MASTERS;
-use vci_meta::{ApiError, Object, RequestContext, Verb};
+use vci_meta::{ApiError, FieldError, FieldPath, Object, RequestContext, Verb};
 use vci_registry::{Admission, AdmissionRequest};
+
+/// How many keys a user or a team may have. Servers count what they have heard of: at once, some more may be made.
+const MOST_KEYS: usize = 1000;
 
 /// Refuses keys for others, and keys that give more than the one that the request came with.
 #[derive(Debug)]
@@ -33,6 +37,19 @@ impl KeyAdmission {
         let said = || ctx.user.extra.get(EXTRA_ACCESS_KEY).and_then(|names| names.first());
         let Some(name) = ctx.caller.access_key.as_ref().or_else(said) else { return Bound::None };
         self.directory.key(name).map_or(Bound::Gone, Bound::Key)
+    }
+
+    /// The holder of a new key has as many as there may be.
+    fn one_too_many(&self, object: &Object) -> Option<FieldError> {
+        let holder = record::key(object)?.holder;
+        let (kind, name) = match &holder {
+            Holder::User(name) => ("user", name),
+            Holder::Team(name) => ("team", name),
+        };
+        let held = self.directory.keys_held(&holder);
+        let path = FieldPath::new("spec").child(kind);
+        let why = || format!("{kind} {name:?} has {held} access keys, and may have {MOST_KEYS}: delete those that are not used");
+        (held >= MOST_KEYS).then(|| FieldError::forbidden(&path, why()))
     }
 
     /// Why the key may not become this, if so.
@@ -84,7 +101,10 @@ impl Admission for KeyAdmission {
                 let why = format!("User {:?} {why}", ctx.user.name);
                 Err(ApiError::forbidden(request.descriptor.group_resource(), object.name(), why))
             }
-            None => Ok(()),
+            None => match self.one_too_many(object).filter(|_| request.verb == Verb::Create) {
+                Some(error) => Err(ApiError::invalid(request.descriptor.group, request.descriptor.kind, object.name(), &[error])),
+                None => Ok(()),
+            },
         }
     }
 }
@@ -183,6 +203,39 @@ mod tests {
         for (by, with, spec, want) in table {
             assert_eq!(asked(by, with, &key("e", &spec), None).await, want, "{by} with {with}: {spec}");
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_has_more_keys_than_there_may_be() {
+        let admission = admission();
+        let keys = vci_management::owned_access_keys();
+        let ask = async |by: &str, verb: Verb, holder: Value| {
+            let identity = admission.directory.known_as(by).unwrap();
+            let ctx = RequestContext::new(identity.user, identity.caller, Instant::now(), "audit".into());
+            let (new, at) = (key("e", &holder), ObjectKey::new("", "e"));
+            let old = (verb == Verb::Update).then_some(&new);
+            let (descriptor, schema) = (keys.descriptor(), keys.schema());
+            let request = AdmissionRequest { descriptor, verb, subresource: Subresource::Main, key: &at, old, dry_run: DryRun::No, schema };
+            admission.validate(&ctx, request, Some(&new)).await
+        };
+        let ann = json!({ "user": "ann" });
+        for index in LIMITS.len()..MOST_KEYS {
+            ask("ann", Verb::Create, ann.clone()).await.unwrap();
+            let record = KeyRecord { name: format!("more-{index}"), ..record::key(&key("f", &ann)).unwrap() };
+            admission.directory.put_key(record.clone());
+            // Told once more, it is still one.
+            admission.directory.put_key(record);
+        }
+        for by in ["ann", "root"] {
+            let error = ask(by, Verb::Create, ann.clone()).await.unwrap_err();
+            let want = "spec.user: Forbidden: user \"ann\" has 1000 access keys, and may have 1000: delete those that are not used";
+            assert!(error.code() == 422 && error.message.ends_with(want), "{by}: {error}");
+        }
+        ask("ann", Verb::Update, ann.clone()).await.unwrap();
+        ask("root", Verb::Create, json!({ "user": "root" })).await.unwrap();
+        ask("root", Verb::Create, json!({ "team": "ann" })).await.unwrap();
+        admission.directory.remove_key("more-500");
+        ask("ann", Verb::Create, ann).await.unwrap();
     }
 
     #[tokio::test]

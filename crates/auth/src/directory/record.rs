@@ -118,7 +118,7 @@ impl ProjectRecord {
 }
 
 /// Whose key an access key is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
     /// A user's.
     User(String),

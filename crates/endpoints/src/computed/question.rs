@@ -6,7 +6,7 @@ use http::HeaderMap;
 use serde_json::Value;
 use vci_meta::decode::{DecodeError, Parsed};
 use vci_meta::options::FieldValidation;
-use vci_meta::{ApiError, ComputedDescriptor, RequestContext};
+use vci_meta::{ApiError, ComputedDescriptor, RequestContext, Schema};
 
 /// Decodes a question. Kind and apiVersion may be absent: the endpoint says them.
 ///
@@ -22,7 +22,7 @@ pub(super) fn decode(
 ) -> Result<Value, ApiError> {
     let descriptor = computed.descriptor();
     let ComputedDescriptor { version, kind, .. } = *descriptor;
-    let parsed = parse(descriptor, headers, body)?;
+    let parsed = parse(descriptor, computed.schema(), headers, body)?;
     let form = Form { version, kind, api_version: descriptor.api_version(), schema: computed.schema() };
     let mut question = form.conform(ctx, parsed, validation)?;
     // A question has no answer yet.
@@ -32,7 +32,7 @@ pub(super) fn decode(
     Ok(question)
 }
 
-fn parse(kind: &ComputedDescriptor, headers: &HeaderMap, body: &[u8]) -> Result<Parsed, ApiError> {
+fn parse(kind: &ComputedDescriptor, schema: &Schema, headers: &HeaderMap, body: &[u8]) -> Result<Parsed, ApiError> {
     // A question may hold a secret: nothing of it is repeated.
     let refused = |error: DecodeError| unrecognized(kind.kind, &error);
     match protobuf::fields(kind) {
@@ -40,6 +40,6 @@ fn parse(kind: &ComputedDescriptor, headers: &HeaderMap, body: &[u8]) -> Result<
             let value = protobuf::decode(body, fields).ok_or_else(|| refused(DecodeError("malformed protobuf".into())))?;
             Ok(Parsed { value, ..Parsed::default() })
         }
-        _ => InputFormat::of(headers)?.parse(body).map_err(refused),
+        _ => InputFormat::of(headers)?.parse(body, Some(schema)).map_err(refused),
     }
 }

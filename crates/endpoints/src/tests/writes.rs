@@ -190,3 +190,49 @@ async fn owner_references_are_kept_once() {
     let warning = made.header("warning");
     assert!(warning.contains(".metadata.ownerReferences contains duplicate entries; ") && warning.contains("observed: u"), "{warning}");
 }
+
+#[tokio::test]
+async fn plain_scalars_of_yaml_become_what_their_field_is() {
+    let server = Server::start().await;
+    let yaml = [("content-type", "application/yaml")];
+    let made = server.send("POST", COLLECTION, &yaml, "metadata: {name: y, labels: {on: off}}\nspec: {text: on, size: 0x10}\n").await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    assert_eq!(made.json()["spec"], json!({ "text": "on", "size": 16 }));
+    assert_eq!(made.json()["metadata"]["labels"], json!({ "on": "off" }));
+    let apply = [("content-type", "application/apply-patch+yaml")];
+    let body = "apiVersion: example.io/v1\nkind: Widget\nmetadata: {name: z}\nspec: {text: 1.10, size: 1_000}\n";
+    let applied = server.send("PATCH", &format!("{COLLECTION}/z?fieldManager=m"), &apply, body).await;
+    assert_eq!(applied.json()["spec"], json!({ "text": "1.10", "size": 1000 }), "{}", applied.text);
+    // JSON says itself what a value is.
+    let made = server.send("POST", COLLECTION, &yaml, r#"{"metadata": {"name": "j"}, "spec": {"text": 1}}"#).await;
+    assert_eq!(made.failure().0, 400);
+    for (headers, method, path) in [(&yaml, "POST", COLLECTION.to_owned()), (&apply, "PATCH", format!("{COLLECTION}/m?fieldManager=m"))] {
+        let body = "apiVersion: example.io/v1\nkind: Widget\nmetadata: {name: m}\nspec: {<<: {text: a}}\n";
+        let refused = server.send(method, &path, headers, body).await.failure();
+        assert!(refused.0 == 400 && refused.2.contains("merge keys (<<)"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_to_be_created_has_no_version() {
+    let server = Server::start().await;
+    for query in ["", "?dryRun=All"] {
+        let body = r#"{"metadata": {"name": "v", "resourceVersion": "5"}}"#;
+        let refused = server.send("POST", &format!("{COLLECTION}{query}"), &[], body).await.failure();
+        assert_eq!((refused.0, refused.1.as_str()), (422, "Invalid"), "{query}");
+        let text = "metadata.resourceVersion: Invalid value: \"5\": resourceVersion should not be set on objects to be created";
+        assert!(refused.2.ends_with(text), "{}", refused.2);
+    }
+}
+
+/// Python's http.client reads a hundred headers and gives up at the next.
+#[tokio::test]
+async fn an_answer_has_no_more_headers_than_clients_read() {
+    let server = Server::start().await;
+    let unknown: String = (0..200).map(|index| format!(r#","f{index}":1"#)).collect();
+    let made = server.send("POST", COLLECTION, &[], format!(r#"{{"metadata":{{"name":"w"}}{unknown}}}"#)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    assert!(made.headers.get_all("warning").iter().count() > 10 && made.headers.len() < 90, "{}", made.headers.len());
+    let length: usize = made.headers.get_all("warning").iter().map(|value| value.len()).sum();
+    assert!(length < 6 * 1024, "{length} bytes of warnings");
+}

@@ -12,8 +12,8 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let representation = call.negotiate(Offer::Objects)?;
     let options = WriteOptions::from_query(&call.query().decoded(), WriteKind::Create, call.user_agent())?;
     let bytes = call.read(body).await?;
-    let mut object = call.decode(&bytes, options.field_validation)?;
+    let mut object = call.decode(&bytes, options.field_validation).await?;
     call.settle_namespace(&mut object)?;
     let written = call.registry.create(&call.ctx, &call.resource.namespace, object, &options).await?;
-    call.object(StatusCode::CREATED, &written.bytes, representation)
+    call.object(StatusCode::CREATED, &written.bytes, representation).await
 }

@@ -9,15 +9,17 @@ use axum::response::Response;
 use http::StatusCode;
 use vci_meta::options::DeleteOptions;
 use vci_meta::{ApiError, Details, Status};
-use vci_registry::Deleted;
+use vci_registry::{Deleted, heavy};
 
 pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = options(call, body).await?;
     match call.registry.delete(&call.ctx, &call.key(), &options, &call.view).await? {
         // Upstream says "accepted" to nobody else: older clients take it for an error.
-        Deleted::Pending { bytes } if options.orphan_dependents == Some(false) => call.object(StatusCode::ACCEPTED, &bytes, representation),
-        Deleted::Pending { bytes } => call.object(StatusCode::OK, &bytes, representation),
+        Deleted::Pending { bytes } if options.orphan_dependents == Some(false) => {
+            call.object(StatusCode::ACCEPTED, &bytes, representation).await
+        }
+        Deleted::Pending { bytes } => call.object(StatusCode::OK, &bytes, representation).await,
         Deleted::Gone { uid, .. } => {
             let kind = call.descriptor();
             let details =
@@ -33,7 +35,9 @@ pub(crate) async fn options(call: &mut Call, body: Body) -> Result<DeleteOptions
     if bytes.is_empty() {
         return DeleteOptions::from_query(&call.query().decoded());
     }
-    let parsed = InputFormat::of(&call.headers)?.parse(&bytes).map_err(|error| ApiError::bad_request(error.0))?;
+    let format = InputFormat::of(&call.headers)?;
+    let parsed = heavy::compute(bytes.len(), || format.parse(&bytes, None)).await;
+    let parsed = parsed.map_err(|error| ApiError::bad_request(error.0))?;
     if let (Some(trail), Some(options)) = (&call.trail, parsed.value.as_object()) {
         trail.0.request_object(options);
     }

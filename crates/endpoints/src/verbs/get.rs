@@ -13,5 +13,5 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     let options = GetOptions::from_query(&call.query().decoded())?;
     let item = call.registry.get(&call.ctx, &call.key(), &options, &call.view).await?;
     let extended = Extended::of(call).await;
-    call.object(StatusCode::OK, &extended.fill(&item), representation)
+    call.object(StatusCode::OK, &extended.fill(&item), representation).await
 }

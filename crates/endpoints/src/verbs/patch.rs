@@ -10,7 +10,7 @@ use http::StatusCode;
 use vci_auth::{Attributes, Target};
 use vci_meta::ApiError;
 use vci_meta::options::{self, PatchOptions};
-use vci_registry::{Patch, PatchKind};
+use vci_registry::{Patch, PatchKind, heavy};
 
 /// The patches that are served, in the order that clients are told them: OpenAPI and 415 say the same.
 pub(crate) const MEDIA_TYPES: [(&str, PatchKind); 4] = [
@@ -26,13 +26,13 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let options = PatchOptions::from_query(&call.query().decoded(), options_kind(kind), call.user_agent())?;
     let body = call.read(body).await?;
     if let Some(trail) = &call.trail {
-        trail.0.request_patch(&body);
+        heavy::compute(body.len(), || trail.0.request_patch(&body)).await;
     }
     let create_denial = if kind == PatchKind::Apply { create_denial(call).await } else { None };
     let patch = Patch { kind, body, create_denial };
     let written = call.registry.patch(&call.ctx, &call.key(), call.subresource, patch, &options, &call.view).await?;
     let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
-    call.object(status, &written.bytes, representation)
+    call.object(status, &written.bytes, representation).await
 }
 
 fn kind(call: &Call) -> Result<PatchKind, ApiError> {

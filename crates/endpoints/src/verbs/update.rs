@@ -12,12 +12,12 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let representation = call.negotiate(Offer::Objects)?;
     let options = WriteOptions::from_query(&call.query().decoded(), WriteKind::Update, call.user_agent())?;
     let bytes = call.read(body).await?;
-    let mut object = call.decode(&bytes, options.field_validation)?;
+    let mut object = call.decode(&bytes, options.field_validation).await?;
     check_name(call, &object)?;
     call.settle_namespace(&mut object)?;
     let written = call.registry.update(&call.ctx, &call.key(), call.subresource, object, &options, &call.view).await?;
     let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
-    call.object(status, &written.bytes, representation)
+    call.object(status, &written.bytes, representation).await
 }
 
 fn check_name(call: &Call, object: &Object) -> Result<(), ApiError> {

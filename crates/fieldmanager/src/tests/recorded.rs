@@ -147,7 +147,7 @@ fn applies() {
         error.to_string(),
         "Apply failed with 3 conflicts: conflicts with \"alpha\":\n- .metadata.labels.l\n- .spec.access\n- .spec.displayName"
     );
-    let ApplyError::Conflicts(conflicts) = error else { panic!("{error}") };
+    let ApplyError::Conflicts(conflicts, _) = error else { panic!("{error}") };
     let causes: Vec<_> = conflicts.iter().map(|c| (c.to_string(), c.field.as_str())).collect();
     let with_alpha = "conflict with \"alpha\"".to_owned();
     assert_eq!(causes, [".metadata.labels.l", ".spec.access", ".spec.displayName"].map(|field| (with_alpha.clone(), field)));

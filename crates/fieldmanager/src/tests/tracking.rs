@@ -14,7 +14,7 @@ fn labelled(label: &str) -> Value {
 
 fn conflicts(result: Result<&vci_meta::Object, ApplyError>) -> Vec<String> {
     match result {
-        Err(ApplyError::Conflicts(conflicts)) => conflicts.into_iter().map(|conflict| conflict.field).collect(),
+        Err(ApplyError::Conflicts(conflicts, _)) => conflicts.into_iter().map(|conflict| conflict.field).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -455,4 +455,39 @@ fn an_apply_that_says_nothing_of_metadata_any_more_leaves_the_address() {
     server.apply("ann", json!({"metadata": {"name": "n", "labels": {"a": "b"}}})).unwrap();
     let left = server.apply("ann", json!({"metadata": {"name": "n"}})).unwrap();
     assert_eq!((left.name(), left.metadata().get("labels"), left.uid()), ("n", None, "u-1"));
+}
+
+/// As many as an object has room for, below keys that are long.
+#[test]
+fn of_very_many_conflicts_the_first_are_told() {
+    let (long, many) = ("k".repeat(100_000), 20_000);
+    let data = |value: &str| {
+        (0..many).map(|index| (format!("{long:.100}{index}"), Value::from(value))).chain([(long.clone(), value.into())]).collect()
+    };
+    let body = |value: &str| json!({"metadata": {"name": "x"}, "spec": {"data": Value::Object(data(value))}});
+    let mut server = Server::new();
+    server.apply("one", body("1")).unwrap();
+    let Err(ApplyError::Conflicts(told, all)) = server.apply("two", body("2")) else { panic!("no conflict") };
+    assert_eq!((told.len(), all), (100, many + 1));
+    assert!(told.iter().all(|conflict| conflict.field.len() <= 1027));
+    let message = ApplyError::Conflicts(told, all).to_string();
+    assert!(
+        message.starts_with("Apply failed with 20001 conflicts: ") && message.ends_with("and more: the first 100 are told"),
+        "{message:.200}"
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_told_shortly() {
+    let mut server = Server::new();
+    for (value, want) in [
+        (json!({"secret": "s3cret"}), "expected string, got a map"),
+        (json!(["s3cret"]), "expected string, got a list"),
+        (json!(1), "expected string, got 1"),
+    ] {
+        let error = server.apply("one", json!({"metadata": {"name": "x"}, "spec": {"displayName": value}})).unwrap_err().to_string();
+        assert!(error.contains(want) && !error.contains("s3cret"), "{error}");
+    }
+    let error = server.apply("one", json!({"metadata": {"name": "x"}, "spec": {"x".repeat(1 << 20): 1}})).unwrap_err().to_string();
+    assert!(error.len() < 2000, "{error:.200}");
 }

@@ -164,3 +164,28 @@ fn users_own_their_keys_and_nobody_those_of_teams() {
         assert_eq!(OwnedAccessKeys.access(&key(spec.clone())).grants(&ann, "delete", ""), want, "{spec}");
     }
 }
+
+#[test]
+fn the_parts_of_a_key_have_limits() {
+    use vci_meta::validation::validate_sizes;
+    let errors = |new: &Object, old: Option<&Object>| {
+        let errors = validate_sizes(new, old, OwnedAccessKeys.schema(), OwnedAccessKeys.size_limits());
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let long = |length: usize| "x".repeat(length);
+    for (spec, want) in [
+        (json!({"displayName": long(256), "description": long(4096), "key": long(1024)}), vec![]),
+        (json!({"displayName": long(257)}), vec!["spec.displayName: Too long: may not be more than 256 bytes"]),
+        (json!({"description": long(1_400_000)}), vec!["spec.description: Too long: may not be more than 4096 bytes"]),
+        (json!({"key": long(1025)}), vec!["spec.key: Too long: may not be more than 1024 bytes"]),
+        (json!({"user": long(254)}), vec!["spec.user: Too long: may not be more than 253 bytes"]),
+        (json!({"scope": {"projects": [{"project": long(40_000)}]}}), vec!["spec.scope: Too long: may not be more than 32768 bytes"]),
+        (json!({"scope": {"rules": vec![json!({}); 101]}}), vec!["spec.scope.rules: Too many: 101: must have at most 100 items"]),
+    ] {
+        let object = key(spec);
+        assert_eq!(errors(&object, None), want);
+        assert_eq!(errors(&object, Some(&object)), Vec::<String>::new(), "what is stored can be updated");
+    }
+    let annotated = object(json!({"metadata": {"annotations": {"a": long(17_000)}}}));
+    assert_eq!(errors(&annotated, None), ["metadata: Too long: may not be more than 16384 bytes"]);
+}

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use vci_meta::field::MOST_ERRORS;
 use vci_meta::{FieldError, FieldPath};
 
 /// Numbers by resource.
@@ -26,6 +27,9 @@ impl Quotas {
     pub(super) fn errors(&self, path: &FieldPath) -> Vec<FieldError> {
         let mut errors = Vec::new();
         for (scope, resource, limit) in self.entries() {
+            if errors.len() >= MOST_ERRORS {
+                break;
+            }
             let path = path.child(scope);
             if resource.is_empty() || resource.contains(char::is_whitespace) {
                 errors.push(FieldError::invalid(&path, resource, "must name a resource, such as virtualclusterinstances"));
@@ -40,7 +44,7 @@ impl Quotas {
     /// The paths of limits on what is not counted here.
     pub(super) fn idle(&self, path: &FieldPath) -> Vec<FieldPath> {
         let idle = self.entries().filter(|(_, resource, _)| Counted::parse(resource).is_none());
-        idle.map(|(scope, resource, _)| path.child(scope).key(resource)).collect()
+        idle.take(MOST_ERRORS).map(|(scope, resource, _)| path.child(scope).key(resource)).collect()
     }
 
     /// Scope, resource and limit of each.

@@ -4,6 +4,7 @@ use super::is_false;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use vci_meta::field::MOST_ERRORS;
 use vci_meta::{FieldError, FieldPath};
 
 /// The types of a parameter's value.
@@ -60,6 +61,9 @@ pub(crate) fn parameter_errors(parameters: &[AppParameter], path: &FieldPath) ->
     let mut errors = Vec::new();
     let mut variables = BTreeSet::new();
     for (index, parameter) in parameters.iter().enumerate() {
+        if errors.len() >= MOST_ERRORS {
+            break;
+        }
         let path = path.index(index);
         let (variable, at) = (parameter.variable.as_str(), path.child("variable"));
         if variable.is_empty() {

@@ -1,17 +1,27 @@
 //! JSON bytes to a tree, in one pass.
 
+use super::lossy::mended;
 use super::path::Path;
 use super::tree::{Notes, Tree};
 use super::{DecodeError, Parsed};
 use serde::de::DeserializeSeed;
 use serde_json::error::Category;
 
-/// Reads one JSON document.
+/// Reads one JSON document. What stands for no character, in bytes or in escapes, is U+FFFD in texts.
 ///
 /// # Errors
-/// Malformed JSON or UTF-8, anything behind the document, nesting deeper than 128 levels.
+/// Malformed JSON, anything behind the document, nesting deeper than 128 levels.
 pub fn parse_json(bytes: &[u8]) -> Result<Parsed, DecodeError> {
-    let mut notes = Notes::new(usize::MAX);
+    // Hardly any document is not what it should be, so only a bad one is looked at for this.
+    let read = read(bytes);
+    match read.is_err().then(|| mended(bytes)).flatten() {
+        Some(mended) => self::read(mended.as_bytes()),
+        None => read,
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Parsed, DecodeError> {
+    let mut notes = Notes::new();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let tree = Tree { path: &Path::Root, depth: 0, notes: &mut notes };
     let value = tree.deserialize(&mut deserializer).map_err(|error| explain(bytes, &error))?;

@@ -82,7 +82,17 @@ fn malformed_json_is_explained_in_the_words_of_go() {
         let error = parse_json(body.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(want), "{body}: {error}");
     }
-    assert!(parse_json(b"\"\xff\"").is_err());
+    assert!(parse_json(b"\xff").is_err());
+}
+
+#[test]
+fn texts_that_are_no_unicode_are_read_as_upstream_reads_them() {
+    for (body, want) in
+        [(&b"{\"\xff\": \"a\xc3\"}"[..], json!({"\u{fffd}": "a\u{fffd}"})), (br#"["\ud800", "\ud83d\ude00"]"#, json!(["\u{fffd}", "😀"]))]
+    {
+        assert_eq!(parse_json(body).unwrap().value, want);
+    }
+    assert!(parse_json(br#"["\ud800""#).is_err());
 }
 
 #[test]
@@ -93,10 +103,17 @@ fn yaml_is_read_into_the_data_model_of_json() {
         ("t: 2020-01-01T00:00:00Z\nd: 2020-01-01\n", json!({"t": "2020-01-01T00:00:00Z", "d": "2020-01-01"})),
         ("a: yes\nb: 0755\nc: 1_000\nd: '1'\n", json!({"a": "yes", "b": "0755", "c": "1_000", "d": "1"})),
         ("a: 1\n---\nb: 2\n", json!({"a": 1})),
+        ("a: 1\n--- [bad", json!({"a": 1})),
+        ("a: 1\n...\nb: 2\n", json!({"a": 1})),
         ("---\na: 1\n", json!({"a": 1})),
         ("{\"a\": {\"b\": [1, \"\\u00e4\"]}}", json!({"a": {"b": [1, "ä"]}})),
         ("{a: 1, b: x}", json!({"a": 1, "b": "x"})),
-        ("x: &x {a: 1}\ny: *x\nz: {<<: *x, b: 2}\n", json!({"x": {"a": 1}, "y": {"a": 1}, "z": {"a": 1, "b": 2}})),
+        ("x: &x {a: 1}\ny: *x\nz: {'<<': *x, \"b\": 2}\n", json!({"x": {"a": 1}, "y": {"a": 1}, "z": {"<<": {"a": 1}, "b": 2}})),
+        ("&k a: &b [&c 1, *k]\n*c : *b\nd: *c\n", json!({"a": [1, "a"], "1": [1, "a"], "d": 1})),
+        ("a: &x {b: &y [1], c: *y}\nd: *x\ne: *y\n", json!({"a": {"b": [1], "c": [1]}, "d": {"b": [1], "c": [1]}, "e": [1]})),
+        ("a: &a 1\nb: *a\nc: &a 2\nd: *a\n", json!({"a": 1, "b": 1, "c": 2, "d": 2})),
+        ("a: !!str 1\nb: !mine {c: !mine d}\n", json!({"a": "1", "b": {"c": "d"}})),
+        ("a:\n- b\n-\n- c: d\n", json!({"a": ["b", null, {"c": "d"}]})),
         ("a: |\n  one\n  two\n", json!({"a": "one\ntwo\n"})),
         ("", Value::Null),
         ("# nothing\n", Value::Null),
@@ -119,8 +136,75 @@ fn bad_yaml_is_refused() {
         d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a,".repeat(1000));
     let deep = "[".repeat(1 << 20);
-    for body in ["{apiVersion: [", "a: b: c", "[1]: x\n", "a: *missing\n", "a: .inf\n", bomb, &long, &deep] {
+    let loops = ["a: &a [*a]\n", "a: &a {b: *a}\n", "a: &a {b: &b [*a]}\n"];
+    let odd = ["{a: 1} x", "~: 1\n", "a: !!int x\n", "a: !!seq {}\n", "a: 1\n}", "\u{feff}a: [", "? {a: 1}\n: b\n"];
+    for body in
+        ["{apiVersion: [", "a: b: c", "[1]: x\n", "a: *missing\n", "a: .inf\n", bomb, &long, &deep].into_iter().chain(loops).chain(odd)
+    {
         assert!(parse_yaml(body.as_bytes()).is_err(), "{body:.40}");
+    }
+}
+
+#[test]
+fn merge_keys_are_refused() {
+    let level = |n: usize| format!("b{n}: &b{n} {{<<: [{}]}}\n", vec![format!("*b{}", n - 1); 9].join(", "));
+    let bomb: String = std::iter::once("b0: &b0 {x: 1}\n".to_owned()).chain((1..6).map(level)).collect();
+    for body in ["<<: {a: 1}\n", "a: &a {x: 1}\nb: {<<: *a}\n", "a: &a {x: 1}\nb:\n  <<: [*a, *a]\n", &bomb] {
+        let error = parse_yaml_as(body.as_bytes(), &schema()).unwrap_err().to_string();
+        assert!(error.contains("merge keys (<<) are not of the data model of JSON"), "{error}");
+    }
+}
+
+#[test]
+fn aliases_make_a_document_no_more_than_twice_as_large() {
+    let expanded = |items: usize, times: usize| {
+        let body = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(items), "*a,".repeat(times));
+        parse_yaml(body.as_bytes()).map(|parsed| parsed.value["b"].as_array().unwrap().len())
+    };
+    assert_eq!(expanded(1000, 30), Ok(30));
+    let error = expanded(1000, 100_000).unwrap_err().to_string();
+    assert!(error.ends_with("document contains excessive aliasing"), "{error}");
+    let error = expanded(200_000, 1).unwrap_err().to_string();
+    assert!(error.ends_with("anchored nodes may hold no more than 100000 nodes"), "{error}");
+    // Whatever is in it, a document without aliases is read.
+    for piece in ["- ", "a: ", "[a,b,", "{a,b: c,", "'a',", "\"\\L\\L\\L\","] {
+        let body = format!("[{}]", piece.repeat(if piece.contains(',') && !piece.contains(['[', '{']) { 50_000 } else { 0 }));
+        assert!(parse_yaml(body.as_bytes()).is_ok(), "{piece}");
+    }
+}
+
+#[test]
+fn plain_scalars_of_yaml_become_what_their_field_is() {
+    let read = |spec: &str| {
+        let parsed = parse_yaml_as(format!("# YAML\nspec: {spec}\n").as_bytes(), &schema()).unwrap();
+        conform(parsed.value, &schema()).map(|conformed| conformed.value["spec"].clone()).map_err(|error| error.to_string())
+    };
+    for (spec, want) in [
+        ("{flag: on, name: on}", json!({"flag": true, "name": "on"})),
+        ("{flag: n, name: n, map: {n: n}}", json!({"flag": false, "name": "n", "map": {"n": "n"}})),
+        ("{small: 0x10, name: 0x10, large: 1_000, ratio: 1}", json!({"small": 16, "name": "0x10", "large": 1000, "ratio": 1})),
+        (
+            "{name: 1.10, words: [1, true, ~], access: [{bar: 007}]}",
+            json!({"name": "1.10", "words": ["1", "true", ""], "access": [{"bar": "007"}]}),
+        ),
+        ("{any: {a: yes, b: 0755, c: 1, d: true}}", json!({"any": {"a": "yes", "b": "0755", "c": 1, "d": true}})),
+        ("{pointer: null, name: ~}", json!({})),
+        ("{a: &y yes, flag: *y, name: *y}", json!({"flag": true, "name": "yes"})),
+        ("{time: 2020-01-01T00:00:00Z}", json!({"time": "2020-01-01T00:00:00Z"})),
+    ] {
+        let mut want = want;
+        let members = want.as_object_mut().unwrap();
+        members.entry("clusterRef").or_insert(json!({}));
+        members.entry("words").or_insert(Value::Null);
+        assert_eq!(read(spec), Ok(want), "{spec}");
+    }
+    for (spec, want) in [
+        ("{flag: 'on'}", "cannot unmarshal string into field spec.flag of type bool"),
+        ("{flag: maybe}", "cannot unmarshal string into field spec.flag of type bool"),
+        ("{small: '1'}", "cannot unmarshal string into field spec.small of type int32"),
+        ("{name: !!int 1}", "cannot unmarshal number into field spec.name of type string"),
+    ] {
+        assert_eq!(read(spec), Err(want.into()), "{spec}");
     }
 }
 

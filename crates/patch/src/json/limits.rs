@@ -5,6 +5,7 @@ use crate::MAX_COPIED_BYTES;
 use json_patch::jsonptr::Pointer;
 use json_patch::{AddOperation, PatchOperation, RemoveOperation};
 use serde_json::Value;
+use vci_meta::object::encoded_len;
 
 /// Deepest nesting of lists and objects: as deep as serde_json reads, so that what was stored can be read again
 /// and recursion over it never exhausts a stack.
@@ -13,7 +14,7 @@ const MAX_DEPTH: usize = 127;
 /// How often one patch may have the whole document walked to find how deep it is.
 const MOST_WALKS: u32 = 16;
 /// How many list items one patch may push aside: each item put into a list, or taken out, moves those behind it.
-const MOST_SHIFTED: usize = 100_000_000;
+const MOST_SHIFTED: usize = 20_000_000;
 
 /// What one patch has used up.
 pub(super) struct Limits {
@@ -54,7 +55,7 @@ impl Limits {
             PatchOperation::Replace(_) | PatchOperation::Test(_) => 0,
         };
         if self.shifted > MOST_SHIFTED {
-            return Err(Failure::new(INVALID, "the patch changes long lists too often"));
+            return Err(Failure::new(INVALID, format!("the patch changes long lists too often: it moves more than {MOST_SHIFTED} items")));
         }
         Ok(())
     }
@@ -88,24 +89,5 @@ fn depth(value: &Value) -> usize {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
         _ => 0,
-    }
-}
-
-fn encoded_len(value: &Value) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    match serde_json::to_writer(&mut count, value) {
-        Ok(()) => count.0,
-        // JSON values always serialise; were it otherwise, the limit is the answer on the safe side.
-        Err(_) => usize::MAX,
     }
 }

@@ -26,8 +26,8 @@ impl Keyed<'_> {
         let mut identity = String::new();
         for key in self.keys {
             let Some(value) = item.get(key) else {
-                let why = format!("map: {} does not contain declared merge key: {key}", Value::Object(item.clone()));
-                return Err(unprocessable(self.path, why));
+                // Upstream shows the item, which may be one of the stored object and not for the caller's eyes.
+                return Err(unprocessable(self.path, format!("an item does not contain declared merge key: {key}")));
             };
             identity.push_str(&value.to_string());
             identity.push('\n');

@@ -208,8 +208,8 @@ fn bad_patches_are_refused() {
         assert_eq!(strategic_merge_patch(&json!({}), patch.as_bytes(), &schema()), Err(PatchError::Malformed(want.into())), "{patch}");
     }
     let unprocessable = [
-        (r#"{"items":[{"value":"x"}]}"#, "items", r#"map: {"value":"x"} does not contain declared merge key: name"#),
-        (r#"{"items":[{"$patch":"delete"}]}"#, "items", r#"map: {"$patch":"delete"} does not contain declared merge key: name"#),
+        (r#"{"items":[{"value":"x"}]}"#, "items", r#"an item does not contain declared merge key: name"#),
+        (r#"{"items":[{"$patch":"delete"}]}"#, "items", r#"an item does not contain declared merge key: name"#),
         (r#"{"items":["x"]}"#, "items", "expected a list of objects, but it holds a string"),
         (r#"{"items":[{"$patch":"merge","name":"1"}]}"#, "items", "merging lists cannot yet be specified in the patch"),
         (r#"{"settings":{"tags":[["x"]]}}"#, "settings.tags", "lists of lists are not supported"),

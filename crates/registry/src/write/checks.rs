@@ -4,7 +4,7 @@
 use super::{AdmissionRequest, Registry};
 use serde_json::Value;
 use std::collections::HashSet;
-use vci_meta::validation::{validate_object_meta, validate_object_meta_update};
+use vci_meta::validation::{validate_object_meta, validate_object_meta_update, validate_sizes};
 use vci_meta::{ApiError, FieldError, Object, RequestContext};
 
 impl Registry {
@@ -37,6 +37,11 @@ impl Registry {
 
     /// Every rule about the object, and about the step from what it was.
     pub(super) fn validate(&self, ctx: &RequestContext, new: &Object, old: Option<&Object>) -> Result<(), ApiError> {
+        // What is too large is not looked at any further: that is what sizes are bounded for.
+        let too_large = validate_sizes(new, old, self.schema(), self.resource.size_limits());
+        if !too_large.is_empty() {
+            return Err(self.invalid(new.name(), &too_large));
+        }
         let mut errors = validate_object_meta(new, self.descriptor().scope);
         if let Some(old) = old {
             errors.extend(validate_object_meta_update(new, old));
@@ -46,9 +51,7 @@ impl Registry {
         if !errors.is_empty() {
             return Err(self.invalid(new.name(), &errors));
         }
-        for text in finalizer_warnings(new, old).into_iter().chain(self.resource.warnings(new)) {
-            ctx.warn(text);
-        }
+        finalizer_warnings(new, old).chain(self.resource.warnings(new)).for_each(|text| ctx.warn(text));
         Ok(())
     }
 }
@@ -75,16 +78,15 @@ fn dedup_owner_references(ctx: &RequestContext, object: &mut Object, when: &str)
 }
 
 /// Names of finalizers that were not there before and belong to nobody's domain.
-fn finalizer_warnings(new: &Object, old: Option<&Object>) -> Vec<String> {
+fn finalizer_warnings<'a>(new: &'a Object, old: Option<&'a Object>) -> impl Iterator<Item = String> + 'a {
     let known: HashSet<&str> = old.map(Object::finalizers).unwrap_or_default().into_iter().collect();
     new.finalizers()
         .into_iter()
-        .filter(|name| !name.contains('/') && !["orphan", "foregroundDeletion", "kubernetes"].contains(name) && !known.contains(name))
+        .filter(move |name| !name.contains('/') && !["orphan", "foregroundDeletion", "kubernetes"].contains(name) && !known.contains(name))
         .map(|name| {
             let hint = if name.contains('.') { " including a path (/)" } else { "" };
             format!("metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name{hint} to avoid accidental conflicts with other finalizer writers")
         })
-        .collect()
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ impl Registry {
     ) -> Result<List, ApiError> {
         let list = self.cache.list(ctx, namespace, selection, view).await?;
         let (registry, ctx2, options, view, doomed) = (Arc::clone(self), ctx.clone(), options.clone(), view.clone(), list.items.clone());
-        self.detached(ctx, async move {
+        let largest = list.items.iter().map(|item| item.bytes.len()).max().unwrap_or(0);
+        self.detached(ctx, largest, async move {
             stream::iter(doomed)
                 .map(Ok)
                 .try_for_each_concurrent(CONCURRENT_DELETES, |item| {

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
 use vci_fieldmanager::Manager;
+use vci_meta::object::encoded_len;
 use vci_meta::options::{DryRun, WriteOptions};
-use vci_meta::{ApiError, Object, ObjectKey, Reason, RequestContext, Subresource, Verb};
+use vci_meta::{ApiError, FieldError, FieldPath, Object, ObjectKey, RequestContext, Subresource, Verb};
 use vci_store::{Entry, Expect, FencedError, Key, Revision, WriteError};
 
 /// How often a generated name is drawn before giving up, as upstream does.
@@ -29,7 +30,7 @@ impl Registry {
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
         let (registry, ctx2, namespace, options) = (Arc::clone(self), ctx.clone(), namespace.to_owned(), options.clone());
-        self.detached(ctx, async move {
+        self.detached(ctx, encoded_len(&object.0), async move {
             let object = registry.own(&namespace, object, &options);
             registry.create_owned(&ctx2, object, options.dry_run).await
         })
@@ -92,9 +93,7 @@ impl Registry {
     ) -> Result<Inserted, ApiError> {
         self.validate(ctx, object, None)?;
         self.admit(ctx, request, Some(object)).await?;
-        if object.resource_version().parse::<u64>().is_ok_and(|version| version != 0) {
-            return Err(ApiError::new(Reason::Unknown, "resourceVersion should not be set on objects to be created"));
-        }
+        self.refuse_version(object)?;
         let key = storage_key(self.descriptor(), &ObjectKey::new(object.namespace(), object.name()));
         let conceal = self.resource.conceal();
         let mut kept = object.clone();
@@ -143,6 +142,17 @@ impl Registry {
                 Err(FencedError::Moved) => knowledge = Knowledge::Live,
             }
         }
+    }
+
+    /// What is not there yet has no version: whoever says one takes the object for another.
+    fn refuse_version(&self, object: &Object) -> Result<(), ApiError> {
+        let version = object.resource_version();
+        if version.parse::<u64>().is_ok_and(|version| version != 0) {
+            let path = FieldPath::new("metadata").child("resourceVersion");
+            let error = FieldError::invalid(&path, version, "resourceVersion should not be set on objects to be created");
+            return Err(self.invalid(object.name(), &[error]));
+        }
+        Ok(())
     }
 
     fn taken(&self, name: &str, holder: &Option<Entry>) -> ApiError {

@@ -26,7 +26,8 @@ impl Registry {
         view: &View,
     ) -> Result<Deleted, ApiError> {
         let (registry, ctx2, key, options, view) = (Arc::clone(self), ctx.clone(), key.clone(), options.clone(), view.clone());
-        self.detached(ctx, async move { registry.delete_now(&ctx2, &key, &options, &view).await }).await
+        let bytes = self.stored_size(&key);
+        self.detached(ctx, bytes, async move { registry.delete_now(&ctx2, &key, &options, &view).await }).await
     }
 
     /// The same on the caller's task.

@@ -30,7 +30,8 @@ impl Registry {
         view: &View,
     ) -> Result<Written, ApiError> {
         let (registry, ctx2, key, options, view) = (Arc::clone(self), ctx.clone(), key.clone(), options.clone(), view.clone());
-        self.detached(ctx, async move {
+        let bytes = patch.body.len() + self.stored_size(&key);
+        self.detached(ctx, bytes, async move {
             if patch.kind == PatchKind::Apply {
                 return registry.apply(&ctx2, &key, subresource, &patch, &options, &view).await;
             }
@@ -95,7 +96,8 @@ impl Registry {
     /// The object that an apply names, checked as far as that goes without the live one. Not in canonical form: what
     /// is not named is not applied, and a zero that is named is.
     fn applied_object(&self, ctx: &RequestContext, patch: &Patch, options: &PatchOptions) -> Result<Object, ApiError> {
-        let parsed = decode::parse_yaml(&patch.body).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
+        let parsed = decode::parse_yaml_as(&patch.body, self.schema())
+            .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
         if !parsed.duplicates.is_empty() && options.write.field_validation == FieldValidation::Strict {
             let text = decode::strict_error(&[], &parsed.duplicates).unwrap_or_default();
             return Err(ApiError::bad_request(format!("error strict decoding YAML: {text}")));
@@ -130,7 +132,7 @@ impl Registry {
         vci_fieldmanager::apply(self.schema(), live, applied, manager, options.force.unwrap_or(false), &reset).map_err(|error| match &error
         {
             ApplyError::Malformed(text) => ApiError::bad_request(text),
-            ApplyError::Conflicts(conflicts) => apply_conflict(&error, conflicts),
+            ApplyError::Conflicts(conflicts, _) => apply_conflict(&error, conflicts),
         })
     }
 
@@ -149,13 +151,12 @@ impl Registry {
     /// A patch's result as an object of this kind; what is odd about it and about the patch, as `fieldValidation` says.
     fn conformed(&self, ctx: &RequestContext, parsed: Parsed, options: &PatchOptions, source: Source) -> Result<Object, ApiError> {
         let Parsed { mut value, duplicates } = parsed;
-        // An object that may hold a secret is not repeated.
-        let secret = self.resource.conceal().is_some();
-        let before = matches!(source, Source::Patch { .. }).then(|| if secret { String::new() } else { value.to_string() });
-        let refuse = |text: String| match &before {
-            // Upstream names the patch as the field and shows the whole object.
-            Some(json) => ApiError::invalid("", "", "", &[FieldError::invalid(&FieldPath::new("patch"), json.as_str(), text)]),
-            None => ApiError::bad_request(text),
+        let is_patch = matches!(source, Source::Patch { .. });
+        let refuse = |text: String| match is_patch {
+            // Upstream names the patch as the field and shows the whole object, in which there may be secrets of others: errors
+            // are read by whoever may patch, and written to the audit log.
+            true => ApiError::invalid("", "", "", &[FieldError::invalid_unshown(&FieldPath::new("patch"), text)]),
+            false => ApiError::bad_request(text),
         };
         self.identify(&mut value).map_err(refuse)?;
         let conformed = decode::conform(value, self.schema()).map_err(|error| refuse(error.to_string()))?;

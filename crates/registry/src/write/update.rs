@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::Arc;
 use vci_fieldmanager::Manager;
+use vci_meta::object::encoded_len;
 use vci_meta::options::{DryRun, WriteOptions};
 use vci_meta::{ApiError, FieldError, FieldPath, Object, ObjectKey, RequestContext, Subresource, Verb, View};
 
@@ -24,7 +25,8 @@ impl Registry {
         view: &View,
     ) -> Result<Written, ApiError> {
         let (registry, ctx2, key, options, view) = (Arc::clone(self), ctx.clone(), key.clone(), options.clone(), view.clone());
-        self.detached(ctx, async move {
+        let bytes = encoded_len(&object.0) + self.stored_size(&key);
+        self.detached(ctx, bytes, async move {
             let change = Replace { registry: &registry, key: &key, subresource, object, options: &options };
             let outcome = registry.commit(&ctx2, &key, &view, options.dry_run, &change).await?;
             Ok(Written { bytes: outcome.into_bytes(), created: false })

@@ -21,7 +21,8 @@ pub(crate) async fn create(rig: Rig) {
     let mut versioned = rig.body("ns/bar", "", "");
     versioned.set_meta_str("resourceVersion", "1");
     let error = rig.try_create(versioned).await.unwrap_err();
-    assert_eq!(error.message, "resourceVersion should not be set on objects to be created");
+    assert_eq!(error.reason, Reason::Invalid);
+    assert!(error.message.contains("resourceVersion should not be set on objects to be created"), "{}", error.message);
     assert_eq!(rig.raw("ns/bar").await, None);
 }
 

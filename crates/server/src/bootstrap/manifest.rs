@@ -4,7 +4,7 @@ use crate::StartError;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
-use vci_meta::decode::{conform, parse_yaml};
+use vci_meta::decode::{conform, parse_yaml, parse_yaml_as};
 use vci_meta::{Object, Resource, Scope};
 
 /// One object of a file, in canonical form.
@@ -34,7 +34,10 @@ pub(crate) fn read_manifests(path: &Path, resources: &[Arc<dyn Resource>]) -> Re
         if let Some(duplicate) = parsed.duplicates.first() {
             return Err(refused(format!("duplicate field {duplicate:?}")));
         }
-        manifests.push(manifest(parsed.value, resources).map_err(refused)?);
+        let resource = resource_of(&parsed.value, resources).map_err(refused)?;
+        // Once more, now that it is known what its plain scalars are.
+        let parsed = parse_yaml_as(document.as_bytes(), resource.schema()).map_err(|error| refused(error.to_string()))?;
+        manifests.push(manifest(parsed.value, &**resource).map_err(refused)?);
     }
     Ok(manifests)
 }
@@ -55,18 +58,22 @@ fn documents(text: &str) -> Vec<String> {
     documents
 }
 
-fn manifest(document: Value, resources: &[Arc<dyn Resource>]) -> Result<Manifest, String> {
+fn resource_of<'a>(document: &Value, resources: &'a [Arc<dyn Resource>]) -> Result<&'a Arc<dyn Resource>, String> {
     let text = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     let resource = resources.iter().find(|resource| {
         let descriptor = resource.descriptor();
         descriptor.kind == kind && descriptor.api_version() == api_version && descriptor.scope == Scope::Cluster
     });
-    let resource = resource.ok_or_else(|| {
+    resource.ok_or_else(|| {
         let kinds = resources.iter().map(|resource| resource.descriptor()).filter(|descriptor| descriptor.scope == Scope::Cluster);
         let kinds = kinds.map(|descriptor| descriptor.kind).collect::<Vec<_>>().join(", ");
         format!("{kind:?} of apiVersion {api_version:?} is none of {kinds} of management.loft.sh/v1")
-    })?;
+    })
+}
+
+fn manifest(document: Value, resource: &dyn Resource) -> Result<Manifest, String> {
+    let kind = resource.descriptor().kind;
     let conformed = conform(document, resource.schema()).map_err(|error| error.to_string())?;
     if let Some(unknown) = conformed.unknown.first() {
         return Err(format!("unknown field {unknown:?}"));

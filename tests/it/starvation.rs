@@ -1,0 +1,3 @@
+//! One user who asks for much takes nothing from the others.
+
+mod writes;
