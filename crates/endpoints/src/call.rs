@@ -90,6 +90,8 @@ impl Call {
         if let Some(observer) = &self.app.config.observer {
             observer.body(&self.info.verb, &self.resource, body.len());
         }
+        let bytes = body.len() + self.registry.stored_size(&self.key());
+        self.ctx = self.ctx.clone().keeping(heavy::room(bytes).await);
         if let Some(proof) = &self.proof
             && let Some(Allowed { identity, view }) = proof.second_look(&self.app, &self.info, &self.identity).await?
         {

@@ -118,9 +118,9 @@ impl Call<'_> {
     async fn answer(&self, query: Query<'_>, body: Body) -> Result<Value, ApiError> {
         let kind = self.computed.descriptor();
         let key = ObjectKey::new(self.resource.namespace.as_str(), self.resource.name.as_str());
-        let question = match kind.verb() {
+        let (question, _room) = match kind.verb() {
             Verb::Create => self.question(query, body).await?,
-            _ => Value::Null,
+            _ => (Value::Null, None),
         };
         let Allowed { identity, view } = self.caller().await?;
         let ctx = self.ctx.clone().with_identity(Arc::clone(&identity.user), Arc::clone(&identity.caller));
@@ -163,19 +163,21 @@ impl Call<'_> {
         registry.get(ctx, key, &options, view).await.map(Some)
     }
 
-    async fn question(&self, query: Query<'_>, body: Body) -> Result<Value, ApiError> {
+    /// The question in the body, and its room in memory.
+    async fn question(&self, query: Query<'_>, body: Body) -> Result<(Value, heavy::Room), ApiError> {
         // Nothing is stored, so that a dry run is no different; but what is no option of a create is refused.
         let options = WriteOptions::from_query(&query.decoded(), WriteKind::Create, "")?;
         let bytes = body::read(&self.parts.headers, body, self.app.config.limits.body).await?;
         if let Some(observer) = &self.app.config.observer {
             observer.body(Verb::Create.as_str(), self.resource, bytes.len());
         }
+        let room = heavy::room(bytes.len()).await;
         let decode = || question::decode(self.computed, self.ctx, &self.parts.headers, &bytes, options.field_validation);
         let question = heavy::compute(bytes.len(), decode).await?;
         if let (Some(trail), Some(question)) = (Trail::of(&self.parts.extensions), question.as_object()) {
             trail.request_object(question);
         }
-        Ok(question)
+        Ok((question, room))
     }
 }
 

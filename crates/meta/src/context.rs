@@ -1,6 +1,7 @@
 //! Who is calling, and what goes with a request from one end of the server to the other.
 
 use crate::access::Caller;
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -74,12 +75,14 @@ pub struct RequestContext {
     warnings: Arc<Mutex<Vec<String>>>,
     /// What the audit event of this request is to say beside; `None` where nothing is audited.
     annotations: Option<Annotations>,
+    /// What is given back when the last copy of this context goes.
+    kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl RequestContext {
     /// A context without warnings.
     pub fn new(user: Arc<User>, caller: Arc<Caller>, deadline: Instant, audit_id: Arc<str>) -> Self {
-        Self { user, caller, deadline, audit_id, warnings: Arc::default(), annotations: None }
+        Self { user, caller, deadline, audit_id, warnings: Arc::default(), annotations: None, kept: None }
     }
 
     /// The same context, whose [`RequestContext::annotate`] writes to these.
@@ -93,6 +96,13 @@ impl RequestContext {
     #[must_use]
     pub fn with_identity(mut self, user: Arc<User>, caller: Arc<Caller>) -> Self {
         (self.user, self.caller) = (user, caller);
+        self
+    }
+
+    /// The same context, which keeps this as long as anything works on the request: also what goes on without the client.
+    #[must_use]
+    pub fn keeping(mut self, kept: impl Any + Send + Sync) -> Self {
+        self.kept = Some(Arc::new(kept));
         self
     }
 

@@ -8,15 +8,37 @@ use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::task::ready;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
 /// From how many bytes on work is heavy: some milliseconds of it.
 const HEAVY: usize = 64 * 1024;
 
 /// One turn for each core. Whoever has one waits for nothing, so that each turn ends.
-static TURNS: LazyLock<Arc<Semaphore>> =
-    LazyLock::new(|| Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))));
+static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(cores())));
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// How many KiB of heavy requests there may be at a time: decoded, a body can take thirty times its length, and those that
+/// wait for a turn have theirs already.
+const ALL_ROOM: usize = 8 * 1024;
+
+static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(ALL_ROOM)));
+
+/// Room for a request, until this is dropped.
+pub type Room = Option<OwnedSemaphorePermit>;
+
+/// Waits for room for a request that has so many bytes in memory, before they are decoded. A request asks once.
+pub async fn room(bytes: usize) -> Room {
+    if bytes < HEAVY {
+        return None;
+    }
+    let wanted = (bytes / 1024).min(ALL_ROOM);
+    // It is never closed.
+    Arc::clone(&ROOM).acquire_many_owned(u32::try_from(wanted).unwrap_or(u32::MAX)).await.ok()
+}
 
 /// Does work that looks at so many bytes.
 pub async fn compute<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
@@ -89,7 +111,7 @@ mod tests {
             thread::sleep(Duration::from_millis(2));
             RUNNING.fetch_sub(1, Ordering::SeqCst);
         };
-        let cores = TURNS.available_permits();
+        let cores = cores();
         let tasks: Vec<_> = (0..4 * cores)
             .map(|_| {
                 tokio::spawn(in_steps(HEAVY, async move {
@@ -107,6 +129,23 @@ mod tests {
         }
         let most = MOST.load(Ordering::SeqCst);
         assert!((1..=cores).contains(&most), "{most} at a time on {cores} cores");
+    }
+
+    #[tokio::test]
+    async fn as_many_heavy_requests_are_in_memory_as_there_is_room_for() {
+        assert!(room(HEAVY - 1).await.is_none(), "small ones need none");
+        let whole = room(usize::MAX).await.unwrap();
+        assert_eq!(whole.num_permits(), ALL_ROOM);
+        let another = tokio::spawn(room(HEAVY));
+        let context =
+            vci_meta::RequestContext::new(Arc::default(), Arc::default(), std::time::Instant::now(), "audit".into()).keeping(whole);
+        // What goes on without the client has a copy.
+        let copy = context.clone();
+        drop(context);
+        tokio::task::yield_now().await;
+        assert!(!another.is_finished());
+        drop(copy);
+        assert_eq!(another.await.unwrap().unwrap().num_permits(), HEAVY / 1024);
     }
 
     #[tokio::test]

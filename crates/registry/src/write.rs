@@ -117,7 +117,7 @@ impl Registry {
     }
 
     /// About how many bytes the object has that is stored; 0 when none is known.
-    fn stored_size(&self, key: &ObjectKey) -> usize {
+    pub fn stored_size(&self, key: &ObjectKey) -> usize {
         self.cache.guess(key).map_or(0, |item| item.bytes.len())
     }
 

@@ -23,8 +23,16 @@ fn cpu(pid: u32) -> Duration {
 }
 
 fn resident_mib(pid: u32) -> u64 {
+    status_mib(pid, "VmRSS:")
+}
+
+fn most_resident_mib(pid: u32) -> u64 {
+    status_mib(pid, "VmHWM:")
+}
+
+fn status_mib(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a field");
     line.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).expect("a number") / 1024
 }
 
@@ -174,6 +182,26 @@ async fn bad_bodies_take_little_and_leave_the_server_to_others() {
     stop.store(true, Ordering::Release);
     asking.await.expect("every answer was 200");
     assert!(answers.load(Ordering::Acquire) > 20, "{} answers of /livez meanwhile", answers.load(Ordering::Acquire));
+}
+
+/// Sixteen at once: decoded, each is some thirty times as large, and so they are decoded one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_large_bodies_share_the_memory_of_a_few() {
+    let server = embedded().await;
+    let client = server.admin(Protocol::Http2);
+    let body = bytes::Bytes::from(with("/spec/extraAccessRules", vec![json!({}); 900_000].into()));
+    let send = || async {
+        let response = client.request(Method::POST, &format!("{COLLECTION}?dryRun=All"), Some(JSON), body.clone()).await;
+        assert_refused(&response, 422, "rules", "must have at most 1000 items");
+    };
+    let small = async {
+        for _ in 0..20 {
+            client.post(&format!("{COLLECTION}?dryRun=All"), &instance("small")).await.expect(201);
+        }
+    };
+    futures::future::join(futures::future::join_all((0..16).map(|_| send())), small).await;
+    eprintln!("{} MiB", most_resident_mib(server.pid()));
+    assert!(most_resident_mib(server.pid()) < 400, "{} MiB", most_resident_mib(server.pid()));
 }
 
 /// The description of a key is read by people, and all keys are in the memory of every server.

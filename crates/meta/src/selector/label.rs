@@ -2,7 +2,7 @@
 
 use super::SelectorError;
 use super::lexer::{Token, tokens};
-use crate::field::{FieldError, FieldPath, aggregate, quoted};
+use crate::field::{FieldError, FieldPath, MOST_ERRORS, aggregate, quoted};
 use crate::validation::{is_qualified_name, is_valid_label_value};
 use std::fmt;
 
@@ -72,7 +72,7 @@ impl LabelSelector {
 impl LabelRequirement {
     /// Whether it holds for a label's value, or for a label that is not there.
     fn matches(&self, value: Option<&str>) -> bool {
-        let among = |value: &str| self.values.iter().any(|wanted| wanted == value);
+        let among = |value: &str| self.values.binary_search_by(|wanted| wanted.as_str().cmp(value)).is_ok();
         match self.operator {
             LabelOperator::In | LabelOperator::Equals | LabelOperator::DoubleEquals => value.is_some_and(among),
             LabelOperator::NotIn | LabelOperator::NotEquals => !value.is_some_and(among),
@@ -264,6 +264,9 @@ fn requirement(key: &str, operator: LabelOperator, values: Vec<&str>) -> Result<
         }
     }
     for (index, value) in values.iter().enumerate() {
+        if errors.len() >= MOST_ERRORS {
+            break;
+        }
         let texts = is_valid_label_value(value);
         if !texts.is_empty() {
             errors.push(FieldError::invalid(&path.index(index).key(key), *value, texts.join("; ")));
