@@ -65,6 +65,9 @@ pub(crate) struct Serve {
     /// A YAML file of Users, Teams, Projects, VirtualClusterTemplates and OwnedAccessKeys to create when missing; may be repeated.
     #[arg(long, env = "VCI_BOOTSTRAP", value_name = "FILE", value_delimiter = ',')]
     bootstrap: Vec<PathBuf>,
+    /// The longest life of access keys made from now on, such as 720h. Without it people may make keys that never end.
+    #[arg(long, env = "VCI_ACCESS_KEY_MAX_TTL", value_name = "DURATION", value_parser = life::seconds)]
+    access_key_max_ttl: Option<Duration>,
     /// The namespace of project P is this followed by P.
     #[arg(long, env = "VCI_PROJECT_NAMESPACE_PREFIX", value_name = "PREFIX", default_value = "loft-p-", value_parser = namespace_prefix)]
     project_namespace_prefix: String,
@@ -241,6 +244,7 @@ impl Serve {
             audit: self.audit.config(),
             tracing: self.tracing_config_file.clone(),
             bootstrap: self.bootstrap.clone(),
+            access_key_max_ttl: self.access_key_max_ttl,
             store_use: if self.etcd.etcd_servers.is_empty() { StoreUse::Alone } else { StoreUse::Shared },
             project_namespace_prefix: self.project_namespace_prefix.clone(),
             ..Config::standard(&self.data_dir, env!("CARGO_PKG_VERSION"))

@@ -60,6 +60,11 @@ fn some_time(text: &str) -> Result<Duration, &'static str> {
     time(text).and_then(|time| if time.is_zero() { Err("must be longer than nothing") } else { Ok(time) })
 }
 
+/// A duration of a second or more.
+pub(super) fn seconds(text: &str) -> Result<Duration, &'static str> {
+    time(text).and_then(|time| if time.as_secs() == 0 { Err("must be a second or more") } else { Ok(time) })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -83,13 +88,21 @@ mod tests {
         assert_eq!((config.limits.reads, config.limits.writes), (InFlight::Unlimited, InFlight::AtMost(7)));
         assert_eq!((config.limits.request_timeout, config.limits.min_watch), (Duration::from_secs(90), Duration::from_secs(5)));
         assert_eq!(config.connections.drain_timeout, Duration::from_secs(90));
+        let keys = |args: &[&str]| parse_serve(args).unwrap().config().access_key_max_ttl;
+        assert_eq!((keys(&[]), keys(&["--access-key-max-ttl", "720h"])), (None, Some(Duration::from_secs(720 * 3600))));
         assert_eq!(config.connections.watch_grace, Duration::from_millis(500));
         assert_eq!(config.shutdown, Shutdown { delay: Duration::from_secs(70), arrivals: Arrivals::ToldToRetry });
     }
 
     #[test]
     fn durations_that_are_none_are_refused() {
-        for flag in ["--request-timeout=0s", "--request-timeout=5", "--shutdown-delay-duration=-1s", "--etcd-compaction-interval=often"] {
+        for flag in [
+            "--request-timeout=0s",
+            "--request-timeout=5",
+            "--shutdown-delay-duration=-1s",
+            "--access-key-max-ttl=500ms",
+            "--etcd-compaction-interval=often",
+        ] {
             assert!(parse_serve(&[flag, "--etcd-servers", "http://a"]).is_err(), "{flag}");
         }
     }

@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 use std::hint::black_box;
 use std::sync::Arc;
 use vci_auth::directory::{
-    Directory, Holder, KeyRecord, KeyScope, Lifetime, Member, Principal, ProjectRecord, Role, ScopeParts, TeamRecord, UserRecord,
+    Directory, Holder, HolderIdentity, KeyRecord, KeyScope, Lifetime, Member, Principal, ProjectRecord, Role, ScopeParts, TeamRecord,
+    UserRecord,
 };
 use vci_auth::{
     AccessKeys, AlwaysAllowedPaths, Attributes, Authentication, Authenticator, Authorizer, Credentials, Decision, KeyScopes, Masters,
@@ -94,6 +95,7 @@ fn directory() -> Directory {
         name: name.into(),
         digest: Sha256::digest(secret(name)).into(),
         holder: Holder::User(user.into()),
+        holder_identity: HolderIdentity::CreatedBy(0),
         disabled: false,
         lifetime: Lifetime::Idle { seconds: 1 << 40, since: 0 },
         last_activity: 0,

@@ -56,7 +56,7 @@ fn unix_seconds() -> i64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::directory::{Holder, KeyRecord, Lifetime, UserRecord};
+    use crate::directory::{Holder, HolderIdentity, KeyRecord, Lifetime, UserRecord};
     use http::{HeaderMap, HeaderValue};
     use sha2::{Digest as _, Sha256};
 
@@ -66,7 +66,16 @@ mod tests {
         let digest = Sha256::digest(b"s3cret").into();
         let holder = Holder::User("ann".into());
         let lifetime = Lifetime::Endless;
-        directory.put_key(KeyRecord { name: "k".into(), digest, holder, disabled: false, lifetime, last_activity: 0, scope: None });
+        directory.put_key(KeyRecord {
+            name: "k".into(),
+            digest,
+            holder,
+            holder_identity: HolderIdentity::CreatedBy(0),
+            disabled: false,
+            lifetime,
+            last_activity: 0,
+            scope: None,
+        });
         Arc::new(directory)
     }
 

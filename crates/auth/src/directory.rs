@@ -10,7 +10,7 @@ pub(crate) mod scope;
 #[cfg(test)]
 mod tests;
 
-pub use record::{Holder, KeyRecord, Lifetime, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
+pub use record::{Holder, HolderIdentity, KeyRecord, Lifetime, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
 pub use scope::{KeyRole, KeyScope, RoleInScope, RuleResources, ScopeParts, ScopeRule};
 
 use crate::Identity;
@@ -186,6 +186,21 @@ impl Directory {
         newer.filter(|(record, used)| due(record, *used)).map(|(record, used)| (record.name.clone(), used)).take(limit).collect()
     }
 
+    /// The names of access keys whose holder is not there any more, as far as it is known here: they open nothing.
+    pub fn orphaned_keys(&self) -> Vec<String> {
+        let tables = self.read();
+        let orphans = tables.keys.values().map(|key| &key.record).filter(|key| !tables.is_held(key));
+        orphans.map(|key| key.name.clone()).collect()
+    }
+
+    /// Whether the holder is one of `system:masters` by their own object, locked out or not.
+    pub fn is_master(&self, holder: &Holder) -> bool {
+        match holder {
+            Holder::User(name) => self.read().users.get(name).is_some_and(|user| user.record.groups.iter().any(|one| one == GROUP_MASTERS)),
+            Holder::Team(_) => false,
+        }
+    }
+
     /// The namespaces that the caller may see, in order of name.
     pub fn namespaces(&self, identity: &Identity) -> Vec<NamespaceRecord> {
         let everything = identity.user.in_group(GROUP_MASTERS) || self.is_admin(&identity.caller);
@@ -356,8 +371,18 @@ impl Tables {
         self.teams.values().map(|team| &team.record).filter(takes_in).map(|team| &team.name)
     }
 
+    /// The holder of a key; nobody when they are gone, though somebody else may go by the name by now.
     fn identity(&self, key: &KeyEntry) -> Option<Identity> {
-        Some(key.identity(self.holder(&key.record.holder)?))
+        let holder = self.holder(&key.record.holder).filter(|_| self.is_held(&key.record))?;
+        Some(key.identity(holder))
+    }
+
+    fn is_held(&self, key: &KeyRecord) -> bool {
+        let of_that_name = match &key.holder {
+            Holder::User(name) => self.users.get(name).map(|user| (&user.record.uid, user.record.created)),
+            Holder::Team(name) => self.teams.get(name).map(|team| (&team.record.uid, team.record.created)),
+        };
+        of_that_name.is_some_and(|(uid, created)| key.holder_identity.is(uid, created))
     }
 
     fn user_identity(&self, record: &UserRecord) -> Identity {

@@ -7,7 +7,8 @@
 //! The annotation in which `kubectl apply` keeps what it was given is taken out, because the secret would be in it. Refused:
 //! making secrets, which needs randomness; and the tokens of a single sign-on, which this server does not speak.
 //!
-//! Whose key it is never changes. A user owns the user's keys; a team's keys are nobody's, so that only admins hand them out.
+//! Whose key it is never changes: not by an update, and not when a name is given to somebody else, for the holder's UID is noted in
+//! `status.holderUID`. A user owns the user's keys; a team's keys are nobody's, so that only admins hand them out.
 
 use crate::STORED;
 use crate::columns::{self, cell};
@@ -98,6 +99,10 @@ pub struct OwnedAccessKeyStatus {
     /// The SHA-256 of the secret, in lower-case hexadecimal digits. Set by the server.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub key_hash: String,
+    /// The UID of the user or team whom the key acts as. Set by the server: whoever is given the name later does not have the
+    /// key.
+    #[serde(rename = "holderUID", skip_serializing_if = "String::is_empty")]
+    pub holder_uid: String,
 }
 
 impl OwnedAccessKeyStatus {
@@ -177,8 +182,10 @@ impl Resource for OwnedAccessKeys {
         &SCHEMA
     }
 
+    /// Admission has noted the holder before.
     fn prepare_for_create(&self, ctx: &RequestContext, object: &mut Object) {
-        object.0.insert("status".into(), Value::Object(Map::new()));
+        let holder = object.at(&["status", "holderUID"]).cloned().map(|uid| ("holderUID".to_owned(), uid));
+        object.0.insert("status".into(), Value::Object(holder.into_iter().collect::<Map<_, _>>()));
         note_secret(object);
         let held = ["user", "team"].iter().any(|who| !object.str_at(&["spec", who]).is_empty());
         if let Some(user) = ctx.caller.user.as_ref().filter(|_| !held) {
@@ -231,7 +238,8 @@ impl Resource for OwnedAccessKeys {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<FieldError> {
-        ["user", "team"].iter().filter_map(|who| immutable_once_set(new, old, &["spec", who])).collect()
+        let fixed: [&[&str]; 3] = [&["spec", "user"], &["spec", "team"], &["status", "holderUID"]];
+        fixed.iter().filter_map(|path| immutable_once_set(new, old, path)).collect()
     }
 
     fn cells(&self, object: &Object, now: i64) -> Vec<Value> {

@@ -5,8 +5,11 @@
 
 mod deletion;
 mod identities;
+mod key_holders;
+mod key_lifetimes;
 mod key_secrets;
 mod namespaces;
+mod owned_objects;
 mod owner_references;
 mod ownership;
 mod permissions;
@@ -23,13 +26,17 @@ use crate::project::Projects;
 use crate::quota::ProjectQuotas;
 use deletion::DeletionMarks;
 use identities::Identities;
+use key_holders::KeyHolders;
+use key_lifetimes::KeyLifetimes;
 use key_secrets::KeySecrets;
 use namespaces::ProjectNamespaces;
+use owned_objects::{Kinds, OwnedObjects};
 use owner_references::OwnerReferences;
 use ownership::Ownership;
 use permissions::Permissions;
 use project_contents::ProjectContents;
 use std::sync::Arc;
+use std::time::Duration;
 use stored::Stored;
 use templates::Templates;
 use vci_auth::Authorizer;
@@ -46,6 +53,8 @@ pub(crate) struct Rules {
     stored: Arc<Stored>,
     resources: Vec<Arc<dyn Resource>>,
     prefix: String,
+    longest_key_life: Option<Duration>,
+    kinds: Kinds,
     last: Vec<Arc<dyn Admission>>,
 }
 
@@ -60,7 +69,27 @@ impl Rules {
     ) -> Self {
         let stored = Arc::new(Stored::new(store, resources.to_vec()));
         let permissions = Arc::new(Permissions::new(authorizers));
-        Self { directory, permissions, stored, resources: resources.to_vec(), prefix: prefix.into(), last: Vec::new() }
+        Self {
+            directory,
+            permissions,
+            stored,
+            resources: resources.to_vec(),
+            prefix: prefix.into(),
+            longest_key_life: None,
+            kinds: Kinds::default(),
+            last: Vec::new(),
+        }
+    }
+
+    /// The same, and access keys last no longer than this.
+    pub(crate) fn with_longest_key_life(self, longest: Option<Duration>) -> Self {
+        Self { longest_key_life: longest, ..self }
+    }
+
+    /// From now on these are the kinds that rules about more than one of them look at.
+    pub(crate) fn started(&self, registries: &[Arc<Registry>]) {
+        // A second start of the same rules changes nothing.
+        let _ = self.kinds.set(registries.iter().map(Arc::downgrade).collect());
     }
 
     /// The same, and after them these: what is refused before costs nobody else anything. They are not asked about access
@@ -72,18 +101,29 @@ impl Rules {
     /// What is asked about a kind of the whole cluster.
     pub(crate) fn of_cluster(&self, plural: &str) -> Vec<Arc<dyn Admission>> {
         let mut rules: Vec<Arc<dyn Admission>> = match plural {
-            "ownedaccesskeys" => vec![Arc::new(KeySecrets), Arc::new(KeyAdmission::new(Arc::clone(&self.directory)))],
+            "ownedaccesskeys" => self.of_keys(),
             "projects" => {
                 let contents = ProjectContents::new(Arc::clone(&self.stored), self.prefix.as_str());
                 vec![self.ownership(), Arc::new(DeletionMarks), Arc::new(contents)]
             }
-            "teams" | "users" => vec![Arc::new(Identities::new(Arc::clone(&self.permissions))), self.ownership()],
+            "teams" | "users" => {
+                let owned = OwnedObjects::new(Arc::clone(&self.kinds));
+                vec![Arc::new(Identities::new(Arc::clone(&self.permissions))), self.ownership(), Arc::new(owned)]
+            }
             _ => vec![self.ownership()],
         };
         rules.push(self.owner_references());
         if plural != "ownedaccesskeys" {
             rules.extend(self.last.iter().cloned());
         }
+        rules
+    }
+
+    /// Whether the caller may is asked before anything is said of the holder.
+    fn of_keys(&self) -> Vec<Arc<dyn Admission>> {
+        let (may, holders) = (KeyAdmission::new(Arc::clone(&self.directory)), KeyHolders::new(Arc::clone(&self.stored)));
+        let mut rules: Vec<Arc<dyn Admission>> = vec![Arc::new(KeySecrets), Arc::new(may), Arc::new(holders)];
+        rules.extend(self.longest_key_life.map(|longest| Arc::new(KeyLifetimes::new(longest)) as _));
         rules
     }
 

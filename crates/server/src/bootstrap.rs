@@ -82,7 +82,7 @@ enum Ensured {
     WasThere,
 }
 
-/// Creates the objects of the files, as far as they are missing, in their order, and sees to an administrator. Returns the
+/// Creates the objects of the files, as far as they are missing, in their order, keys after those who are to hold them, and sees to an administrator. Returns the
 /// path of a kubeconfig that can be used at once, if this server has one to give.
 ///
 /// # Errors
@@ -95,7 +95,8 @@ pub(crate) async fn first_objects(
     now: i64,
 ) -> Result<Option<PathBuf>, StartError> {
     let before = Users::of(registries).await?;
-    for Manifest { plural, object } in manifests {
+    let (keys, others): (Vec<_>, Vec<_>) = manifests.into_iter().partition(|manifest| manifest.plural == "ownedaccesskeys");
+    for Manifest { plural, object } in others.into_iter().chain(keys) {
         registries.ensure(plural, object).await?;
     }
     administrator::ensure(registries, directory, administrator, before, now).await

@@ -34,6 +34,8 @@ pub struct Config {
     pub tracing: Option<PathBuf>,
     /// Files of objects to create when they are missing.
     pub bootstrap: Vec<PathBuf>,
+    /// How long access keys last at most that are made from now on; `None`: as long as whoever makes them says.
+    pub access_key_max_ttl: Option<Duration>,
     /// Whose the store is.
     pub store_use: StoreUse,
     /// The namespace of project P is this followed by P.
@@ -182,6 +184,7 @@ impl Config {
             audit: None,
             tracing: None,
             bootstrap: Vec::new(),
+            access_key_max_ttl: None,
             store_use: StoreUse::Alone,
             project_namespace_prefix: vci_auth::directory::DEFAULT_NAMESPACE_PREFIX.into(),
             path_prefix: "/kubernetes/management".into(),

@@ -24,6 +24,7 @@ mod listen;
 pub mod logging;
 mod metrics;
 pub mod open_files;
+mod orphaned_keys;
 #[cfg(feature = "otlp")]
 mod otlp;
 #[cfg(not(feature = "otlp"))]

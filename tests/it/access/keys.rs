@@ -1,12 +1,12 @@
 //! Keys of one's own: who makes them, how long they are good, what they are narrowed to.
 
 use super::{BLUE, BOOTSTRAP, object, of};
-use crate::common::{GROUP, MERGE, Stand, every_store_with};
+use crate::common::{BINARY, GROUP, MERGE, Stand, every_store_with};
 use http::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use vci_testkit::client::{Client, Protocol};
-use vci_testkit::server::TestServer;
+use vci_testkit::server::{ServerOptions, TestServer};
 use vci_testkit::wait_for;
 
 fn keys(name: &str) -> String {
@@ -118,6 +118,60 @@ async fn no_key_makes_one_that_gives_more() {
         narrow.patch(&keys("narrow"), MERGE, &json!({"spec": {"scope": null}})).await.expect(403);
         narrow.post(&keys(""), &make("same", json!({"scope": {"rules": rules}}))).await.expect(201);
     }
+}
+
+/// Somebody may be given the name of one who has left. The keys stay with the one who has left.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_go_with_their_holder_and_not_with_the_name() {
+    for stand in every_store_with(Some(BOOTSTRAP)).await {
+        let (server, admin) = (&stand.server, stand.server.admin(Protocol::Http2));
+        for (plural, name, holder) in [("users", "victor", "user"), ("teams", "devs", "team")] {
+            let label = format!("{plural}/{name} on {}", stand.label);
+            let secret = |which: &str| format!("{which}-secret-of-{name}");
+            let key = |which: &str| json!({"metadata": {"name": format!("{which}-{name}")}, "spec": {holder: name, "key": secret(which)}});
+            let made = admin.post(&keys(""), &key("old")).await.expect(201).json();
+            let object = admin.get(&format!("{GROUP}/{plural}/{name}")).await.expect(200).json();
+            assert_eq!(made["status"]["holderUID"], object["metadata"]["uid"], "{label}");
+            let old = with(server, &secret("old"));
+            wait_for("the key", async || good(&old).await).await;
+            admin.delete(&format!("{GROUP}/{plural}/{name}")).await.expect(200);
+            // At once, so that what cleans up comes too late.
+            admin.post(&format!("{GROUP}/{plural}"), &json!({"metadata": {"name": name}})).await.expect(201);
+            admin.post(&keys(""), &key("new")).await.expect(201);
+            let new = with(server, &secret("new"));
+            wait_for("the new one's key", async || good(&new).await).await;
+            assert_eq!(old.get("/version").await.status, 401, "{label}");
+            wait_for("the old one's keys to be gone", async || admin.get(&keys(&format!("old-{name}"))).await.status == 404).await;
+            assert!(good(&new).await, "{label}");
+        }
+        wait_for("keys that were there from the start to be gone", async || admin.get(&keys("victor")).await.status == 404).await;
+        for spec in [json!({"user": "nobody"}), json!({"team": "nobody"})] {
+            admin.post(&keys(""), &json!({"metadata": {"name": "nobodys"}, "spec": spec})).await.expect(422);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_says_how_long_keys_last() {
+    let mut options = ServerOptions::new(BINARY);
+    options.bootstrap = Some(BOOTSTRAP.to_owned());
+    options.flags = ["--access-key-max-ttl", "1h"].map(str::to_owned).to_vec();
+    let server = TestServer::start(options).await;
+    // The operator's own keys, of a file and of the administrator's kubeconfig, are good.
+    let (una, admin) = (of(&server, "una"), server.admin(Protocol::Http2));
+    let make = |name: &str, spec: Value| json!({"metadata": {"name": name}, "spec": spec});
+    for client in [&una, &admin] {
+        for spec in [json!({}), json!({"ttl": 3601}), json!({"ttl": 60, "ttlAfterLastActivity": true})] {
+            let mut spec = spec;
+            spec["user"] = "una".into();
+            let refused = client.post(&keys(""), &make("long", spec.clone())).await.expect(422);
+            assert!(refused.text().contains("spec.ttl") && refused.text().contains("3600"), "{spec}: {}", refused.text());
+        }
+    }
+    una.post(&keys(""), &make("hourly", json!({"ttl": 3600}))).await.expect(201);
+    una.patch(&keys("hourly"), MERGE, &json!({"spec": {"ttl": 7200}})).await.expect(422);
+    una.patch(&keys("una"), MERGE, &json!({"spec": {"displayName": "older"}})).await.expect(200);
+    una.patch(&keys("una"), MERGE, &json!({"spec": {"key": "another-secret-of-una"}})).await.expect(422);
 }
 
 /// Long enough that no machine is too slow to use the key in time.

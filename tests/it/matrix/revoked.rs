@@ -46,6 +46,16 @@ fn revocations() -> Vec<Revocation> {
         revocation("key narrowed", masters(), json!({}), patch(key, json!({"scope": {"projects": [{"project": "red"}]}})), 403),
         revocation("user disabled", masters(), json!({}), patch(user, json!({"disabled": true})), 401),
         revocation("user deleted", masters(), json!({}), delete(user), 401),
+        revocation(
+            "user deleted, and another of that name",
+            masters(),
+            json!({}),
+            vec![
+                (Method::DELETE, user, Value::Null),
+                (Method::POST, "users", json!({"metadata": {"name": "USER"}, "spec": {"groups": ["system:masters"]}})),
+            ],
+            401,
+        ),
         revocation("group taken away", masters(), json!({}), patch(user, json!({"groups": null})), 403),
         revocation(
             "role taken away",
@@ -112,9 +122,11 @@ async fn what_is_taken_while_a_body_is_held_counts_for_every_write() {
                 held.push((format!("{method} {path} {media}"), request, for_all));
             }
             for (method, path, body) in &revocation.taken {
-                let path = format!("{GROUP}/{}", path.replace("USER", &user).replace("KEY", &key));
-                let (media, body) = if body.is_null() { (None, String::new()) } else { (Some(MERGE), body.to_string()) };
-                root.request(method.clone(), &path, media, body).await.expect(200);
+                let named = |text: &str| text.replace("USER", &user).replace("KEY", &key);
+                let media = if *method == Method::POST { JSON } else { MERGE };
+                let (media, body) = if body.is_null() { (None, String::new()) } else { (Some(media), named(&body.to_string())) };
+                let answer = root.request(method.clone(), &format!("{GROUP}/{}", named(path)), media, body).await;
+                assert!(answer.status.is_success(), "{}: {}", revocation.label, answer.text());
             }
             wait_for(revocation.label, async || caller.get(&format!("{GROUP}/users")).await.status == revocation.after).await;
             for (what, request, for_all) in held {

@@ -17,6 +17,8 @@ pub struct UserRecord {
     pub disabled: bool,
     /// The names in `spec.clusterRoles`.
     pub cluster_roles: Vec<String>,
+    /// Its creation, in Unix seconds.
+    pub created: i64,
 }
 
 /// A Team object.
@@ -24,12 +26,16 @@ pub struct UserRecord {
 pub struct TeamRecord {
     /// Its name.
     pub name: String,
+    /// Its UID.
+    pub uid: String,
     /// `spec.users`: members by name.
     pub users: Vec<String>,
     /// `spec.groups`: whoever is in one of these groups is a member.
     pub groups: Vec<String>,
     /// The names in `spec.clusterRoles`.
     pub cluster_roles: Vec<String>,
+    /// Its creation, in Unix seconds.
+    pub created: i64,
 }
 
 /// Whom an entry of a project speaks of.
@@ -126,6 +132,25 @@ pub enum Holder {
     Team(String),
 }
 
+/// Which of all who ever bore the holder's name holds a key. A name can be given again, and keys do not go with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HolderIdentity {
+    /// The one with this UID.
+    Uid(String),
+    /// It was not noted: whoever had been created when the key was, at this time in Unix seconds.
+    CreatedBy(i64),
+}
+
+impl HolderIdentity {
+    /// Whether somebody with this UID, who was created at this time, is meant.
+    pub fn is(&self, uid: &str, created: i64) -> bool {
+        match self {
+            Self::Uid(noted) => noted == uid,
+            Self::CreatedBy(time) => created <= *time,
+        }
+    }
+}
+
 /// How long a key is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
@@ -174,6 +199,8 @@ pub struct KeyRecord {
     pub digest: [u8; 32],
     /// Whose it is.
     pub holder: Holder,
+    /// Who of that name.
+    pub holder_identity: HolderIdentity,
     /// `spec.disabled`.
     pub disabled: bool,
     /// How long it is good.

@@ -8,7 +8,16 @@ fn digest(secret: &str) -> [u8; 32] {
 
 fn key(name: &str, secret: &str, holder: Holder) -> KeyRecord {
     let (lifetime, digest) = (Lifetime::Endless, digest(secret));
-    KeyRecord { name: name.into(), digest, holder, disabled: false, lifetime, last_activity: 0, scope: None }
+    KeyRecord {
+        name: name.into(),
+        digest,
+        holder,
+        holder_identity: HolderIdentity::CreatedBy(0),
+        disabled: false,
+        lifetime,
+        last_activity: 0,
+        scope: None,
+    }
 }
 
 fn user(name: &str) -> Holder {
@@ -351,4 +360,56 @@ fn whoever_is_named_is_known_by_the_name_or_is_just_named() {
     assert_eq!(*named("gone").caller, Caller::default());
     let nobody = directory.identity_of(User { groups: strings(&["system:unauthenticated"]), name: "jane@corp".into(), ..User::default() });
     assert_eq!(*nobody.caller, Caller::default(), "who was not authenticated is nobody here");
+}
+
+#[test]
+fn a_key_is_its_holders_and_nobody_elses_of_that_name() {
+    let by_uid = |uid: &str| HolderIdentity::Uid(uid.into());
+    let user_of = |uid: &str, created| UserRecord { name: "frank".into(), uid: uid.into(), created, ..UserRecord::default() };
+    let team_of = |uid: &str, created| TeamRecord { name: "ops".into(), uid: uid.into(), created, ..TeamRecord::default() };
+    // who holds the key; the UID of the one who bears the name now, and when they were created; whether it is theirs
+    let table = [
+        (by_uid("u-1"), "u-1", 5, true),
+        (by_uid("u-1"), "u-2", 5, false),
+        (by_uid("u-1"), "u-2", 0, false),
+        (HolderIdentity::CreatedBy(5), "u-1", 4, true),
+        (HolderIdentity::CreatedBy(5), "u-1", 5, true),
+        (HolderIdentity::CreatedBy(5), "u-2", 6, false),
+    ];
+    for (holder_identity, uid, created, want) in table {
+        for holder in [Holder::User("frank".into()), Holder::Team("ops".into())] {
+            let directory = Directory::default();
+            directory.put_key(KeyRecord { holder_identity: holder_identity.clone(), ..key("k", "secret", holder.clone()) });
+            assert_eq!((directory.identify("secret", 0), directory.orphaned_keys()), (None, vec!["k".into()]), "nobody is there");
+            directory.put_user(user_of(uid, created));
+            directory.put_team(team_of(uid, created));
+            assert_eq!(directory.identify("secret", 0).is_some(), want, "{holder:?}, {holder_identity:?}, {uid} since {created}");
+            assert_eq!(directory.orphaned_keys().is_empty(), want, "{holder:?}, {holder_identity:?}, {uid} since {created}");
+        }
+    }
+}
+
+#[test]
+fn a_key_ends_when_its_holder_becomes_another_and_so_does_what_it_opened() {
+    let directory = directory();
+    let frank = |uid: &str| UserRecord { name: "frank".into(), uid: uid.into(), ..UserRecord::default() };
+    directory.put_user(frank("u-1"));
+    directory.put_key(KeyRecord { holder_identity: HolderIdentity::Uid("u-1".into()), ..key("k", "secret", user("frank")) });
+    assert!(directory.identify("secret", 0).is_some());
+    let changes = directory.changes();
+    // As a feed tells it that has missed the deletion.
+    directory.put_user(frank("u-2"));
+    assert_eq!(directory.identify("secret", 0), None);
+    assert!(changes.has_changed().unwrap(), "open watches of the old one are looked at");
+}
+
+#[test]
+fn who_is_a_master_by_their_object() {
+    let directory = directory();
+    let groups = strings(&["a", "system:masters"]);
+    directory.put_user(UserRecord { name: "root".into(), groups: groups.clone(), disabled: true, ..UserRecord::default() });
+    directory.put_team(TeamRecord { name: "roots".into(), groups, users: strings(&["ann"]), ..TeamRecord::default() });
+    for (holder, want) in [(user("root"), true), (user("ann"), false), (user("nobody"), false), (Holder::Team("roots".into()), false)] {
+        assert_eq!(directory.is_master(&holder), want, "{holder:?}");
+    }
 }

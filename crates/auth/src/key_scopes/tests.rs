@@ -1,5 +1,5 @@
 use super::*;
-use crate::directory::{Holder, KeyRecord, Lifetime, ProjectRecord, RuleResources, ScopeRule, UserRecord};
+use crate::directory::{Holder, HolderIdentity, KeyRecord, Lifetime, ProjectRecord, RuleResources, ScopeRule, UserRecord};
 
 const VCI: &str = "virtualclusterinstances";
 const GROUP: &str = "management.loft.sh";
@@ -12,7 +12,16 @@ fn key(scope: Option<KeyScope>) -> KeyRecord {
     let digest = <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest(b"s"));
     let holder = Holder::User("ann".into());
     let scope = scope.map(Arc::new);
-    KeyRecord { name: "k".into(), digest, holder, disabled: false, lifetime: Lifetime::Endless, last_activity: 0, scope }
+    KeyRecord {
+        name: "k".into(),
+        digest,
+        holder,
+        holder_identity: HolderIdentity::CreatedBy(0),
+        disabled: false,
+        lifetime: Lifetime::Endless,
+        last_activity: 0,
+        scope,
+    }
 }
 
 fn directory() -> Arc<Directory> {

@@ -5,7 +5,7 @@ use http::HeaderValue;
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::time::Duration;
-use vci_auth::directory::{Holder, KeyRecord, Lifetime, UserRecord};
+use vci_auth::directory::{Holder, HolderIdentity, KeyRecord, Lifetime, UserRecord};
 
 type Asked = Arc<Mutex<Vec<Value>>>;
 
@@ -24,7 +24,16 @@ fn reviews(answers: &[(u16, Value)]) -> (TokenReviews, Asked) {
     directory.put_user(UserRecord { name: "ann".into(), ..UserRecord::default() });
     let (digest, holder) = (Sha256::digest(b"0ld-key").into(), Holder::User("ann".into()));
     let lifetime = Lifetime::Endless;
-    directory.put_key(KeyRecord { name: "old".into(), digest, holder, disabled: true, lifetime, last_activity: 0, scope: None });
+    directory.put_key(KeyRecord {
+        name: "old".into(),
+        digest,
+        holder,
+        holder_identity: HolderIdentity::CreatedBy(0),
+        disabled: true,
+        lifetime,
+        last_activity: 0,
+        scope: None,
+    });
     (TokenReviews::new(&cluster, Arc::new(directory)), asked)
 }
 

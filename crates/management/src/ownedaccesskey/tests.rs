@@ -189,3 +189,21 @@ fn the_parts_of_a_key_have_limits() {
     let annotated = object(json!({"metadata": {"annotations": {"a": long(17_000)}}}));
     assert_eq!(errors(&annotated, None), ["metadata: Too long: may not be more than 16384 bytes"]);
 }
+
+#[test]
+fn who_of_a_name_holds_a_key_is_noted_once() {
+    let status =
+        |uid: &str| object(json!({"metadata": {"name": "k"}, "spec": {"user": "ann"}, "status": {"keyHash": ABC, "holderUID": uid}}));
+    let refused = |new: &Object, old: &Object| {
+        OwnedAccessKeys.validate_update(new, old).iter().map(|error| error.path.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(&status("u-2"), &status("u-1")), ["status.holderUID"]);
+    assert_eq!(refused(&object(json!({"spec": {"user": "ann"}, "status": {}})), &status("u-1")), ["status.holderUID"]);
+    assert_eq!(refused(&status("u-1"), &object(json!({"spec": {"user": "ann"}}))), Vec::<String>::new(), "what was not noted may be");
+    assert_eq!(refused(&object(json!({"spec": {"team": "ann"}, "status": {"holderUID": "u-1"}})), &status("u-1")), ["spec.user"]);
+    // What admission has noted is kept, and the secret's hash is put beside it.
+    let mut new =
+        object(json!({"spec": {"user": "ann", "key": "abc"}, "status": {"holderUID": "u-1", "keyHash": "x", "lastActivity": "t"}}));
+    OwnedAccessKeys.prepare_for_create(&context("root", None, &[]), &mut new);
+    assert_eq!(new.0["status"], json!({"holderUID": "u-1", "keyHash": ABC}));
+}

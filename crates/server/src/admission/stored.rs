@@ -49,6 +49,22 @@ impl Stored {
         Ok(resource.access(&object))
     }
 
+    /// The UID of an object of the whole cluster; `None` when there is none of this kind and name.
+    ///
+    /// # Errors
+    /// What keeps the store from being read.
+    pub(crate) async fn uid(&self, plural: &str, name: &str) -> Result<Option<String>, ApiError> {
+        let Some(resource) = self.resource(plural) else { return Ok(None) };
+        let descriptor = resource.descriptor();
+        let failed = |error| from_store(error, descriptor, "get");
+        let entry = self.store.get(&storage_key(descriptor, &ObjectKey::new("", name))).await.map_err(failed)?;
+        let object = entry.map(|entry| {
+            let object = serde_json::from_slice(&entry.value).map(Object);
+            object.map_err(|error| failed(StoreError::Corrupt(format!("{}: {error}", entry.key))))
+        });
+        Ok(object.transpose()?.map(|object| object.uid().to_owned()))
+    }
+
     /// Whether there is an object of the whole cluster by this name.
     ///
     /// # Errors

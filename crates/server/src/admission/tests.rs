@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::Rules;
+use crate::bootstrap::Registries;
 use crate::directory_feed::DirectoryFeed;
 use crate::run::{authorizers, start_registries};
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ use vci_store::embedded::{EmbeddedConfig, EmbeddedStore};
 pub(crate) struct Rig {
     registries: Vec<Arc<Registry>>,
     directory: Arc<Directory>,
+    feed: DirectoryFeed,
     store: Arc<dyn Store>,
     stop: CancellationToken,
     _end: DropGuard,
@@ -61,7 +63,7 @@ impl Rig {
             registry.cache().ready().await;
         }
         feed.filled().await;
-        let rig = Self { registries, directory, store, stop: stop.clone(), _end: stop.drop_guard(), _folder: folder };
+        let rig = Self { registries, directory, feed, store, stop: stop.clone(), _end: stop.drop_guard(), _folder: folder };
         for name in ["una", "tina", "zoe", "adam"] {
             rig.create("root", "users", name, json!({})).await.unwrap();
         }
@@ -90,9 +92,26 @@ impl Rig {
         self.wait_for(|| self.directory.role(namespace, &caller).is_some()).await;
     }
 
+    /// Waits until the directory knows that somebody may do everything.
+    pub(crate) async fn admin(&self, user: &str) {
+        let caller = context(user).caller;
+        self.wait_for(|| self.directory.is_admin(&caller)).await;
+    }
+
     /// Waits until a secret opens the door to somebody.
     pub(crate) async fn opens(&self, secret: &str, user: &str) {
         self.wait_for(|| self.directory.identify(secret, 0).is_some_and(|identity| identity.user.name == user)).await;
+    }
+
+    /// Whether a secret opens the door to anybody.
+    pub(crate) fn is_good(&self, secret: &str) -> bool {
+        self.directory.identify(secret, 0).is_some()
+    }
+
+    /// The directory, all registries and how far it follows them, and what ends them.
+    pub(crate) fn feeding(&self) -> (Arc<Directory>, Registries, CancellationToken) {
+        let registries = Registries { all: self.registries.clone(), feed: self.feed.clone() };
+        (Arc::clone(&self.directory), registries, self.stop.clone())
     }
 
     pub(crate) async fn wait_for(&self, holds: impl Fn() -> bool) {

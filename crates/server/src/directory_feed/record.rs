@@ -4,7 +4,7 @@ use serde_json::Value;
 mod scope;
 
 use std::sync::Arc;
-use vci_auth::directory::{Holder, KeyRecord, Lifetime, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
+use vci_auth::directory::{Holder, HolderIdentity, KeyRecord, Lifetime, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
 use vci_meta::{Object, ObjectAccess};
 
 pub(crate) fn user(object: &Object) -> UserRecord {
@@ -14,16 +14,24 @@ pub(crate) fn user(object: &Object) -> UserRecord {
         groups: strings(object.at(&["spec", "groups"])),
         disabled: flag(object, &["spec", "disabled"]),
         cluster_roles: cluster_roles(object),
+        created: created(object),
     }
 }
 
 pub(crate) fn team(object: &Object) -> TeamRecord {
     TeamRecord {
         name: object.name().into(),
+        uid: object.uid().into(),
         users: strings(object.at(&["spec", "users"])),
         groups: strings(object.at(&["spec", "groups"])),
         cluster_roles: cluster_roles(object),
+        created: created(object),
     }
+}
+
+/// When it was created. A time that cannot be read is still to come, so that no older key is taken for this one's.
+fn created(object: &Object) -> i64 {
+    unix_seconds(object.meta_str("creationTimestamp")).unwrap_or(i64::MAX)
 }
 
 /// `access` is what the kind reads out of the object.
@@ -48,6 +56,11 @@ pub(crate) fn key(object: &Object) -> Option<KeyRecord> {
             ("", "") => return None,
             ("", team) => Holder::Team(team.into()),
             (user, _) => Holder::User(user.into()),
+        },
+        holder_identity: match object.str_at(&["status", "holderUID"]) {
+            // Keys of servers that did not note it.
+            "" => HolderIdentity::CreatedBy(unix_seconds(object.meta_str("creationTimestamp")).unwrap_or(i64::MIN)),
+            uid => HolderIdentity::Uid(uid.into()),
         },
         disabled: flag(object, &["spec", "disabled"]),
         lifetime: lifetime(object),

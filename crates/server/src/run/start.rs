@@ -17,7 +17,7 @@ use crate::listen::Ends;
 use crate::metrics::{self, Admissions, FailedHandshakes, Measured};
 use crate::otlp::Traces;
 use crate::quota::QuotaStatus;
-use crate::{StartError, leftovers, listen, private_file};
+use crate::{StartError, leftovers, listen, orphaned_keys, private_file};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -71,6 +71,7 @@ impl Prepared {
         let permissions = authorizers(&directory, host.iter().map(Host::bypass));
         let rules =
             Rules::new(Arc::clone(&directory), permissions, Arc::clone(&store), &resources, config.project_namespace_prefix.as_str());
+        let rules = rules.with_longest_key_life(config.access_key_max_ttl);
         let rules = rules.and_then(host.iter().flat_map(|host| vci_cluster::admission::chain(&host.cluster, stop)));
         let admissions = Arc::new(Admissions::default());
         let all = start_registries(&rules, &resources, &store, &admissions, stop)?;
@@ -133,6 +134,7 @@ impl Filling {
             // A cluster has a garbage collector of its own.
             tokio::spawn(vci_registry::collector::collect(registries.all.clone(), stop.clone()));
         }
+        tokio::spawn(orphaned_keys::delete(Arc::clone(&directory), registries.clone(), stop.clone()));
         tokio::spawn(leftovers::clear(registries.all, config.project_namespace_prefix, stop.clone()));
         tokio::spawn(activity.run(stop.clone()));
         lifecycle.enter(Phase::Serving);
@@ -162,5 +164,7 @@ pub(crate) fn start_registries(
     for (slot, resource) in started.iter_mut().zip(resources) {
         slot.get_or_insert_with(|| start(resource, admission.clone()));
     }
-    Ok(started.into_iter().flatten().collect())
+    let started: Vec<_> = started.into_iter().flatten().collect();
+    rules.started(&started);
+    Ok(started)
 }

@@ -87,10 +87,30 @@ fn members_of_a_known_kind_and_role_count() {
 #[test]
 fn users_and_teams() {
     let spec = json!({ "groups": ["g"], "users": ["ann"], "disabled": true, "clusterRoles": [{ "name": "loft-management-admin" }] });
-    let object = object(json!({ "metadata": { "name": "n", "uid": "u" }, "spec": spec }));
+    let object = object(json!({ "metadata": { "name": "n", "uid": "u", "creationTimestamp": "1970-01-01T00:00:09Z" }, "spec": spec }));
     let roles = vec!["loft-management-admin".to_owned()];
-    let want = UserRecord { name: "n".into(), uid: "u".into(), groups: vec!["g".into()], disabled: true, cluster_roles: roles.clone() };
+    let want = UserRecord {
+        name: "n".into(),
+        uid: "u".into(),
+        groups: vec!["g".into()],
+        disabled: true,
+        cluster_roles: roles.clone(),
+        created: 9,
+    };
     assert_eq!(user(&object), want);
-    let want = TeamRecord { name: "n".into(), users: vec!["ann".into()], groups: vec!["g".into()], cluster_roles: roles };
+    let (users, groups) = (vec!["ann".into()], vec!["g".into()]);
+    let want = TeamRecord { name: "n".into(), uid: "u".into(), users, groups, cluster_roles: roles, created: 9 };
     assert_eq!(team(&object), want);
+}
+
+#[test]
+fn keys_say_who_of_a_name_holds_them() {
+    let made = |status: serde_json::Value, created: &str| {
+        let metadata = json!({ "name": "k", "creationTimestamp": created });
+        key(&object(json!({ "metadata": metadata, "spec": { "user": "ann" }, "status": status }))).unwrap().holder_identity
+    };
+    let hash = "0".repeat(64);
+    assert_eq!(made(json!({ "keyHash": hash, "holderUID": "u" }), "1970-01-01T00:00:09Z"), HolderIdentity::Uid("u".into()));
+    assert_eq!(made(json!({ "keyHash": hash }), "1970-01-01T00:00:09Z"), HolderIdentity::CreatedBy(9));
+    assert!(!made(json!({ "keyHash": hash }), "then").is("u", 0), "a time that cannot be read is nobody's");
 }
