@@ -2,8 +2,9 @@
 //!
 //! Users make keys of their own; those who may do everything make keys for whom they like. A key gives nobody more than the
 //! request had: what comes with a key that is narrowed or expires makes none that is broader or lasts longer, and brings
-//! none back to life. What came with a key that is gone makes none at all. Nobody has more than a number of keys, whoever makes
-//! them: each server has all keys in memory.
+//! none back to life. What came with a key that is gone makes none at all. Nobody gives what they do not have: only those of
+//! `system:masters` make keys for one of them, or change what such a key opens. And nobody has more than a number of keys,
+//! whoever makes them: each server has all keys in memory.
 
 use crate::clock::unix_seconds;
 use crate::directory_feed::record;
@@ -58,19 +59,24 @@ impl KeyAdmission {
         if old.is_none() && !own && !self.is_admin(ctx) {
             return Some("cannot make an access key for somebody else");
         }
-        let bound = match self.bound(ctx) {
-            Bound::None => return None,
-            Bound::Gone => return Some("cannot make or change access keys with one that is gone"),
-            Bound::Key(bound) => bound,
-        };
+        let bound = self.bound(ctx);
+        if matches!(bound, Bound::Gone) {
+            return Some("cannot make or change access keys with one that is gone");
+        }
         // A key without a secret opens nothing; validation says what is missing.
         let key = record::key(object)?;
         let now = unix_seconds();
         let before = old.and_then(record::key);
         let no_more_than_before =
             before.is_some_and(|old| key.digest == old.digest && (key.disabled || !old.disabled) && gives_no_more(&key, &old, now));
-        (!no_more_than_before && !gives_no_more(&key, &bound, now))
-            .then_some("cannot make an access key that is broader or lasts longer than the one the request came with")
+        if no_more_than_before {
+            return None;
+        }
+        if self.directory.is_master(&key.holder) && !ctx.user.in_group(GROUP_MASTERS) {
+            return Some("cannot make an access key for one of system:masters");
+        }
+        let more = matches!(&bound, Bound::Key(bound) if !gives_no_more(&key, bound, now));
+        more.then_some("cannot make an access key that is broader or lasts longer than the one the request came with")
     }
 }
 
@@ -124,7 +130,7 @@ mod tests {
     fn key(name: &str, spec: &Value) -> Object {
         let hash = "0".repeat(63) + &name.chars().next().unwrap().to_string();
         Object::from_value(json!({
-            "metadata": { "name": name, "creationTimestamp": NOW }, "spec": spec, "status": { "keyHash": hash },
+            "metadata": { "name": name, "creationTimestamp": NOW }, "spec": spec, "status": { "keyHash": hash, "holderUID": "u" },
         }))
         .unwrap()
     }
@@ -135,6 +141,10 @@ mod tests {
         for (name, roles) in [("ann", vec![]), ("root", vec![CLUSTER_ROLE_ADMIN.to_owned()])] {
             directory.put_user(UserRecord { name: name.into(), cluster_roles: roles, ..UserRecord::default() });
         }
+        for (name, disabled) in [("master", false), ("former", true)] {
+            let groups = vec![GROUP_MASTERS.to_owned()];
+            directory.put_user(UserRecord { name: name.into(), groups, disabled, ..UserRecord::default() });
+        }
         for (name, limits) in LIMITS {
             let limits: Value = serde_json::from_str(limits).unwrap();
             let mut spec = json!({ "user": "ann" });
@@ -142,6 +152,32 @@ mod tests {
             directory.put_key(record::key(&key(name, &spec)).unwrap());
         }
         KeyAdmission::new(Arc::new(directory))
+    }
+
+    #[tokio::test]
+    async fn only_masters_make_keys_of_masters() {
+        let of = |limits: Value| {
+            let mut spec = json!({ "user": "master" });
+            spec.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+            spec
+        };
+        let old = key("e", &of(json!({})));
+        let off = key("e", &of(json!({ "disabled": true })));
+        // what it is, what it becomes, whether an admin by role may do that
+        let table = [
+            ("made", None, key("e", &of(json!({}))), false),
+            ("made for a time", None, key("e", &of(json!({ "ttl": 5 }))), false),
+            ("made for one who is locked out", None, key("e", &json!({ "user": "former" })), false),
+            ("another secret", Some(&old), key("f", &of(json!({}))), false),
+            ("unlocked", Some(&off), key("e", &of(json!({}))), false),
+            ("locked", Some(&old), off.clone(), true),
+            ("a shorter life", Some(&old), key("e", &of(json!({ "ttl": 5 }))), true),
+            ("a name", Some(&old), key("e", &of(json!({ "displayName": "x" }))), true),
+        ];
+        for (what, old, new, want) in table {
+            assert_eq!(asked("root", "", &new, old).await, want, "{what} by an admin");
+            assert!(asked("master", "", &new, old).await, "{what} by one of system:masters");
+        }
     }
 
     const LIMITS: [(&str, &str); 4] = [

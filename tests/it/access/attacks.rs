@@ -98,6 +98,44 @@ async fn no_kind_and_no_verb_makes_somebody_more() {
     }
 }
 
+/// Whoever may do everything here is not one of `system:masters`, and makes nobody one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_by_role_gives_nobody_what_masters_have() {
+    let more = "\n---\n\
+        {apiVersion: management.loft.sh/v1, kind: User, metadata: {name: chief}, spec: {clusterRoles: [{name: loft-management-admin}]}}\n---\n\
+        {apiVersion: management.loft.sh/v1, kind: OwnedAccessKey, metadata: {name: chief}, spec: {user: chief, key: key-of-chief}}\n---\n\
+        {apiVersion: management.loft.sh/v1, kind: User, metadata: {name: root}, spec: {groups: ['system:masters']}}\n---\n\
+        {apiVersion: management.loft.sh/v1, kind: OwnedAccessKey, metadata: {name: root}, spec: {user: root, key: key-of-root}}\n";
+    for stand in every_store_with(Some(&format!("{BOOTSTRAP}{more}"))).await {
+        let (chief, root) = (of(&stand.server, "chief"), of(&stand.server, "root"));
+        let cases = [
+            ("User", "users", "chief", json!({"clusterRoles": [{"name": "loft-management-admin"}], "groups": ["system:masters"]})),
+            ("User", "users", "una", json!({"groups": ["x", "system:masters"]})),
+            ("OwnedAccessKey", "ownedaccesskeys", "root", json!({"user": "root", "key": "a-key-that-chief-knows"})),
+            ("OwnedAccessKey", "ownedaccesskeys", "root", json!({"user": "admin", "key": "a-key-that-chief-knows"})),
+        ];
+        for (kind, plural, name, spec) in cases {
+            let path = format!("{GROUP}/{plural}/{name}");
+            let before = root.get(&path).await.expect(200).json();
+            for (what, code) in attempts(&chief, kind, plural, name, &spec).await {
+                let is_status = what.contains("/status ") || what.contains("/status?");
+                // The status has no such field, and dry runs of deletions take nothing away.
+                assert!((403..=422).contains(&code) || is_status || what.starts_with("DELETE"), "{code} on {}: {what}", stand.label);
+            }
+            let after = root.get(&path).await.expect(200).json();
+            assert_eq!((&after["spec"], &after["status"]["keyHash"]), (&before["spec"], &before["status"]["keyHash"]), "{path}");
+        }
+        let hash = json!({"status": {"keyHash": "0".repeat(64)}});
+        chief.patch(&format!("{GROUP}/ownedaccesskeys/root/status"), MERGE, &hash).await.expect(403);
+        stand.server.anonymous(Protocol::Http2).bearer("a-key-that-chief-knows").get("/version").await.expect(401);
+        // What takes away is done: somebody may have to be locked out at once.
+        chief.patch(&format!("{GROUP}/ownedaccesskeys/root"), MERGE, &json!({"spec": {"disabled": true}})).await.expect(200);
+        chief.patch(&format!("{GROUP}/ownedaccesskeys/root"), MERGE, &json!({"spec": {"disabled": false}})).await.expect(403);
+        chief.patch(&format!("{GROUP}/users/root"), MERGE, &json!({"spec": {"disabled": true}})).await.expect(200);
+        chief.patch(&format!("{GROUP}/users/root"), MERGE, &json!({"spec": {"disabled": false}})).await.expect(403);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_of_a_front_proxy_are_nothing_to_a_client() {
     let stands = every_store_with(Some(BOOTSTRAP)).await;

@@ -2,13 +2,15 @@
 //! its bearer may do.
 //!
 //! What is needed beside the right to write the object is the verb `bind` on it, which those have who may do everything. Nobody
-//! has it by the object itself, its owner neither.
+//! has it by the object itself, its owner neither. And nobody gives what they do not have: only those of `system:masters` make others
+//! one of them. Admins by role take it away, but do not give it.
 
 use super::permissions::{Act, Permissions};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use vci_meta::context::GROUP_MASTERS;
 use vci_meta::{ApiError, Object, RequestContext, Subresource};
 use vci_registry::{Admission, AdmissionRequest};
 
@@ -33,13 +35,26 @@ impl Admission for Identities {
     async fn validate(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, object: Option<&Object>) -> Result<(), ApiError> {
         let Some(object) = object.filter(|_| request.subresource == Subresource::Main) else { return Ok(()) };
         let Some(field) = guarded_change(object, request.old) else { return Ok(()) };
+        let refused = |what: &str| {
+            let why = format!("User {:?} cannot {what}", ctx.user.name);
+            Err(ApiError::forbidden(request.descriptor.group_resource(), object.name(), why))
+        };
+        if is_master(object) && !request.old.is_some_and(is_master) && !ctx.user.in_group(GROUP_MASTERS) {
+            return refused("make somebody one of system:masters");
+        }
         let act = Act { descriptor: request.descriptor, verb: "bind", subresource: "", key: request.key };
         if self.permissions.allow(ctx, act).await {
             return Ok(());
         }
-        let why = format!("User {:?} cannot set spec.{field}", ctx.user.name);
-        Err(ApiError::forbidden(request.descriptor.group_resource(), object.name(), why))
+        refused(&format!("set spec.{field}"))
     }
+}
+
+/// Whether the bearer may do everything everywhere. Of a team, groups say who is in it.
+fn is_master(object: &Object) -> bool {
+    let groups = object.at(&["spec", "groups"]).and_then(Value::as_array);
+    let named = groups.is_some_and(|groups| groups.iter().any(|group| group == GROUP_MASTERS));
+    named && object.str_at(&["kind"]) == "User" && object.at(&["spec", "disabled"]) != Some(&Value::Bool(true))
 }
 
 /// The first guarded field that is not what it was.
@@ -86,8 +101,48 @@ mod tests {
             let changed = rig.patch("una", plural, name, &json!({ "spec": spec })).await;
             assert_eq!(changed.map_err(|error| error.code()).err(), (!want).then_some(403), "{plural}: {spec}");
         }
-        let error = rig.create("una", "users", "eve", json!({"groups": ["system:masters"]})).await.unwrap_err();
+        let error = rig.create("una", "users", "eve", json!({"groups": ["system:other"]})).await.unwrap_err();
         assert_eq!(error.message, "users.management.loft.sh \"eve\" is forbidden: User \"una\" cannot set spec.groups");
         rig.create("una", "users", "zed", json!({"displayName": "Zed"})).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_masters_make_others_one_of_them() {
+        let rig = Rig::start().await;
+        rig.create("root", "users", "chief", json!({"clusterRoles": [{"name": "loft-management-admin"}]})).await.unwrap();
+        let masters = json!({"groups": ["a", "system:masters"]});
+        for name in ["one", "two", "off"] {
+            rig.create("root", "users", name, masters.clone()).await.unwrap();
+        }
+        rig.patch("root", "users", "off", &json!({"spec": {"disabled": true}})).await.unwrap();
+        rig.admin("chief").await;
+        let create = async |name: &str, spec| rig.create("chief", "users", name, spec).await.map_err(|error| error.code()).err();
+        assert_eq!(create("new", masters.clone()).await, Some(403));
+        assert_eq!(
+            create("locked", json!({"groups": ["system:masters"], "disabled": true})).await,
+            None,
+            "who is locked out is nobody yet"
+        );
+        assert_eq!(create("other", json!({"groups": ["b"], "clusterRoles": [{"name": "loft-management-admin"}]})).await, None);
+        // whom, what they become, whether an admin by role may do that
+        let table = [
+            ("una", masters.clone(), false),
+            ("chief", masters.clone(), false),
+            ("off", json!({"disabled": false}), false),
+            ("locked", json!({"disabled": null}), false),
+            ("one", json!({"displayName": "One", "groups": ["system:masters"]}), true),
+            ("one", json!({"disabled": true}), true),
+            ("two", json!({"groups": null}), true),
+            ("una", json!({"groups": ["b"]}), true),
+        ];
+        for (name, spec, want) in table {
+            let changed = rig.patch("chief", "users", name, &json!({ "spec": spec })).await;
+            assert_eq!(changed.map_err(|error| error.code()).err(), (!want).then_some(403), "{name}: {spec}");
+            if want {
+                let back = json!({"groups": null, "disabled": null, "displayName": null});
+                rig.patch("root", "users", name, &json!({ "spec": back })).await.unwrap();
+            }
+        }
+        rig.patch("chief", "teams", "devs", &json!({"spec": {"groups": ["system:masters"]}})).await.unwrap();
     }
 }
