@@ -114,6 +114,23 @@ pub enum Reach {
 }
 
 impl View {
+    /// What is said of an object that is not there, where it must not be told from one that the caller may not see: outside of
+    /// namespaces, whose objects belong to many who know nothing of each other, and in namespaces that the caller does not reach.
+    /// Whoever reaches a namespace is told what is missing in it.
+    pub fn denial_of_absent(&self, namespace: &str) -> Option<&str> {
+        match self {
+            Self::All => None,
+            Self::Granted(grant) => {
+                let hidden = match (grant.namespaces.0)(namespace) {
+                    Reach::All => false,
+                    Reach::Granted => namespace.is_empty(),
+                    Reach::Nothing => true,
+                };
+                hidden.then_some(grant.denial.as_str())
+            }
+        }
+    }
+
     /// Whether the view shows an object in `namespace` that says `access` of itself.
     pub fn shows(&self, namespace: &str, access: &ObjectAccess) -> bool {
         match self {
@@ -123,6 +140,28 @@ impl View {
                 Reach::Granted => access.grants(&grant.caller, &grant.verb, &grant.subresource),
                 Reach::Nothing => false,
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_told_to_those_who_reach_the_namespace() {
+        let view = |reach| {
+            let namespaces = NamespaceReach(Arc::new(move |_: &str| reach));
+            let denial = "no".to_owned();
+            View::Granted(Arc::new(Grant { caller: Arc::default(), verb: "get".into(), subresource: String::new(), denial, namespaces }))
+        };
+        for (view, whole_cluster, namespace) in [
+            (View::All, None, None),
+            (view(Reach::All), None, None),
+            (view(Reach::Granted), Some("no"), None),
+            (view(Reach::Nothing), Some("no"), Some("no")),
+        ] {
+            assert_eq!((view.denial_of_absent(""), view.denial_of_absent("a")), (whole_cluster, namespace), "{view:?}");
         }
     }
 }

@@ -27,7 +27,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use vci_meta::access::Reach;
 use vci_meta::options::{GetOptions, ListOptions};
 use vci_meta::{ApiError, Descriptor, ObjectKey, RequestContext, Resource, View};
 use vci_store::{Revision, Store, StoreError};
@@ -272,11 +271,10 @@ impl Cache {
         match (item, view) {
             (Some(item), view) if view.shows(&key.namespace, &item.access) => Ok(item),
             (Some(_), View::Granted(grant)) => Err(ApiError::forbidden(what, &key.name, &grant.denial)),
-            // Who reaches nothing there does not learn what is missing.
-            (None, View::Granted(grant)) if (grant.namespaces.0)(&key.namespace) == Reach::Nothing => {
-                Err(ApiError::forbidden(what, &key.name, &grant.denial))
-            }
-            (_, View::All | View::Granted(_)) => Err(ApiError::not_found(what, &key.name)),
+            (_, view) => Err(match view.denial_of_absent(&key.namespace) {
+                Some(denial) => ApiError::forbidden(what, &key.name, denial),
+                None => ApiError::not_found(what, &key.name),
+            }),
         }
     }
 

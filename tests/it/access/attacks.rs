@@ -98,6 +98,71 @@ async fn no_kind_and_no_verb_makes_somebody_more() {
     }
 }
 
+/// Names of keys, templates, users, teams and projects can be guessed: no answer says whether a guess was right.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_cannot_be_told_from_what_is_somebody_elses() {
+    for stand in every_store_with(Some(BOOTSTRAP)).await {
+        let (una, admin) = (of(&stand.server, "una"), stand.server.admin(Protocol::Http2));
+        let template = json!({"metadata": {"name": "theirs"}, "spec": {"owner": {"user": "adam"}, "template": {}}});
+        admin.post(&format!("{GROUP}/virtualclustertemplates"), &template).await.expect(201);
+        let kinds = [
+            ("OwnedAccessKey", "ownedaccesskeys", "adam"),
+            ("VirtualClusterTemplate", "virtualclustertemplates", "theirs"),
+            ("User", "users", "adam"),
+            ("Team", "teams", "devs"),
+            ("Project", "projects", "red"),
+        ];
+        for (kind, plural, theirs) in kinds {
+            let (is_there, is_not) = (probes(&una, kind, plural, theirs).await, probes(&una, kind, plural, "guessed-name").await);
+            for ((what, there), (_, not)) in is_there.into_iter().zip(is_not) {
+                // To make a key is everybody's right: the one of a name that is taken is not.
+                if kind == "OwnedAccessKey" && what.contains(APPLY) && !what.contains("/status") {
+                    assert_eq!((there.0, not.0), (403, 201), "{what} on {}", stand.label);
+                    continue;
+                }
+                assert_eq!(there, not, "{what} on {}", stand.label);
+                assert_eq!(there.0, 403, "{what} on {}: {}", stand.label, there.1);
+            }
+        }
+        // Admins are told.
+        admin.get(&format!("{GROUP}/ownedaccesskeys/guessed-name")).await.expect(404);
+        // In a project they are members of, everybody is.
+        una.get(&format!("{BLUE}/guessed-name")).await.expect(404);
+    }
+}
+
+/// What every request about one object is answered, with the name taken out.
+async fn probes(client: &Client, kind: &str, plural: &str, name: &str) -> Vec<(String, (u16, String))> {
+    let path = format!("{GROUP}/{plural}/{name}");
+    let whole = json!({"apiVersion": "management.loft.sh/v1", "kind": kind,
+        "metadata": {"name": name, "resourceVersion": "1", "uid": "u"}, "spec": {"displayName": "x"}});
+    let applied = json!({"apiVersion": "management.loft.sh/v1", "kind": kind, "metadata": {"name": name}, "spec": {"displayName": "x"}});
+    let dry = "dryRun=All";
+    let mut requests = Vec::new();
+    for path in [path.clone(), format!("{path}/status")] {
+        requests.push((Method::GET, path.clone(), None, Value::Null));
+        requests.push((Method::PUT, format!("{path}?{dry}"), Some("application/json"), whole.clone()));
+        requests.push((Method::PATCH, format!("{path}?{dry}"), Some(MERGE), json!({"spec": {"displayName": "x"}})));
+        requests.push((Method::PATCH, format!("{path}?{dry}&fieldManager=t&force=true"), Some(APPLY), applied.clone()));
+    }
+    requests.push((Method::DELETE, format!("{path}?{dry}"), None, Value::Null));
+    if matches!(plural, "users" | "teams") {
+        requests.push((Method::GET, format!("{path}/accesskeys"), None, Value::Null));
+    }
+    if plural == "projects" {
+        for part in ["members", "templates", "clusters"] {
+            requests.push((Method::GET, format!("{path}/{part}"), None, Value::Null));
+        }
+    }
+    let mut answers = Vec::new();
+    for (method, path, media, body) in requests {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = client.request(method.clone(), &path, media, body).await;
+        answers.push((format!("{method} {path} {media:?}"), (answer.status.as_u16(), answer.text().replace(name, "NAME"))));
+    }
+    answers
+}
+
 /// Whoever may do everything here is not one of `system:masters`, and makes nobody one.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_by_role_gives_nobody_what_masters_have() {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Instant;
 use vci_meta::options::DryRun;
-use vci_meta::{ApiError, Object, ObjectKey, RequestContext, View};
+use vci_meta::{ApiError, Object, ObjectKey, Reason, RequestContext, View};
 use vci_store::{Entry, Expect, Fence, FencedError, Form, Revision, StoreError, WriteError};
 
 /// The object that a change starts from.
@@ -189,6 +189,18 @@ impl Registry {
     /// What a client is shown of stored bytes.
     pub(super) fn shown(&self, stored: &[u8], revision: Revision) -> Result<Bytes, ApiError> {
         splice(stored, revision).map_err(|error| from_store(error, self.descriptor(), "read"))
+    }
+
+    /// What a client is told whose object is not there: where that must not be told from one that they may not see, that they may
+    /// not.
+    pub(super) fn absent(&self, key: &ObjectKey, view: &View, error: ApiError) -> ApiError {
+        // Somebody who was asked about the write may miss something else.
+        let named = |details: &vci_meta::Details| details.name == key.name && details.kind == self.descriptor().plural;
+        let is_missing = error.reason == Reason::NotFound && error.details.as_deref().is_some_and(named);
+        match view.denial_of_absent(&key.namespace).filter(|_| is_missing) {
+            Some(denial) => ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial).with_source(error),
+            None => error,
+        }
     }
 
     fn permitted(&self, key: &ObjectKey, view: &View, current: &Current) -> Result<(), ApiError> {

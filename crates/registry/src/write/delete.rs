@@ -27,7 +27,11 @@ impl Registry {
     ) -> Result<Deleted, ApiError> {
         let (registry, ctx2, key, options, view) = (Arc::clone(self), ctx.clone(), key.clone(), options.clone(), view.clone());
         let bytes = self.stored_size(&key);
-        self.detached(ctx, bytes, async move { registry.delete_now(&ctx2, &key, &options, &view).await }).await
+        self.detached(ctx, bytes, async move {
+            let deleted = registry.delete_now(&ctx2, &key, &options, &view).await;
+            deleted.map_err(|error| registry.absent(&key, &view, error))
+        })
+        .await
     }
 
     /// The same on the caller's task.

@@ -33,10 +33,12 @@ impl Registry {
         let bytes = patch.body.len() + self.stored_size(&key);
         self.detached(ctx, bytes, async move {
             if patch.kind == PatchKind::Apply {
-                return registry.apply(&ctx2, &key, subresource, &patch, &options, &view).await;
+                let applied = registry.apply(&ctx2, &key, subresource, &patch, &options, &view).await;
+                return applied.map_err(|error| registry.absent(&key, &view, error));
             }
             let change = Patched { registry: &registry, key: &key, subresource, patch: &patch, options: &options };
-            let outcome = registry.commit(&ctx2, &key, &view, options.write.dry_run, &change).await?;
+            let outcome = registry.commit(&ctx2, &key, &view, options.write.dry_run, &change).await;
+            let outcome = outcome.map_err(|error| registry.absent(&key, &view, error))?;
             Ok(Written { bytes: outcome.into_bytes(), created: false })
         })
         .await
@@ -59,7 +61,12 @@ impl Registry {
                 Err(error) if error.reason == Reason::NotFound && subresource == Subresource::Main => error,
                 Err(error) => return Err(error),
             };
-            match self.apply_to_nothing(ctx, key, &applied, patch, options, missing).await {
+            if let Some(denial) = &patch.create_denial {
+                // Where what is missing is not told, it is not told by what would have to be allowed to make it either.
+                let denial = view.denial_of_absent(&key.namespace).unwrap_or(denial);
+                return Err(ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial));
+            }
+            match self.apply_to_nothing(ctx, key, &applied, options, missing).await {
                 // Somebody created it meanwhile: then it is there to be applied to.
                 Err(error) if error.reason == Reason::AlreadyExists && Instant::now() < ctx.deadline => {}
                 result => return result,
@@ -73,13 +80,9 @@ impl Registry {
         ctx: &RequestContext,
         key: &ObjectKey,
         applied: &Object,
-        patch: &Patch,
         options: &PatchOptions,
         missing: ApiError,
     ) -> Result<Written, ApiError> {
-        if let Some(denial) = &patch.create_denial {
-            return Err(ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial));
-        }
         if !applied.uid().is_empty() {
             let why = format!("uid mismatch: the provided object specified uid {}, and no existing object was found", applied.uid());
             return Err(ApiError::conflict(self.descriptor().group_resource(), &key.name, why).with_source(missing));

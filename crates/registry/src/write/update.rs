@@ -28,7 +28,8 @@ impl Registry {
         let bytes = encoded_len(&object.0) + self.stored_size(&key);
         self.detached(ctx, bytes, async move {
             let change = Replace { registry: &registry, key: &key, subresource, object, options: &options };
-            let outcome = registry.commit(&ctx2, &key, &view, options.dry_run, &change).await?;
+            let outcome = registry.commit(&ctx2, &key, &view, options.dry_run, &change).await;
+            let outcome = outcome.map_err(|error| registry.absent(&key, &view, error))?;
             Ok(Written { bytes: outcome.into_bytes(), created: false })
         })
         .await
