@@ -1,24 +1,27 @@
-//! Two servers on one etcd: each serves the other's writes, conflicts and watches.
+//! Two servers on one etcd: each serves the other's writes, conflicts and watches, also of what it did not see happen.
 
 use crate::common::{COLLECTION, MERGE, instance, on_etcd, path};
 use serde_json::json;
-use vci_testkit::client::Protocol;
+use std::time::Duration;
+use vci_store::Store;
+use vci_store_etcd::{EtcdConfig, EtcdStore, Timeouts};
+use vci_testkit::client::{Client, Protocol};
 use vci_testkit::etcd::{self, Etcd};
+use vci_testkit::proxy::{Network, Proxy};
 use vci_testkit::server::TestServer;
+
+/// The first admin's key lives where the first server keeps it; a key from a file opens both.
+const ROOT: &str = "{apiVersion: management.loft.sh/v1, kind: User, metadata: {name: root}, spec: {groups: [\"system:masters\"]}}\n---\n\
+    {apiVersion: management.loft.sh/v1, kind: OwnedAccessKey, metadata: {name: root}, spec: {user: root, key: root-key}}\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_are_one_api() {
     for (label, binary) in etcd::available() {
         let etcd = Etcd::spawn(&binary).await;
         let mut options = on_etcd(&etcd);
-        // The first admin's key lives where the first server keeps it; a key from a file opens both.
-        options.bootstrap = Some(
-            "{apiVersion: management.loft.sh/v1, kind: User, metadata: {name: root}, spec: {groups: [\"system:masters\"]}}\n---\n\
-             {apiVersion: management.loft.sh/v1, kind: OwnedAccessKey, metadata: {name: root}, spec: {user: root, key: root-key}}\n"
-                .into(),
-        );
+        options.bootstrap = Some(ROOT.into());
         let (one, two) = (TestServer::start(options.clone()).await, TestServer::start(options).await);
-        let (a, b) = (one.anonymous(Protocol::Http2).bearer("root-key"), two.anonymous(Protocol::Http2).bearer("root-key"));
+        let (a, b) = (root(&one), root(&two));
 
         let mut watch = b.watch(&format!("{COLLECTION}?watch=1&timeoutSeconds=60")).await;
         for i in 0..50 {
@@ -45,5 +48,63 @@ async fn two_servers_are_one_api() {
         let expected: Vec<_> =
             (0..50).flat_map(|i| [("ADDED".to_owned(), format!("r{i}")), ("MODIFIED".to_owned(), format!("r{i}"))]).collect();
         assert_eq!(events, expected, "on {label}");
+    }
+}
+
+fn root(server: &TestServer) -> Client {
+    server.anonymous(Protocol::Http2).bearer("root-key")
+}
+
+async fn revision(client: &Client) -> String {
+    let list = client.get(COLLECTION).await.expect(200).json();
+    list["metadata"]["resourceVersion"].as_str().expect("a revision").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_missed_what_was_compacted_ends_its_watches() {
+    for (label, binary) in etcd::available() {
+        let etcd = Etcd::spawn(&binary).await;
+        let authority = etcd.endpoint().trim_start_matches("http://");
+        let proxy = Proxy::to(authority).await;
+        let mut options = on_etcd(&etcd);
+        options.bootstrap = Some(ROOT.into());
+        let one = TestServer::start(options.clone()).await;
+        options.flags = vec!["--etcd-servers".into(), format!("http://{}", proxy.authority())];
+        let two = TestServer::start(options).await;
+        let (a, b) = (root(&one), root(&two));
+        a.post(COLLECTION, &instance("gone")).await.expect(201);
+        a.post(COLLECTION, &instance("kept")).await.expect(201);
+        let before = revision(&b).await;
+        let mut watch = b.watch(&format!("{COLLECTION}?watch=1&resourceVersion={before}")).await;
+        assert_eq!(watch.within(Duration::from_millis(200)).await, None);
+
+        proxy.turn(Network::Down);
+        a.delete(&path("gone")).await.expect(200);
+        a.patch(&path("kept"), MERGE, &json!({"spec": {"displayName": "changed"}})).await.expect(200);
+        let config =
+            EtcdConfig { endpoints: vec![etcd.endpoint().into()], prefix: "/registry".into(), tls: None, timeouts: Timeouts::default() };
+        let store = EtcdStore::connect(&config).await.expect("an etcd");
+        store.compact(store.revision().await.expect("a revision")).await.expect("a compaction");
+        proxy.turn(Network::Up);
+
+        let event = watch.next().await.expect("the watch tells why it ends");
+        let (kind, status) = (&event["type"], &event["object"]);
+        assert_eq!(
+            (kind.as_str(), status["code"].as_u64(), status["reason"].as_str()),
+            (Some("ERROR"), Some(410), Some("Expired")),
+            "on {label}"
+        );
+        assert!(status["message"].as_str().is_some_and(|text| text.contains("too old resource version")), "{status}");
+        assert_eq!(watch.next().await, None);
+        // Who lists again knows what is there, and goes on from there at either server.
+        let list = b.get(COLLECTION).await.expect(200).json();
+        let names: Vec<_> = list["items"].as_array().into_iter().flatten().map(|item| &item["metadata"]["name"]).collect();
+        assert_eq!((names, &list["items"][0]["spec"]["displayName"]), (vec![&json!("kept")], &json!("changed")), "on {label}");
+        let resumed = format!("{COLLECTION}?watch=1&resourceVersion={}", revision(&b).await);
+        let mut watches = [a.watch(&resumed).await, b.watch(&resumed).await];
+        b.post(COLLECTION, &instance("new")).await.expect(201);
+        for watch in &mut watches {
+            assert_eq!(watch.next().await.expect("an event")["object"]["metadata"]["name"], "new", "on {label}");
+        }
     }
 }

@@ -40,6 +40,25 @@ impl Pace {
     }
 }
 
+/// How large the next piece may be: a small one first, and twice as much each time one was taken. hyper takes a piece from
+/// a body before the client has made room for any, and holds it: a stream that is never read costs a small piece.
+#[derive(Debug)]
+pub(crate) struct Growth(usize);
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self(4096)
+    }
+}
+
+impl Growth {
+    pub(crate) fn piece(&mut self) -> usize {
+        let piece = self.0;
+        self.0 = (piece * 2).min(PIECE);
+        piece
+    }
+}
+
 /// The pieces of a body, in order.
 pub(crate) trait Chunks: Iterator<Item = Bytes> + Send + Unpin + 'static {}
 
@@ -140,6 +159,13 @@ mod tests {
         let mut body = ChunkBody::new(vec![half; 3].into_iter(), None);
         let mut poll = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(std::task::Waker::noop())).is_ready();
         assert_eq!([poll(), poll(), poll(), poll()], [true, true, false, true]);
+    }
+
+    #[test]
+    fn pieces_grow_from_a_small_one() {
+        let mut growth = Growth::default();
+        let pieces: Vec<usize> = (0..6).map(|_| growth.piece()).collect();
+        assert_eq!(pieces, [4096, 8192, 16384, 32768, PIECE, PIECE]);
     }
 
     #[test]

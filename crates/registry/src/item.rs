@@ -50,13 +50,6 @@ impl Item {
         })
     }
 
-    /// Its UID, read from its bytes.
-    pub(crate) fn uid(&self) -> String {
-        let raw = metadata_of(&self.bytes);
-        // An item's own bytes were parsed before.
-        raw.and_then(Metadata::parse).map(|metadata| metadata.uid.into_owned()).unwrap_or_default()
-    }
-
     /// The same object as the event of `revision` shows it when it is deleted or leaves a selection.
     #[must_use]
     pub fn at_revision(&self, revision: Revision) -> Self {

@@ -66,10 +66,9 @@ pub enum Frame {
     Event {
         /// What happened, as seen through the watch's selectors and view.
         kind: EventKind,
-        /// The object after it (before it, with the revision of the event, for [`EventKind::Deleted`]).
+        /// The object after it (before it, with the revision of the event, for [`EventKind::Deleted`]), shared by all
+        /// watchers.
         item: Arc<Item>,
-        /// The JSON line `{"type":...,"object":...}` with its newline, encoded once for all watchers.
-        line: Bytes,
     },
     /// Nothing at or below `revision` is missing.
     Bookmark {

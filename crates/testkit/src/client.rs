@@ -41,6 +41,18 @@ impl Client {
         Self::build(base, ca_pem, protocol, None)
     }
 
+    /// A client that speaks HTTP/2 and gives bodies no room: of an answer it gets the head, and never a byte more.
+    pub fn without_window(base: &str, ca_pem: &str) -> Self {
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls(ca_pem, None)).https_or_http().enable_http2().build();
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .http2_only(true)
+            .http2_initial_stream_window_size(0)
+            .retry_canceled_requests(false)
+            .timer(TokioTimer::new())
+            .build(connector);
+        Self { http, base: base.trim_end_matches('/').to_owned(), headers: HeaderMap::new() }
+    }
+
     /// The same, showing a certificate of its own.
     pub fn with_certificate(base: &str, ca_pem: &str, protocol: Protocol, certificate: &Issued) -> Self {
         Self::build(base, ca_pem, protocol, Some(certificate))

@@ -1,7 +1,7 @@
 //! Watches: frames as they come, many in one write when many are waiting.
 
 use crate::call::Call;
-use crate::chunks::{PIECE, Pace};
+use crate::chunks::{Growth, Pace};
 use crate::extended::Extended;
 use crate::negotiation::Offer;
 use crate::observer::WatchObserver;
@@ -43,7 +43,7 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     if let Some(handshake) = &call.handshake {
         return websocket::serve(handshake, watch, frames);
     }
-    let body = WatchBody { watch, frames, pace: Pace::default(), end: End::Open };
+    let body = WatchBody { watch, frames, pace: Pace::default(), growth: Growth::default(), end: End::Open };
     Ok(respond::response(StatusCode::OK, "application/json", Body::new(body)))
 }
 
@@ -73,6 +73,7 @@ struct WatchBody {
     watch: Watch,
     frames: Frames,
     pace: Pace,
+    growth: Growth,
     end: End,
 }
 
@@ -89,12 +90,18 @@ impl http_body::Body for WatchBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         ready!(self.pace.poll(cx));
         let mut lines = Vec::new();
-        while self.end == End::Open && lines.len() < PIECE {
+        let enough = self.growth.piece();
+        while self.end == End::Open && lines.len() < enough {
             match self.watch.poll_next_unpin(cx) {
                 Poll::Ready(Some(frame)) => self.frames.write(&frame, &mut lines),
                 Poll::Ready(None) => self.end = End::Reached,
-                Poll::Pending if lines.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
+                Poll::Pending => {
+                    self.growth = Growth::default();
+                    if lines.is_empty() {
+                        return Poll::Pending;
+                    }
+                    break;
+                }
             }
         }
         self.pace.gave(lines.len());
@@ -132,10 +139,12 @@ impl Frames {
 
     fn append(&mut self, frame: &Frame, out: &mut Vec<u8>) {
         match frame {
-            Frame::Event { line, .. } if matches!(self.renderer, Renderer::Object) && self.extended.is_empty() => {
-                out.extend_from_slice(line)
+            Frame::Event { kind, item } if matches!(self.renderer, Renderer::Object) && self.extended.is_empty() => {
+                begin(word(*kind), out);
+                out.extend_from_slice(&item.bytes);
+                out.extend_from_slice(END);
             }
-            Frame::Event { kind, item, .. } => {
+            Frame::Event { kind, item } => {
                 let object = self.extended.fill(item).into_owned();
                 self.rendered(word(*kind), &object, &self.renderer.clone(), out);
             }
@@ -156,10 +165,19 @@ impl Frames {
     }
 
     fn rendered(&mut self, word: &str, object: &[u8], renderer: &Renderer, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("{{\"type\":\"{word}\",\"object\":").as_bytes());
+        begin(word, out);
         renderer.object(object, self.columns, out);
-        out.extend_from_slice(b"}\n");
+        out.extend_from_slice(END);
         self.columns = Columns::Left;
+    }
+}
+
+/// What a frame ends with, behind its object.
+const END: &[u8] = b"}\n";
+
+fn begin(word: &str, out: &mut Vec<u8>) {
+    for part in ["{\"type\":\"", word, "\",\"object\":"] {
+        out.extend_from_slice(part.as_bytes());
     }
 }
 

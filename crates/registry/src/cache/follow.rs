@@ -127,9 +127,9 @@ impl Follower {
         }
         let revision = request.at.unwrap_or_default();
         let count = found.len();
-        let changed = self.state.load(found, revision);
+        self.state.load(found, revision, revision);
         self.loads.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(collection = self.source.prefix, revision, count, changed, "the cache is loaded");
+        tracing::info!(collection = self.source.prefix, revision, count, "the cache is loaded");
         Ok(revision)
     }
 

@@ -1,8 +1,7 @@
 //! The events of the last minutes: what lets a watch resume and a list read the past.
 //!
 //! Kept by time, and bounded by number and bytes. Which revisions can be resumed from is answered exactly: those
-//! at or above the floor, except inside of a gap, the time in which the store told nothing because its own history
-//! had been compacted.
+//! at or above the floor.
 
 use super::event::Event;
 use super::snapshot::Objects;
@@ -26,19 +25,17 @@ pub(super) type Position = u64;
 #[derive(Debug)]
 pub(super) struct History {
     bounds: Bounds,
-    events: VecDeque<(Instant, Event)>,
+    events: VecDeque<(Instant, Arc<Event>)>,
     /// The position of the first event kept.
     first: Position,
     bytes: usize,
     floor: Revision,
-    /// Pairs of revisions between which it is not known what happened when, only what came of it.
-    gaps: Vec<(Revision, Revision)>,
 }
 
 impl History {
     /// A history that begins behind `floor`.
     pub(super) fn new(bounds: Bounds, floor: Revision) -> Self {
-        Self { bounds, events: VecDeque::new(), first: 0, bytes: 0, floor, gaps: Vec::new() }
+        Self { bounds, events: VecDeque::new(), first: 0, bytes: 0, floor }
     }
 
     /// The oldest revision that can be resumed from.
@@ -51,14 +48,9 @@ impl History {
         self.first + self.events.len() as u64
     }
 
-    /// Whether every change behind `revision` is known, and none of them is told late.
+    /// Whether every change behind `revision` is known.
     pub(super) fn covers(&self, revision: Revision) -> bool {
-        revision >= self.floor && !self.is_unclear(revision)
-    }
-
-    /// Whether it is not known what happened before the revision and what after it.
-    pub(super) fn is_unclear(&self, revision: Revision) -> bool {
-        self.gaps.iter().any(|(from, to)| *from < revision && revision < *to)
+        revision >= self.floor
     }
 
     /// The position of the first event behind a revision that is covered.
@@ -67,17 +59,17 @@ impl History {
     }
 
     /// The events at and behind a position; `None` when some of them are forgotten.
-    pub(super) fn from(&self, position: Position) -> Option<impl Iterator<Item = &Event>> {
+    pub(super) fn from(&self, position: Position) -> Option<impl Iterator<Item = &Arc<Event>>> {
         let skip = usize::try_from(position.checked_sub(self.first)?).ok()?;
         Some(self.events.iter().skip(skip).map(|(_, event)| event))
     }
 
     /// What leads from the newest state back to the one at a covered revision, newest first.
-    pub(super) fn undo(&self, revision: Revision) -> Vec<Event> {
+    pub(super) fn undo(&self, revision: Revision) -> Vec<Arc<Event>> {
         self.events.iter().rev().map(|(_, event)| event).take_while(|event| event.revision > revision).cloned().collect()
     }
 
-    pub(super) fn push(&mut self, event: Event) {
+    pub(super) fn push(&mut self, event: Arc<Event>) {
         self.bytes += event.weight();
         self.events.push_back((Instant::now(), event));
         self.trim();
@@ -96,29 +88,22 @@ impl History {
             self.first += 1;
             self.events.pop_front();
         }
-        self.gaps.retain(|(_, to)| *to > self.floor);
-    }
-
-    /// Notes that between two revisions nothing was heard.
-    pub(super) fn note_gap(&mut self, from: Revision, to: Revision) {
-        self.gaps.push((from, to));
     }
 
     /// Forgets everything up to a revision: nothing before it can be told any more.
     pub(super) fn restart(&mut self, floor: Revision) {
         self.first = self.end() + 1;
         self.events.clear();
-        self.gaps.clear();
         self.bytes = 0;
         self.floor = floor;
     }
 }
 
 /// Takes events back, newest first.
-pub(super) fn undo(mut objects: Objects, events: Vec<Event>) -> Objects {
+pub(super) fn undo(mut objects: Objects, events: &[Arc<Event>]) -> Objects {
     for event in events {
-        match event.previous {
-            Some(item) => objects.insert(Arc::clone(&event.path), item),
+        match &event.previous {
+            Some(item) => objects.insert(Arc::clone(&event.path), Arc::clone(item)),
             None => objects.remove(&*event.path),
         };
     }

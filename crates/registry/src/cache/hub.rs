@@ -1,6 +1,6 @@
 //! Who waits for events: found by the part of the collection they watch, not tried one by one.
 
-use super::event::{Broadcast, Event};
+use super::event::Event;
 use super::filter::{Extent, Filter, Shift};
 use super::history::{Position, undo};
 use super::snapshot::Objects;
@@ -15,7 +15,7 @@ use vci_store::Revision;
 #[derive(Debug)]
 pub(super) enum Delivery {
     /// A change that it sees.
-    Event { broadcast: Arc<Broadcast>, kind: EventKind, position: Position },
+    Event { event: Arc<Event>, kind: EventKind, position: Position },
     /// What its view shows of a namespace is no longer what it was; the objects as they are.
     Shift { shift: Shift, objects: Objects, revision: Revision },
     /// It cannot go on.
@@ -85,10 +85,10 @@ impl Hub {
 
     /// Gives an event to everybody who sees it. `after` is the collection with it. Never waits: a watcher whose
     /// queue is full is forgotten here, and catches up from the history when it has read what it was given.
-    pub(super) fn tell(&mut self, event: &Event, position: Position, after: &Objects) {
+    pub(super) fn tell(&mut self, event: &Arc<Event>, position: Position, after: &Objects) {
         let Some(subject) = event.subject() else { return };
         self.events += 1;
-        let mut telling = Telling { event, position, after, broadcast: None, overruns: 0 };
+        let mut telling = Telling { event, position, after, overruns: 0 };
         telling.tell_all(&mut self.all);
         if let Some(shelf) = self.namespaces.get_mut(&subject.key.namespace) {
             telling.tell_all(shelf);
@@ -166,11 +166,9 @@ fn remove_from(shelves: &mut HashMap<String, Vec<Watcher>>, name: &str, drop_fro
 
 /// One event on its round.
 struct Telling<'a> {
-    event: &'a Event,
+    event: &'a Arc<Event>,
     position: Position,
     after: &'a Objects,
-    /// Made for the first watcher who sees the event, shared by all.
-    broadcast: Option<Arc<Broadcast>>,
     overruns: u64,
 }
 
@@ -186,15 +184,14 @@ impl Telling<'_> {
         });
     }
 
-    fn tell(&mut self, watcher: &Watcher) -> Result<(), TrySendError> {
+    fn tell(&self, watcher: &Watcher) -> Result<(), TrySendError> {
         if let Some(subject) = self.event.subject()
             && let Some(shift) = watcher.filter.refresh(&subject.key.namespace)
         {
-            let before = undo(self.after.clone(), vec![self.event.clone()]);
+            let before = undo(self.after.clone(), std::slice::from_ref(self.event));
             watcher.tell_shift(shift, &before, self.event.revision.saturating_sub(1))?;
         }
         let Some(kind) = watcher.filter.judge(self.event) else { return Ok(()) };
-        let broadcast = Arc::clone(self.broadcast.get_or_insert_with(|| Arc::new(Broadcast::new(self.event.clone()))));
-        watcher.queue.try_send(Delivery::Event { broadcast, kind, position: self.position })
+        watcher.queue.try_send(Delivery::Event { event: Arc::clone(self.event), kind, position: self.position })
     }
 }

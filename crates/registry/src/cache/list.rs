@@ -154,7 +154,7 @@ impl Cache {
             }
             (feed.newest.objects.clone(), feed.history.undo(revision))
         };
-        let past = Snapshot { revision, objects: undo(objects, events), corrupt: newest.corrupt.clone() };
+        let past = Snapshot { revision, objects: undo(objects, &events), corrupt: newest.corrupt.clone() };
         Ok(Freshness::Cached(Arc::new(past)))
     }
 

@@ -3,7 +3,7 @@
 use super::event::frame;
 use super::filter::{Filter, Shift};
 use super::snapshot::{Objects, range};
-use super::watch::STRIDE;
+use super::watch::{COPIES, STRIDE};
 use crate::{EventKind, Frame};
 use std::sync::Arc;
 use vci_store::Revision;
@@ -36,12 +36,19 @@ impl Shifting {
     pub(super) fn tell(&mut self, filter: &Filter, told: Revision) -> Vec<Frame> {
         let Some(next) = self.next.take() else { return Vec::new() };
         let mut rows = range(&self.objects, &self.prefix, &next);
-        let mut frames = Vec::new();
-        for (_, item) in rows.by_ref().take(STRIDE).filter(|(path, _)| filter.spans(path)) {
+        let (mut frames, mut copied) = (Vec::new(), 0);
+        for (path, item) in rows.by_ref().take(STRIDE) {
+            if !filter.spans(path) {
+                continue;
+            }
             match filter.shifts(&self.shift, item) {
                 Some(EventKind::Deleted) => {
                     let gone = Arc::new(item.at_revision(told.max(self.revision)));
+                    copied += gone.bytes.len();
                     frames.push(frame(EventKind::Deleted, &gone));
+                    if copied >= COPIES {
+                        break;
+                    }
                 }
                 Some(kind @ (EventKind::Added | EventKind::Modified)) => frames.push(frame(kind, item)),
                 None => {}

@@ -5,7 +5,7 @@ use super::event::Event;
 use super::history::{Bounds, History};
 use super::hub::Hub;
 use super::kept::Kept;
-use super::snapshot::{Objects, Path, Snapshot};
+use super::snapshot::{Path, Snapshot};
 use crate::Item;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -38,6 +38,8 @@ pub(super) struct Feed {
     pub(super) newest: Snapshot,
     pub(super) history: History,
     pub(super) hub: Hub,
+    /// Before this revision the state is too old to be read.
+    readable_from: Revision,
     /// Nothing changes any more: watches end.
     pub(super) stopped: bool,
 }
@@ -53,7 +55,8 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(bounds: Bounds) -> Self {
-        let feed = Feed { newest: Snapshot::default(), history: History::new(bounds, 0), hub: Hub::default(), stopped: false };
+        let (newest, history, hub) = (Snapshot::default(), History::new(bounds, 0), Hub::default());
+        let feed = Feed { newest, history, hub, readable_from: 0, stopped: false };
         Self { feed: Mutex::new(feed), published: watch::Sender::new(None), kept: Kept::default() }
     }
 
@@ -72,30 +75,19 @@ impl State {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first load, or another one after the store lost what happened since: watchers hear what differs.
-    /// Answers how many entries that is.
-    pub(super) fn load(&self, entries: Vec<(Path, Revision, Content)>, revision: Revision) -> usize {
+    /// The first load, or another one after the store lost what happened since. What came of it is known then, but not
+    /// what happened when: all watches end, and none is resumed from before. Readers see the state once it has reached
+    /// `until`, which is behind `revision` when the store is about to tell what happened in between.
+    pub(super) fn load(&self, entries: Vec<(Path, Revision, Content)>, revision: Revision, until: Revision) {
         let mut feed = self.feed();
-        let is_first = self.published.borrow().is_none();
-        if is_first || revision < feed.newest.revision {
-            if !is_first {
-                tracing::error!(cached = feed.newest.revision, store = revision, "the store went back in time, all watches end");
-            }
-            feed.replace(entries, revision);
-            self.publish(&feed);
-            return 0;
+        if revision < feed.newest.revision {
+            tracing::error!(cached = feed.newest.revision, store = revision, "the store went back in time, all watches end");
+            // They are of a time that has not been.
+            self.kept.clear();
         }
-        let changes = difference(&feed.newest, entries, revision);
-        let (count, known) = (changes.len(), feed.newest.revision);
-        feed.history.note_gap(known, revision);
-        // Through the history they find out whether they began inside of the gap.
-        feed.hub.clear();
-        for change in changes {
-            feed.apply(change);
-        }
-        feed.newest.revision = revision;
+        feed.replace(entries, revision);
+        feed.readable_from = until;
         self.publish(&feed);
-        count
     }
 
     /// Changes that the store tells, in order, each revision whole. One that is not newer than what is known is
@@ -147,6 +139,9 @@ impl State {
     }
 
     fn publish(&self, feed: &Feed) {
+        if feed.newest.revision < feed.readable_from {
+            return;
+        }
         self.published.send_replace(Some(Arc::new(feed.newest.clone())));
     }
 }
@@ -189,7 +184,7 @@ impl Feed {
         if previous.is_none() && current.is_none() {
             return;
         }
-        let event = Event { revision, path, previous, current };
+        let event = Arc::new(Event::new(revision, path, previous, current));
         self.hub.tell(&event, self.history.end(), &self.newest.objects);
         self.history.push(event);
     }
@@ -202,33 +197,4 @@ impl Feed {
         self.newest.corrupt.insert(path);
         self.history.restart(revision);
     }
-}
-
-/// What happened between a state and a later one, as far as it can be told: each object's last change with its own
-/// revision. When an object went is not known; it is told with a revision from which nobody can resume, for others
-/// may share it.
-fn difference(known: &Snapshot, entries: Vec<(Path, Revision, Content)>, revision: Revision) -> Vec<Change> {
-    let mut gone: Objects = known.objects.clone();
-    let mut corrupt = known.corrupt.clone();
-    let mut changes = Vec::new();
-    for (path, written, content) in entries {
-        let was_corrupt = corrupt.remove(&*path).is_some();
-        let old = gone.remove(&*path);
-        if old.as_ref().is_some_and(|item| item.revision == written) || (was_corrupt && matches!(content, Content::Corrupt)) {
-            continue;
-        }
-        if let (Some(old), Content::Object(new)) = (&old, &content)
-            && old.uid() != new.uid()
-        {
-            // Deleted at some time before it was made anew.
-            changes.push(Change { revision: written - 1, path: Arc::clone(&path), content: Content::Nothing });
-        }
-        changes.push(Change { revision: written, path, content });
-    }
-    // Inside of the gap, unless there was one change in all.
-    let revision = (revision - 1).max(known.revision + 1);
-    let gone = gone.iter().map(|(path, _)| path).chain(corrupt.iter());
-    changes.extend(gone.map(|path| Change { revision, path: Arc::clone(path), content: Content::Nothing }));
-    changes.sort_by_key(|change| change.revision);
-    changes
 }

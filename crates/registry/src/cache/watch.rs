@@ -2,10 +2,10 @@
 //!
 //! A watch begins by itself: it reads a snapshot, goes on through the history, and only then joins the hub, in the same
 //! moment in which it has read the newest event. A watcher that is too slow for its queue leaves the hub and goes
-//! through the history again; so a slow one holds nobody up and costs no memory of its own, and only one that falls
-//! behind the whole history cannot go on.
+//! through the history again; so a slow one holds nobody up, and only one that falls behind the whole history cannot go
+//! on. What waits in a watch are references to a few objects and events, which others have as well.
 
-use super::event::{Broadcast, frame};
+use super::event::{Event, frame};
 use super::filter::Filter;
 use super::freshness::Freshness;
 use super::history::Position;
@@ -29,6 +29,8 @@ use vci_store::Revision;
 
 /// How many objects or events are looked at before the watch lets others run.
 pub(super) const STRIDE: usize = 256;
+/// About how many bytes that no other watch shares may be made before they are asked for.
+pub(super) const COPIES: usize = 16 << 10;
 /// How long before its end a watch gets its last bookmark.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 /// When a bookmark is tried again that found events in its way, or a cache that is behind what the client knows.
@@ -231,10 +233,6 @@ impl Watcher {
         if feed.stopped {
             return Ok(Phase::Ended);
         }
-        // Who began ahead of the cache may find that it missed what happened there.
-        if feed.history.is_unclear(self.since) {
-            return Err(too_old(self.since, feed.history.floor()));
-        }
         let Some(events) = feed.history.from(position) else {
             self.cache.counters.terminated.fetch_add(1, Ordering::Relaxed);
             return Err(too_old(self.told, feed.history.floor()));
@@ -243,14 +241,14 @@ impl Watcher {
         for event in events.take(STRIDE) {
             looked_at += 1;
             if event.revision > self.since && self.filter.spans(&event.path) {
-                found.push(event.clone());
+                found.push(Arc::clone(event));
             }
         }
         if looked_at > 0 {
             drop(feed);
             for event in found {
                 if let Some(kind) = self.filter.judge(&event) {
-                    self.tell(&Broadcast::new(event), kind);
+                    self.tell(&event, kind);
                 }
             }
             return Ok(Phase::Past(position + looked_at));
@@ -275,9 +273,9 @@ impl Watcher {
         tokio::select! {
             biased;
             delivery = membership.queue.recv() => match delivery {
-                Some(Delivery::Event { broadcast, kind, position }) => {
+                Some(Delivery::Event { event, kind, position }) => {
                     membership.position = position + 1;
-                    self.tell(&broadcast, kind);
+                    self.tell(&event, kind);
                 }
                 Some(Delivery::Shift { shift, objects, revision }) => self.shifts.push_back(Shifting::new(shift, objects, revision)),
                 Some(Delivery::Failed(status)) => return self.fail(vci_meta::Status::clone(&status)),
@@ -289,13 +287,12 @@ impl Watcher {
         Phase::Live(membership)
     }
 
-    fn tell(&mut self, broadcast: &Broadcast, kind: EventKind) {
-        let revision = broadcast.revision();
-        if revision <= self.since {
+    fn tell(&mut self, event: &Event, kind: EventKind) {
+        if event.revision <= self.since {
             return;
         }
-        self.told = self.told.max(revision);
-        self.pending.extend(broadcast.frame(kind));
+        self.told = self.told.max(event.revision);
+        self.pending.extend(event.frame(kind));
     }
 
     /// Tells some of a shift. A bookmark behind it brings the client back to where it was.

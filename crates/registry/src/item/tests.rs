@@ -28,7 +28,6 @@ fn an_item_is_the_stored_bytes_with_a_revision() {
     assert_eq!(*item.labels, [("a".into(), "1".into()), ("b".into(), "2".into())]);
     assert_eq!(*item.fields, ["red".to_owned()]);
     assert_eq!(item.access.owner_user, "ann");
-    assert_eq!(item.uid(), "uid-of-a");
 }
 
 #[test]

@@ -507,10 +507,7 @@ impl Tape<'_> {
 
     fn words(&self, frame: &Frame) -> String {
         match frame {
-            Frame::Event { line, .. } => {
-                let told: Value = serde_json::from_slice(line).unwrap();
-                format!("{} {}", told["type"].as_str().unwrap(), self.rig.object(told["object"].to_string().as_bytes()))
-            }
+            Frame::Event { kind, item } => format!("{} {}", format!("{kind:?}").to_uppercase(), self.rig.object(&item.bytes)),
             Frame::Bookmark { revision, initial_events_end: false } => format!("BOOKMARK {}", revision - self.rig.base),
             Frame::Bookmark { revision, initial_events_end: true } => format!("SYNCED {}", revision - self.rig.base),
             Frame::Error(status) => format!("ERROR {} {}", status.code, status.message),

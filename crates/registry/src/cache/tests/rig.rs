@@ -204,12 +204,10 @@ impl Tape {
 
 pub(super) fn words(frame: &Frame) -> String {
     match frame {
-        Frame::Event { item, line, .. } => {
-            assert_eq!(line.last(), Some(&b'\n'));
-            let told: Value = serde_json::from_slice(line).unwrap();
-            assert_eq!(told["object"], serde_json::from_slice::<Value>(&item.bytes).unwrap());
-            assert_eq!(told["object"]["metadata"]["resourceVersion"], item.revision.to_string());
-            format!("{} {}", told["type"].as_str().unwrap(), object(&item.bytes))
+        Frame::Event { kind, item } => {
+            let told: Value = serde_json::from_slice(&item.bytes).unwrap();
+            assert_eq!(told["metadata"]["resourceVersion"], item.revision.to_string());
+            format!("{} {}", format!("{kind:?}").to_uppercase(), object(&item.bytes))
         }
         Frame::Bookmark { revision, initial_events_end: false } => format!("BOOKMARK {revision}"),
         Frame::Bookmark { revision, initial_events_end: true } => format!("SYNCED {revision}"),

@@ -239,9 +239,15 @@ async fn a_watch_ends_after_its_time() {
     }
 }
 
-/// All who see a change share its bytes.
+/// What the next frame's object is made of.
+async fn bytes(watch: &mut super::rig::Tape) -> *const u8 {
+    let Some(crate::Frame::Event { item, .. }) = watch.0.next().await else { panic!() };
+    item.bytes.as_ptr()
+}
+
+/// All who are told of an object share its bytes, as it happens, from the history, and in the state.
 #[tokio::test(start_paused = true)]
-async fn a_line_is_encoded_once() {
+async fn watches_share_the_bytes_of_objects() {
     let rig = Rig::new().await;
     let mut watches = Vec::new();
     for _ in 0..3 {
@@ -249,10 +255,48 @@ async fn a_line_is_encoded_once() {
         watches.last_mut().unwrap().is_silent().await;
     }
     rig.set("ns/a", "");
-    let mut lines = Vec::new();
+    rig.reached(1).await;
+    let state = ListOptions { resource_version: ResourceVersion::Any, ..ListOptions::default() };
+    watches.push(rig.watch("ns", &state).await);
+    let mut told = Vec::new();
     for watch in &mut watches {
-        let Some(crate::Frame::Event { line, .. }) = watch.0.next().await else { panic!() };
-        lines.push(line.as_ptr());
+        told.push(bytes(watch).await);
     }
-    assert!(lines.iter().all(|line| *line == lines[0]));
+    rig.delete("ns/a");
+    rig.reached(2).await;
+    let mut gone = Vec::new();
+    for watch in &mut watches {
+        gone.push(bytes(watch).await);
+    }
+    let mut late = rig.watch("ns", &at(0)).await;
+    told.push(bytes(&mut late).await);
+    gone.push(bytes(&mut late).await);
+    for shared in [told, gone] {
+        assert!(shared.iter().all(|bytes| *bytes == shared[0]));
+    }
+}
+
+/// A watch that was read once and then no more makes no bytes that others do not have.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_not_read_copies_nothing() {
+    let rig = Rig::new().await;
+    let large = json!({ "large": "x".repeat(10_000) });
+    for n in 0..300 {
+        rig.set_spec(&format!("ns/o{n}"), "", &large);
+    }
+    rig.reached(300).await;
+    let state = ListOptions { resource_version: ResourceVersion::Any, ..ListOptions::default() };
+    for options in [state, at(0)] {
+        let mut watches = Vec::new();
+        let before: usize = rig.cache.items().iter().map(std::sync::Arc::strong_count).sum();
+        for _ in 0..3 {
+            let mut watch = rig.watch("ns", &options).await;
+            let Some(crate::Frame::Event { item, .. }) = watch.0.next().await else { panic!() };
+            let at_hand = rig.cache.items().into_iter().find(|known| known.key == item.key).unwrap();
+            assert!(std::sync::Arc::ptr_eq(&at_hand, &item));
+            watches.push(watch);
+        }
+        let after: usize = rig.cache.items().iter().map(std::sync::Arc::strong_count).sum();
+        assert!(after - before <= 3 * 256, "{} references to objects wait", after - before);
+    }
 }
