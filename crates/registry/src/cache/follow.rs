@@ -127,7 +127,7 @@ impl Follower {
         }
         let revision = request.at.unwrap_or_default();
         let count = found.len();
-        self.state.load(found, revision, revision);
+        self.state.load(found, revision);
         self.loads.fetch_add(1, Ordering::Relaxed);
         tracing::info!(collection = self.source.prefix, revision, count, "the cache is loaded");
         Ok(revision)

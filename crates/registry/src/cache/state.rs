@@ -38,8 +38,6 @@ pub(super) struct Feed {
     pub(super) newest: Snapshot,
     pub(super) history: History,
     pub(super) hub: Hub,
-    /// Before this revision the state is too old to be read.
-    readable_from: Revision,
     /// Nothing changes any more: watches end.
     pub(super) stopped: bool,
 }
@@ -56,7 +54,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(bounds: Bounds) -> Self {
         let (newest, history, hub) = (Snapshot::default(), History::new(bounds, 0), Hub::default());
-        let feed = Feed { newest, history, hub, readable_from: 0, stopped: false };
+        let feed = Feed { newest, history, hub, stopped: false };
         Self { feed: Mutex::new(feed), published: watch::Sender::new(None), kept: Kept::default() }
     }
 
@@ -76,9 +74,8 @@ impl State {
     }
 
     /// The first load, or another one after the store lost what happened since. What came of it is known then, but not
-    /// what happened when: all watches end, and none is resumed from before. Readers see the state once it has reached
-    /// `until`, which is behind `revision` when the store is about to tell what happened in between.
-    pub(super) fn load(&self, entries: Vec<(Path, Revision, Content)>, revision: Revision, until: Revision) {
+    /// what happened when: all watches end, and none is resumed from before.
+    pub(super) fn load(&self, entries: Vec<(Path, Revision, Content)>, revision: Revision) {
         let mut feed = self.feed();
         if revision < feed.newest.revision {
             tracing::error!(cached = feed.newest.revision, store = revision, "the store went back in time, all watches end");
@@ -86,7 +83,6 @@ impl State {
             self.kept.clear();
         }
         feed.replace(entries, revision);
-        feed.readable_from = until;
         self.publish(&feed);
     }
 
@@ -139,9 +135,6 @@ impl State {
     }
 
     fn publish(&self, feed: &Feed) {
-        if feed.newest.revision < feed.readable_from {
-            return;
-        }
         self.published.send_replace(Some(Arc::new(feed.newest.clone())));
     }
 }
