@@ -1,18 +1,20 @@
 //! JSON Patch (RFC 6902), one operation after the other, so that the failing one can be named.
 //!
-//! The `json-patch` crate adds, removes, replaces, moves and copies. Done here is what an API server needs
-//! around that: limits, `test` (of numbers by value, and of null on a missing member), and the empty
-//! `annotations` or `labels` that an object without any is taken to have.
+//! Operations mean what they mean to kube-apiserver, so that a patch that works there works here: `replace` of an
+//! absent member adds it, `copy` of one copies null, a missing `value` is null, and `test` compares what is written
+//! (`1.0` is not `1`). Around that: limits, and the empty `annotations` or `labels` that an object without any is
+//! taken to have.
 
 use crate::PatchError;
 use json_patch::jsonptr::{Pointer, PointerBuf};
-use json_patch::{AddOperation, CopyOperation, MoveOperation, PatchErrorKind, PatchOperation};
+use json_patch::{AddOperation, CopyOperation, MoveOperation, PatchOperation};
 use json_patch::{RemoveOperation, ReplaceOperation, TestOperation};
 use limits::Limits;
 use serde_json::{Map, Value};
 use vci_meta::Cause;
 
 mod limits;
+mod members;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -101,14 +103,14 @@ impl Written {
         }
         let path = pointer("path", self.path.as_deref())?;
         let from = || pointer("from", self.from.as_deref());
-        let value = || self.value.clone().ok_or_else(|| Failure::new(REQUIRED, "value is missing"));
+        let value = || self.value.clone().unwrap_or(Value::Null);
         Ok(match op {
-            "add" => PatchOperation::Add(AddOperation { path, value: value()? }),
+            "add" => PatchOperation::Add(AddOperation { path, value: value() }),
             "copy" => PatchOperation::Copy(CopyOperation { from: from()?, path }),
             "move" => PatchOperation::Move(MoveOperation { from: from()?, path }),
             "remove" => PatchOperation::Remove(RemoveOperation { path }),
-            "replace" => PatchOperation::Replace(ReplaceOperation { path, value: value()? }),
-            _ => PatchOperation::Test(TestOperation { path, value: value()? }),
+            "replace" => PatchOperation::Replace(ReplaceOperation { path, value: value() }),
+            _ => PatchOperation::Test(TestOperation { path, value: value() }),
         })
     }
 }
@@ -132,12 +134,31 @@ fn run(document: &mut Value, written: &Written, limits: &mut Limits) -> Result<(
         PatchOperation::Remove(_) | PatchOperation::Replace(_) => {}
     }
     limits.shifts(document, &operation)?;
-    json_patch::patch_unsafe(document, std::slice::from_ref(&operation)).map_err(|error| match error.kind {
-        PatchErrorKind::InvalidFromPointer => Failure::new(NOT_FOUND, "nothing is at the from path"),
-        PatchErrorKind::InvalidPointer => Failure::new(NOT_FOUND, "the path does not exist"),
-        other => Failure::new(INVALID, other.to_string()),
-    })?;
+    carry_out(document, &operation)?;
     limits.nested(document, &operation)
+}
+
+fn carry_out(document: &mut Value, operation: &PatchOperation) -> Result<(), Failure> {
+    let nothing_there = || Failure::new(NOT_FOUND, "the path does not exist");
+    let nothing_from = || Failure::new(NOT_FOUND, "nothing is at the from path");
+    let done = match operation {
+        PatchOperation::Add(add) => members::add(document, &add.path, add.value.clone()),
+        PatchOperation::Remove(remove) => members::remove(document, &remove.path).map(drop),
+        PatchOperation::Replace(replace) => members::replace(document, &replace.path, replace.value.clone()),
+        PatchOperation::Move(r#move) => {
+            if r#move.path.len() > r#move.from.len() && r#move.path.starts_with(&r#move.from) {
+                return Err(Failure::new(INVALID, "a value cannot be moved into itself"));
+            }
+            let value = members::remove(document, &r#move.from).ok_or_else(nothing_from)?;
+            members::add(document, &r#move.path, value)
+        }
+        PatchOperation::Copy(copy) => {
+            let value = members::find_or_null(document, &copy.from).ok_or_else(nothing_from)?.clone();
+            members::add(document, &copy.path, value)
+        }
+        PatchOperation::Test(_) => Some(()),
+    };
+    done.ok_or_else(nothing_there)
 }
 
 /// Makes `metadata.annotations` or `metadata.labels` when `path` names a member right below one that is absent.
@@ -159,40 +180,10 @@ fn ensure_metadata_map(document: &mut Value, path: &Pointer) {
 }
 
 fn check(document: &Value, test: &TestOperation) -> Result<(), Failure> {
-    match document.pointer(test.path.as_str()) {
-        Some(found) if same(found, &test.value) => Ok(()),
-        Some(_) => Err(Failure::new(INVALID, "the value is another one")),
-        None if test.value.is_null() && is_missing_member(document, &test.path) => Ok(()),
-        None => Err(Failure::new(NOT_FOUND, "the path does not exist")),
-    }
-}
-
-/// Whether the path leads through objects and lists that are there to a member that an object lacks.
-fn is_missing_member(document: &Value, path: &Pointer) -> bool {
-    let mut at = document;
-    for token in path.tokens() {
-        let next = match at {
-            Value::Object(members) => match members.get(token.decoded().as_ref()) {
-                Some(member) => Some(member),
-                None => return true,
-            },
-            Value::Array(items) => token.to_index().ok().and_then(|index| items.get(index.for_len(items.len()).ok()?)),
-            _ => None,
-        };
-        match next {
-            Some(next) => at = next,
-            None => return false,
-        }
-    }
-    false
-}
-
-/// Equality of RFC 6902, section 4.6: numbers are equal when their values are, however they were written.
-fn same(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(a), Value::Number(b)) if a.is_f64() || b.is_f64() => a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Value::Object(a), Value::Object(b)) => a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same(a, b))),
-        (a, b) => a == b,
+    match members::find_or_null(document, &test.path) {
+        Some(found) if *found == test.value => Ok(()),
+        // A member that is absent is told from one that has another value.
+        Some(_) if members::find(document, &test.path).is_some() => Err(Failure::new(INVALID, "the value is another one")),
+        _ => Err(Failure::new(NOT_FOUND, "the path does not exist")),
     }
 }

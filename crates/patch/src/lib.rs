@@ -39,8 +39,9 @@ pub enum PatchError {
     },
 }
 
-/// Applies a JSON patch. Absent `metadata.annotations` and `metadata.labels` count as empty objects where an
-/// operation adds a member right below them, and `test` of null on a missing member succeeds; in all else RFC 6902.
+/// Applies a JSON patch (RFC 6902) as kube-apiserver does, which takes more than the RFC: an absent member can be
+/// replaced, copied and tested to be null, an index may be negative, a missing value is null. Beyond that, absent
+/// `metadata.annotations` and `metadata.labels` count as empty objects where an operation adds a member below them.
 ///
 /// # Errors
 /// See [`PatchError`]; the object is unchanged then.

@@ -232,10 +232,11 @@ fn below<'a>(schema: Option<&'a Schema>, name: &str) -> Option<&'a Schema> {
     }
 }
 
+/// What has no schema merges by key, as in upstream, where a field of any content is a map.
 fn replaced_whole(schema: Option<&Schema>) -> bool {
     matches!(
         schema.map(|schema| &schema.shape),
-        Some(Shape::Any | Shape::Object { merge: MapMerge::Atomic, .. } | Shape::Map { merge: MapMerge::Atomic, .. })
+        Some(Shape::Object { merge: MapMerge::Atomic, .. } | Shape::Map { merge: MapMerge::Atomic, .. })
     )
 }
 

@@ -1,6 +1,6 @@
 //! What a JSON patch may not do: copy without end, or nest deeper than a document can be read back.
 
-use super::{Failure, INVALID};
+use super::{Failure, INVALID, members};
 use crate::MAX_COPIED_BYTES;
 use json_patch::jsonptr::Pointer;
 use json_patch::{AddOperation, PatchOperation, RemoveOperation};
@@ -32,7 +32,7 @@ impl Limits {
 
     /// Counts what a `copy` is about to copy. A path that leads nowhere is left to the engine to complain of.
     pub(super) fn copied(&mut self, document: &Value, from: &Pointer) -> Result<(), Failure> {
-        if let Some(source) = document.pointer(from.as_str()) {
+        if let Some(source) = members::find(document, from) {
             self.copied = self.copied.saturating_add(encoded_len(source));
         }
         if self.copied > MAX_COPIED_BYTES {
@@ -45,7 +45,7 @@ impl Limits {
     /// Counts the items of the lists that an operation is about to put an item into or take one out of.
     pub(super) fn shifts(&mut self, document: &Value, operation: &PatchOperation) -> Result<(), Failure> {
         let length = |path: &Pointer| {
-            let list = path.parent().and_then(|parent| document.pointer(parent.as_str()));
+            let list = path.parent().and_then(|parent| members::find(document, parent));
             list.and_then(Value::as_array).map_or(0, Vec::len)
         };
         self.shifted += match operation {

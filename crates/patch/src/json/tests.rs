@@ -45,15 +45,61 @@ fn says_which_operation_failed() {
 #[test]
 fn tests_of_null_hold_for_missing_members() {
     let object = json!({"metadata": {"name": "a"}, "list": [{}]});
-    for path in ["/metadata/finalizers", "/spec/owner/user", "/list/0/name"] {
+    for path in ["/metadata/finalizers", "/spec", "/list/0/name"] {
         assert_eq!(patched(&object, &json!([{"op": "test", "path": path, "value": null}])), Ok(object.clone()), "{path}");
     }
     check_failures(&[
         (object.clone(), json!([{"op": "test", "path": "/metadata/finalizers", "value": []}]), "FieldValueNotFound"),
         (object.clone(), json!([{"op": "test", "path": "/metadata/name", "value": null}]), "FieldValueInvalid"),
+        (object.clone(), json!([{"op": "test", "path": "/spec/owner/user", "value": null}]), "FieldValueNotFound"),
         (object.clone(), json!([{"op": "test", "path": "/metadata/name/first", "value": null}]), "FieldValueNotFound"),
         (object, json!([{"op": "test", "path": "/list/1", "value": null}]), "FieldValueNotFound"),
     ]);
+}
+
+/// What kube-apiserver does with the same patches. This server leaves out empty fields that others write, so what a
+/// client replaces may be absent here.
+#[test]
+fn what_kube_apiserver_takes_beyond_the_rfc_is_taken() {
+    check(&[
+        (json!({"a": {}}), json!([{"op": "replace", "path": "/a/b", "value": 1}]), json!({"a": {"b": 1}})),
+        (json!({"a": [1, 2]}), json!([{"op": "add", "path": "/a/-1", "value": 3}]), json!({"a": [1, 2, 3]})),
+        (json!({"a": [1, 2]}), json!([{"op": "add", "path": "/a/-3", "value": 3}]), json!({"a": [3, 1, 2]})),
+        (json!({"a": [1, 2]}), json!([{"op": "replace", "path": "/a/-1", "value": 3}]), json!({"a": [1, 3]})),
+        (json!({"a": [1, 2]}), json!([{"op": "remove", "path": "/a/-2"}]), json!({"a": [2]})),
+        (json!({"a": [{"b": 1}]}), json!([{"op": "add", "path": "/a/-1/c", "value": 2}]), json!({"a": [{"b": 1, "c": 2}]})),
+        (json!({"a": [1, 2]}), json!([{"op": "test", "path": "/a/-1", "value": 2}]), json!({"a": [1, 2]})),
+        (json!({"a": [1, 2]}), json!([{"op": "replace", "path": "/a/01", "value": 3}]), json!({"a": [1, 3]})),
+        (json!({"a": [1, 2]}), json!([{"op": "move", "from": "/a/00", "path": "/a/-1"}]), json!({"a": [2, 1]})),
+        (json!({"a": {}}), json!([{"op": "copy", "from": "/a/b", "path": "/c"}]), json!({"a": {}, "c": null})),
+        (json!({}), json!([{"op": "add", "path": "/a"}]), json!({"a": null})),
+        (json!({"a": 1}), json!([{"op": "replace", "path": "/a"}]), json!({"a": null})),
+        (json!({"a": null}), json!([{"op": "test", "path": "/a"}, {"op": "test", "path": "/b"}]), json!({"a": null})),
+    ]);
+    check_failures(&[
+        (json!({}), json!([{"op": "replace", "path": "/a/b", "value": 1}]), "FieldValueNotFound"),
+        (json!({"a": [1]}), json!([{"op": "replace", "path": "/a/1", "value": 2}]), "FieldValueNotFound"),
+        (json!({"a": [1]}), json!([{"op": "add", "path": "/a/-3", "value": 2}]), "FieldValueNotFound"),
+        (json!({"a": [1]}), json!([{"op": "replace", "path": "/a/-", "value": 2}]), "FieldValueNotFound"),
+        (json!({"a": [1]}), json!([{"op": "copy", "from": "/a/1", "path": "/b"}]), "FieldValueNotFound"),
+        (json!({}), json!([{"op": "copy", "from": "/a/b", "path": "/c"}]), "FieldValueNotFound"),
+        (json!({}), json!([{"op": "move", "from": "/a", "path": "/c"}]), "FieldValueNotFound"),
+        (json!({"a": 1}), json!([{"op": "test", "path": "/a", "value": 1.0}]), "FieldValueInvalid"),
+        (json!({"a": 1}), json!([{"op": "test", "path": "/a"}]), "FieldValueInvalid"),
+    ]);
+}
+
+/// The limits follow the same paths as the operations: a list is as long under another spelling of its index.
+#[test]
+fn limits_hold_however_an_index_is_written() {
+    let object = json!({"lists": [vec![1; 300_000]]});
+    for path in ["/lists/-1/0", "/lists/00/0"] {
+        let adds = vec![json!({"op": "add", "path": path, "value": 1}); MAX_OPERATIONS];
+        assert!(matches!(patched(&object, &Value::from(adds)), Err(PatchError::Unprocessable { .. })), "{path}");
+    }
+    let object = json!({"a": ["x".repeat(MAX_COPIED_BYTES / 4)]});
+    let copies: Vec<_> = (0..4).map(|n| json!({"op": "copy", "from": "/a/-1", "path": format!("/b{n}")})).collect();
+    check_failures(&[(object, Value::from(copies), "FieldValueInvalid")]);
 }
 
 #[test]

@@ -80,7 +80,12 @@ fn objects_merge_and_null_removes() {
         (json!({"text": "a"}), json!({"text": {"a": "b"}}), json!({"text": {"a": "b"}})),
         (json!({"settings": {"a": "1"}}), json!({"settings": "x"}), json!({"settings": "x"})),
         (json!({"whole": {"a": "1"}}), json!({"whole": {"b": "2"}}), json!({"whole": {"b": "2"}})),
-        (json!({"any": {"a": {"b": 1}}}), json!({"any": {"a": {"c": 1}}}), json!({"any": {"a": {"c": 1}}})),
+        (json!({"any": {"a": {"b": 1}}}), json!({"any": {"a": {"c": 1}}}), json!({"any": {"a": {"b": 1, "c": 1}}})),
+        (json!({"any": {"a": {"b": 1}, "d": [1]}}), json!({"any": {"a": {"b": null}, "d": [2]}}), json!({"any": {"a": {}, "d": [2]}})),
+        (json!({}), json!({"any": {"a": null, "b": 1}}), json!({"any": {"b": 1}})),
+        (json!({"any": {"a": 1}}), json!({"any": {"$patch": "replace", "b": 1}}), json!({"any": {"b": 1}})),
+        (json!({"any": {"a": 1}}), json!({"any": "x"}), json!({"any": "x"})),
+        (json!({"any": {"a": 1}}), json!({"any": null}), json!({})),
         (json!({}), json!({"unknown": {"a": 1}}), json!({"unknown": {"a": 1}})),
     ]);
 }

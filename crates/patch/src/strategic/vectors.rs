@@ -30,7 +30,7 @@ fn item(depth: usize) -> Arc<Schema> {
         ("labels", of(Shape::Map { values: text(), merge: MapMerge::Granular })),
         ("numbers", list(number(), ListMerge::Set)),
         ("plain", list(number(), ListMerge::Atomic)),
-        ("whole", of(Shape::Any)),
+        ("whole", of(Shape::Map { values: of(Shape::Any), merge: MapMerge::Atomic })),
     ];
     if depth > 0 {
         let below = item(depth - 1);
