@@ -52,7 +52,7 @@ pub fn apply(
     let managed = old.metadata().get("managedFields").and_then(|list| Managed::decode(list).ok()).unwrap_or_default();
     let untracked = live.is_some() && managed.is_empty();
     let mut managed = managed.only_version(manager.api_version);
-    managed.each(|_, set| set.reconcile(schema));
+    managed.reconcile(schema, &old.0);
     if untracked {
         let before = Identity::new(Manager { name: BEFORE_FIRST_APPLY, ..manager }, Operation::Update);
         record(&mut managed, Changes::between(schema, &empty.0, &old.0, &ignored), before, manager.time);

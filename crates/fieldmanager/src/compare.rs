@@ -3,7 +3,7 @@
 use crate::order;
 use crate::path::PathElement;
 use crate::set::FieldSet;
-use crate::typed::{is_atomic, list_element, member};
+use crate::typed::{deduced, is_atomic, list_element, member};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use vci_meta::schema::{ListMerge, Schema, Shape};
@@ -61,15 +61,22 @@ fn visit(schema: &Schema, live: Option<&Value>, new: Option<&Value>, out: &mut C
     if depth < SHALLOW && live == new {
         return Change::None;
     }
-    let leaf = is_atomic(&schema.shape)
-        || match &schema.shape {
+    let of = |value: Option<&Value>| value.map_or(&schema.shape, |value| deduced(&schema.shape, value));
+    // A value that was an object and is none any more, or the other way round, is both: its members come or go.
+    let shape = if is_atomic(of(live)) { of(new) } else { of(live) };
+    let leaf = is_atomic(shape)
+        || match shape {
             Shape::List { items, merge } => lists(items, merge, live.and_then(Value::as_array), new.and_then(Value::as_array), out, depth),
             shape => members(shape, live.and_then(Value::as_object), new.and_then(Value::as_object), out, depth),
         };
     match (live, new) {
         (None, _) => Change::Added,
         (_, None) => Change::Removed,
-        (Some(live), Some(new)) if leaf && !order::same(live, new) => Change::Modified,
+        (Some(live), Some(new))
+            if (leaf || live.is_object() != new.is_object() && schema.shape == Shape::Any) && !order::same(live, new) =>
+        {
+            Change::Modified
+        }
         _ => Change::None,
     }
 }

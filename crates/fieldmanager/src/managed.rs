@@ -3,7 +3,7 @@
 use crate::set::FieldSet;
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
-use vci_meta::Object;
+use vci_meta::{Object, Schema};
 
 /// How many entries of update managers are kept; the oldest beyond are merged into one.
 pub(crate) const MOST_UPDATE_MANAGERS: usize = 10;
@@ -132,6 +132,16 @@ impl Managed {
 
     fn get_mut(&mut self, id: &Identity) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|entry| entry.id == *id)
+    }
+
+    /// Brings the sets into the shape that `schema` has now; `live` is the object that they are of.
+    pub(crate) fn reconcile(&mut self, schema: &Schema, live: &Map<String, Value>) {
+        self.entries.iter_mut().for_each(|entry| entry.set.reconcile(schema));
+        let owned = FieldSet::union_all(self.entries.iter().map(|entry| entry.set.clone()));
+        let wholes = FieldSet::owned_whole_once(schema, live, &owned);
+        if !wholes.is_empty() {
+            self.entries.iter_mut().for_each(|entry| entry.set.unfold(&wholes));
+        }
     }
 
     /// Leaves out the managers of other versions: a version that is no longer served cannot be compared with.

@@ -4,7 +4,7 @@
 //! item keep the live order where the applied list does not change it, and take the applied order where it does.
 
 use crate::path::PathElement;
-use crate::typed::{is_atomic, list_element, member};
+use crate::typed::{deduced, is_atomic, list_element, member};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use vci_meta::schema::{ListMerge, Schema, Shape};
@@ -15,10 +15,12 @@ pub(crate) fn merge(schema: &Schema, live: &Map<String, Value>, applied: &Map<St
 }
 
 fn value(schema: &Schema, live: &Value, applied: &Value) -> Value {
-    if is_atomic(&schema.shape) {
+    // Null has no shape of its own: it is one of the live value's.
+    let shape = if applied.is_null() { deduced(&schema.shape, live) } else { deduced(&schema.shape, applied) };
+    if is_atomic(shape) {
         return applied.clone();
     }
-    match (&schema.shape, live, applied) {
+    match (shape, live, applied) {
         (Shape::List { items, merge }, live, applied) => {
             let (live, applied_items) = (as_list(live), as_list(applied));
             if live.is_empty() && applied_items.is_empty() {

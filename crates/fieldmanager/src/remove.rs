@@ -2,7 +2,7 @@
 
 use crate::path::PathElement;
 use crate::set::FieldSet;
-use crate::typed::{is_atomic, list_element, member};
+use crate::typed::{deduced, is_atomic, list_element, member};
 use serde_json::{Map, Value};
 use vci_meta::schema::{Schema, Shape};
 
@@ -24,7 +24,7 @@ fn members(shape: &Shape, object: &mut Map<String, Value>, fields: &FieldSet) {
 }
 
 fn within(schema: &Schema, value: &mut Value, fields: &FieldSet) {
-    let emptied = match (&schema.shape, &mut *value) {
+    let emptied = match (deduced(&schema.shape, value), &mut *value) {
         (shape @ (Shape::Object { .. } | Shape::Map { .. }), Value::Object(object)) if !is_atomic(shape) => {
             members(shape, object, fields);
             object.is_empty()

@@ -1,6 +1,8 @@
 //! Sets of fields, as ordered trees.
 
 use crate::path::PathElement;
+use crate::typed::{field_set_of, is_atomic, member};
+use serde_json::{Map, Value};
 use std::cmp::Ordering;
 use std::fmt;
 use vci_meta::excerpt::excerpt;
@@ -203,11 +205,41 @@ impl FieldSet {
             if node.below.is_empty() {
                 continue;
             }
-            if crate::typed::is_atomic(&child.shape) {
+            if is_atomic(&child.shape) && child.shape != Shape::Any {
                 node.member = true;
                 node.below = Self::default();
             } else {
                 node.below.reconcile(child);
+            }
+        }
+    }
+
+    /// The objects without a schema in which something is owned, and nothing below them: once they were owned whole.
+    /// The set has everything in them, and them. `owned` is what anybody owns.
+    pub(crate) fn owned_whole_once(schema: &Schema, object: &Map<String, Value>, owned: &Self) -> Self {
+        let mut found = Self::default();
+        for node in &owned.nodes {
+            let PathElement::Field(name) = &node.element else { continue };
+            let (Some(child), Some(value)) = (member(&schema.shape, name), object.get(&**name)) else { continue };
+            let below = match (&child.shape, value) {
+                (Shape::Any, value) if node.member && node.below.is_empty() => field_set_of(child, value),
+                (Shape::Object { .. } | Shape::Map { .. }, Value::Object(object)) => Self::owned_whole_once(child, object, &node.below),
+                _ => Self::default(),
+            };
+            let whole = child.shape == Shape::Any && !below.is_empty();
+            found.attach(node.element.clone(), whole, below);
+        }
+        found
+    }
+
+    /// Adds what is in `wholes` below the members of this set.
+    pub(crate) fn unfold(&mut self, wholes: &Self) {
+        for node in &mut self.nodes {
+            let Some(whole) = wholes.node(&node.element) else { continue };
+            if whole.member && node.member {
+                node.below = std::mem::take(&mut node.below).union(whole.below.clone());
+            } else {
+                node.below.unfold(&whole.below);
             }
         }
     }
@@ -300,6 +332,7 @@ fn step<'a>(schema: &'a Schema, element: &PathElement) -> Option<&'a Schema> {
     match (&schema.shape, element) {
         (Shape::Object { fields, .. }, PathElement::Field(name)) => fields.get(&**name).map(|field| &*field.schema),
         (Shape::Map { values, .. }, PathElement::Field(_)) => Some(values),
+        (Shape::Any, PathElement::Field(_)) => Some(Schema::any()),
         (Shape::List { items, .. }, PathElement::Key(_)) => Some(items),
         _ => None,
     }

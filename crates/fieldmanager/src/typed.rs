@@ -3,7 +3,18 @@
 use crate::path::PathElement;
 use crate::set::FieldSet;
 use serde_json::{Map, Value};
+use std::sync::{Arc, LazyLock};
 use vci_meta::schema::{Field, ListMerge, MapMerge, Presence, Schema, Shape};
+
+/// What a shape is for one value: an object without a schema is a map of such values, and merged key by key. Lists
+/// without a schema are atomic.
+pub(crate) fn deduced<'a>(shape: &'a Shape, value: &Value) -> &'a Shape {
+    static FREE: LazyLock<Shape> = LazyLock::new(|| Shape::Map { values: Arc::clone(Schema::any()), merge: MapMerge::Granular });
+    match (shape, value) {
+        (Shape::Any, Value::Object(_)) => &FREE,
+        _ => shape,
+    }
+}
 
 /// Whether values of this shape are owned and replaced whole.
 pub(crate) fn is_atomic(shape: &Shape) -> bool {
@@ -55,6 +66,11 @@ pub(crate) fn list_element(items: &Schema, merge: &ListMerge, item: &Value) -> R
     Ok(PathElement::key(found))
 }
 
+/// Every leaf and every list item of a value.
+pub(crate) fn field_set_of(schema: &Schema, value: &Value) -> FieldSet {
+    fields(schema, value).1
+}
+
 /// Every leaf and every list item of an object: what an applier of it owns.
 pub(crate) fn field_set(schema: &Schema, object: &Map<String, Value>) -> FieldSet {
     members(&schema.shape, object)
@@ -75,12 +91,13 @@ fn members(shape: &Shape, object: &Map<String, Value>) -> FieldSet {
 
 /// Whether a value is a leaf, and otherwise the fields below it.
 fn fields(schema: &Schema, value: &Value) -> (bool, FieldSet) {
-    if is_atomic(&schema.shape) {
+    let shape = deduced(&schema.shape, value);
+    if is_atomic(shape) {
         return (true, FieldSet::default());
     }
-    match (&schema.shape, value) {
+    match (shape, value) {
         (Shape::List { items, merge }, Value::Array(list)) => (false, list_items(items, merge, list)),
-        (Shape::Object { .. } | Shape::Map { .. }, Value::Object(object)) => (false, members(&schema.shape, object)),
+        (Shape::Object { .. } | Shape::Map { .. }, Value::Object(object)) => (false, members(shape, object)),
         _ => (false, FieldSet::default()),
     }
 }

@@ -4,7 +4,7 @@ use crate::changes::Changes;
 use crate::ignored::{Ignored, without_metadata_itself};
 use crate::managed::{Identity, MOST_UPDATE_MANAGERS, Managed, Operation};
 use crate::{Manager, ResetField, keep_times, typed};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use vci_meta::{Object, Schema};
 
 /// Records a create, update or (non-apply) patch in `new.metadata.managedFields`.
@@ -24,7 +24,7 @@ pub fn update(schema: &Schema, live: Option<&Object>, new: &mut Object, manager:
     let ignored = Ignored::new(reset);
     let Some(live) = live else {
         let changes = Changes::between(schema, &typed::empty_object(schema), &new.0, &ignored);
-        return write(new, owners(sent.as_ref(), None), schema, changes, manager);
+        return write(new, owners(sent.as_ref(), None), schema, &Map::new(), changes, manager);
     };
     let before = live.metadata().get("managedFields");
     let changes = Changes::between(schema, &live.0, &new.0, &ignored);
@@ -34,7 +34,7 @@ pub fn update(schema: &Schema, live: Option<&Object>, new: &mut Object, manager:
     }
     let managed = owners(sent.as_ref(), before);
     if !managed.is_empty() {
-        write(new, managed, schema, changes, manager);
+        write(new, managed, schema, &live.0, changes, manager);
         keep_times(live, new);
     }
 }
@@ -57,9 +57,9 @@ fn resets(list: &Value) -> bool {
     }
 }
 
-fn write(new: &mut Object, managed: Managed, schema: &Schema, changes: Changes, manager: Manager<'_>) {
+fn write(new: &mut Object, managed: Managed, schema: &Schema, live: &Map<String, Value>, changes: Changes, manager: Manager<'_>) {
     let mut managed = managed.only_version(manager.api_version);
-    managed.each(|_, set| set.reconcile(schema));
+    managed.reconcile(schema, live);
     record(&mut managed, changes, Identity::new(manager, Operation::Update), manager.time);
     managed.cap(MOST_UPDATE_MANAGERS);
     if let Some(list) = managed.encode() {

@@ -20,7 +20,7 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 mod derive;
 
@@ -75,7 +75,8 @@ pub enum Shape {
         /// How two lists are merged.
         merge: ListMerge,
     },
-    /// Any JSON value, kept as it is (`x-kubernetes-preserve-unknown-fields`), replaced whole.
+    /// Any JSON value, kept as it is (`x-kubernetes-preserve-unknown-fields`). Objects in it are merged key by key,
+    /// everything else is replaced whole.
     Any,
 }
 
@@ -201,6 +202,12 @@ impl Schema {
     /// A schema that says nothing but its shape.
     pub fn plain(shape: Shape) -> Self {
         Self { description: String::new(), shape, component: None }
+    }
+
+    /// Any JSON value.
+    pub fn any() -> &'static Arc<Self> {
+        static ANY: LazyLock<Arc<Schema>> = LazyLock::new(|| Arc::new(Schema::plain(Shape::Any)));
+        &ANY
     }
 
     /// The field `name`, when this is an object that has it.

@@ -25,6 +25,7 @@ pub(super) fn schema() -> Schema {
         ("access", atomic(keyed(["name"], rule))),
         ("containers", keyed(["name"], object([("name", string()), ("image", string())]))),
         ("data", map(string())),
+        ("free", Schema::any().as_ref().clone()),
     ]);
     let status = object([("phase", string()), ("reason", string()), ("message", string()), ("conditions", keyed(["type"], condition))]);
     let kind = object([
