@@ -54,6 +54,12 @@ impl App {
         })
     }
 
+    /// Whether anything is served of this kind, be it only a subresource.
+    pub(crate) fn serves_kind(&self, group: &str, version: &str, plural: &str) -> bool {
+        let stored = self.kinds().into_iter().any(|kind| (kind.group, kind.version, kind.plural) == (group, version, plural));
+        stored || self.config.computed.iter().any(|computed| computed.descriptor().is_of(group, version, plural))
+    }
+
     /// Whether anything is served under this group and version.
     pub(crate) fn serves(&self, group: &str, version: &str) -> bool {
         let stored = self.kinds().into_iter().map(|kind| (kind.group, kind.version));

@@ -24,12 +24,25 @@ use vci_meta::{ApiError, RequestContext, Scope, Subresource, Verb, View};
 pub(crate) async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let info = info_of(&parts);
+    if let Some(missing) = not_served(&app, &parts, &info) {
+        return missing;
+    }
     let answer = match &info.resource {
-        Some(resource) if app.serves(&resource.group, &resource.version) => kind(&app, &parts, &info, resource, body).await,
-        Some(_) => Ok(respond::page_not_found()),
+        Some(resource) => kind(&app, &parts, &info, resource, body).await,
         None => path(&app, &parts, &info).await,
     };
     answer.unwrap_or_else(|error| refuse(&error, &parts.headers, &parts.uri))
+}
+
+/// The answer to a path of a kind that is not served, the same for whoever asks: discovery tells everybody which are.
+pub(crate) fn not_served(app: &App, parts: &Parts, info: &RequestInfo) -> Option<Response> {
+    let resource = info.resource.as_ref()?;
+    let ResourceInfo { group, version, resource: plural, .. } = resource;
+    if !app.serves(group, version) {
+        return Some(respond::page_not_found());
+    }
+    let missing = !app.serves_kind(group, version, plural);
+    missing.then(|| refuse(&ApiError::no_such_path(), &parts.headers, &parts.uri))
 }
 
 /// Paths outside of kinds.

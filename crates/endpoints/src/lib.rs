@@ -88,6 +88,8 @@ pub struct Config {
     pub observer: Option<Arc<dyn Observer>>,
     /// `major.minor.patch` of this server, for `/version`.
     pub version: String,
+    /// The release of the product whose API is served, for `version` in `/version`: its clients compare it with their own.
+    pub product_version: Option<&'static str>,
 }
 
 /// Bounds on what a request may take.

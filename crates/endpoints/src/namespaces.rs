@@ -166,57 +166,7 @@ impl Resource for Namespaces {
 
     fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
         let created: Option<jiff::Timestamp> = object.meta_str("creationTimestamp").parse().ok();
-        let age = created.map_or_else(|| "<unknown>".to_owned(), |created| human(now - created.as_second()));
+        let age = created.map_or_else(|| "<unknown>".to_owned(), |created| vci_meta::duration::human(now - created.as_second()));
         vec![object.name().into(), object.str_at(&["status", "phase"]).into(), age.into()]
-    }
-}
-
-/// An age as Kubernetes tables show it: two units where the smaller still says something.
-fn human(seconds: i64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    let two = |big: i64, big_unit: &str, small: i64, small_unit: &str| match small {
-        0 => format!("{big}{big_unit}"),
-        small => format!("{big}{big_unit}{small}{small_unit}"),
-    };
-    match seconds {
-        ..=-2 => "<invalid>".into(),
-        -1 => "0s".into(),
-        0..120 => format!("{seconds}s"),
-        _ if minutes < 10 => two(minutes, "m", seconds % 60, "s"),
-        _ if minutes < 180 => format!("{minutes}m"),
-        _ if hours < 8 => two(hours, "h", minutes % 60, "m"),
-        _ if hours < 48 => format!("{hours}h"),
-        _ if hours < 192 => two(days, "d", hours % 24, "h"),
-        _ if days < 730 => format!("{days}d"),
-        _ if days < 2920 => two(days / 365, "y", days % 365, "d"),
-        _ => format!("{}y", days / 365),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages() {
-        let cases = [
-            (-5, "<invalid>"),
-            (-1, "0s"),
-            (119, "119s"),
-            (120, "2m"),
-            (150, "2m30s"),
-            (600, "10m"),
-            (3 * 3600, "3h"),
-            (3 * 3600 + 60, "3h1m"),
-            (9 * 3600 + 60, "9h"),
-            (49 * 3600, "2d1h"),
-            (10 * 86_400, "10d"),
-            (3 * 365 * 86_400, "3y"),
-            (3 * 365 * 86_400 + 86_400, "3y1d"),
-            (9 * 365 * 86_400, "9y"),
-        ];
-        for (seconds, want) in cases {
-            assert_eq!(human(seconds), want, "{seconds}");
-        }
     }
 }

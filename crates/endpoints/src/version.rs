@@ -15,7 +15,10 @@ const KUBERNETES: (&str, &str, &str) = ("1", "36", "0");
 
 pub(crate) fn serve(app: &App, parts: &Parts) -> Result<Response, ApiError> {
     let representation = negotiation::negotiate(&parts.headers, Query(parts.uri.query().unwrap_or("")), Offer::Documents)?;
-    let build = serde_json::to_value(BuildInfo::of(&app.config.version)).map_err(ApiError::internal)?;
+    let mut build = serde_json::to_value(BuildInfo::of(&app.config.version)).map_err(ApiError::internal)?;
+    if let Some(version) = app.config.product_version {
+        build["version"] = version.into();
+    }
     Ok(respond::document(&build, Wire::new(representation, &parts.headers)))
 }
 

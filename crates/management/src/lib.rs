@@ -27,6 +27,8 @@ mod tests;
 pub const GROUP: &str = "management.loft.sh";
 /// The version of the API.
 pub const VERSION: &str = "v1";
+/// The release of the platform whose management API this is. Its command line refuses to work with older ones.
+pub const PLATFORM_VERSION: &str = "v4.12.0";
 
 /// What the kinds' descriptors have in common: every verb, on an object of the whole cluster and on its status.
 const STORED: Descriptor = Descriptor {

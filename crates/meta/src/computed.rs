@@ -93,6 +93,11 @@ impl ComputedDescriptor {
         }
     }
 
+    /// Whether this is of a kind, as itself or as its subresource.
+    pub fn is_of(&self, group: &str, version: &str, resource: &str) -> bool {
+        (self.group, self.version, self.resource()) == (group, version, resource)
+    }
+
     /// Whether this is what a path names.
     pub fn is_at(&self, group: &str, version: &str, resource: &str, subresource: &str) -> bool {
         (self.group, self.version, self.resource(), self.subresource()) == (group, version, resource, subresource)

@@ -133,6 +133,7 @@ pub async fn serve(store: Arc<dyn Store>, stop: CancellationToken) -> axum::Rout
         pages: Vec::new(),
         observer: None,
         version: "0.1.0".into(),
+        product_version: None,
     })
 }
 

@@ -1,12 +1,13 @@
-//! May they. Decided before anything is looked up, so that a refusal says nothing about what exists.
+//! May they. Decided before anything is looked up, so that a refusal says nothing about what exists. Which kinds are
+//! served is no secret: of one that is not, everybody who is known is told so.
 
 use super::authenticate::Standing;
 use super::{info_of, refuse};
 use crate::app::App;
-use crate::computed;
 use crate::observer::Authorized;
 use crate::request_info::RequestInfo;
 use crate::trail::Trail;
+use crate::{computed, dispatch};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -28,7 +29,8 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request, nex
         }
         Err(Refusal { error, reason, .. }) => {
             note(&parts, "forbid", &reason);
-            refuse(&error, &parts.headers, &parts.uri)
+            let missing = (error.reason == Reason::Forbidden).then(|| dispatch::not_served(&app, &parts, &info_of(&parts))).flatten();
+            missing.unwrap_or_else(|| refuse(&error, &parts.headers, &parts.uri))
         }
     }
 }

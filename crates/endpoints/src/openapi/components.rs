@@ -150,7 +150,10 @@ impl Components {
         let mut body = json!({ "type": "array", "items": self.reference(items) });
         match merge {
             ListMerge::Atomic => body["x-kubernetes-list-type"] = "atomic".into(),
-            ListMerge::Set => body["x-kubernetes-list-type"] = "set".into(),
+            ListMerge::Set => {
+                body["x-kubernetes-list-type"] = "set".into();
+                body["x-kubernetes-patch-strategy"] = "merge".into();
+            }
             ListMerge::Map { keys } => {
                 body["x-kubernetes-list-type"] = "map".into();
                 body["x-kubernetes-list-map-keys"] = json!(keys);

@@ -149,6 +149,35 @@ async fn who_may() {
     assert!(!panic.header("audit-id").is_empty());
 }
 
+/// Discovery tells everybody which kinds there are, so that nobody is told that they may not do what nobody can.
+#[tokio::test]
+async fn kinds_that_are_not_served_are_missing_for_everybody_who_is_known() {
+    let server = Server::start().await;
+    let nobody: &[(&str, &str)] = &[("authorization", "Bearer nobody")];
+    let denied: &[(&str, &str)] = &[("authorization", "Bearer denied")];
+    for path in [
+        "/apis/example.io/v1/nothings",
+        "/apis/example.io/v1/namespaces/a/nothings",
+        "/apis/example.io/v1/namespaces/a/nothings/x",
+        "/apis/example.io/v1/namespaces/a/nothings/x/status",
+        "/api/v1/pods",
+        "/apis/other.io/v1/things",
+        "/apis/example.io/v2/widgets",
+    ] {
+        let want = server.get(path, &[]).await;
+        assert_eq!(want.status, StatusCode::NOT_FOUND, "{path}");
+        for caller in [nobody, denied] {
+            let answer = server.get(path, caller).await;
+            assert_eq!((answer.status, &answer.text), (want.status, &want.text), "{path}");
+        }
+        assert_eq!(server.get(path, ANONYMOUS).await.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    // What a served kind lacks is not told before it is known whether the caller may see the kind.
+    for path in ["/apis/example.io/v1/widgets", "/apis/example.io/v1/namespaces/a/widgets/x/scale"] {
+        assert_eq!(server.get(path, nobody).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn paths_and_methods_that_are_not_served() {
     let server = Server::start().await;

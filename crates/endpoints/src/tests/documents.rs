@@ -80,6 +80,7 @@ async fn version_is_semantic() {
     let server = Server::start().await;
     let version = server.get("/version/", &[]).await.json();
     assert_eq!(version["gitVersion"], "v1.36.0+vci-0.1.0");
+    assert_eq!(version["version"], "v4.5.6", "the product's own clients read this one");
     for field in ["major", "minor", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"] {
         assert!(!version[field].as_str().unwrap().is_empty(), "{field}");
     }
@@ -93,6 +94,28 @@ async fn namespaces_that_are_not_there() {
     assert_eq!(missing.json()["details"], json!({ "name": "nope", "kind": "namespaces" }));
     let list = server.get("/api/v1/namespaces?limit=500", &[("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")]).await.json();
     assert_eq!((&list["kind"], &list["rows"]), (&json!("Table"), &json!([])));
+}
+
+/// kubectl apply makes its patch by what these say: without them an entry that is dropped from a list stays.
+#[tokio::test]
+async fn lists_of_metadata_say_how_kubectl_is_to_merge_them() {
+    let server = Server::start().await;
+    let v2 = server.get("/openapi/v2", &[]).await.json();
+    let v3 = server.get("/openapi/v3/apis/example.io/v1", &[]).await.json();
+    let name = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+    for metadata in [&v2["definitions"][name], &v3["components"]["schemas"][name]] {
+        let extensions = |field: &str| -> Value {
+            let members = metadata["properties"][field].as_object().unwrap();
+            members.iter().filter(|(name, _)| name.starts_with("x-")).map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        assert_eq!(extensions("finalizers"), json!({ "x-kubernetes-list-type": "set", "x-kubernetes-patch-strategy": "merge" }));
+        let owners = json!({
+            "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"],
+            "x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": "uid",
+        });
+        assert_eq!(extensions("ownerReferences"), owners);
+        assert_eq!(extensions("managedFields"), json!({ "x-kubernetes-list-type": "atomic" }));
+    }
 }
 
 #[tokio::test]

@@ -278,6 +278,7 @@ impl Server {
             lifecycle: Arc::clone(&lifecycle),
             limits: Limits { body: 100_000, request_timeout: Duration::from_secs(20), ..Limits::standard() },
             version: "0.1.0".into(),
+            product_version: Some("v4.5.6"),
         };
         Self { router: router(config), lifecycle, ruling, leaver_is_known, access, stop, _folder: folder }
     }

@@ -48,6 +48,7 @@ pub(super) fn router(
         lifecycle,
         limits: config.limits.clone(),
         version: config.version.clone(),
+        product_version: Some(vci_management::PLATFORM_VERSION),
     });
     let router = match audit {
         Some(log) => log.around(router),
