@@ -70,15 +70,18 @@ fn what_cannot_be_opened_is_one_line_and_status_2() {
     std::fs::create_dir_all(within("odd/store.redb")).expect("a folder");
     std::fs::create_dir(within("garbage")).expect("a folder");
     std::fs::write(within("garbage/store.redb"), "garbage").expect("written");
+    std::fs::create_dir(within("emptied")).expect("a folder");
+    std::fs::write(within("emptied/store.redb"), "").expect("written");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
-    let (below_file, file, odd, garbage, untouched) =
-        (within("file/data"), within("file"), within("odd"), within("garbage"), within("untouched"));
+    let (below_file, file, odd, garbage, emptied, untouched) =
+        (within("file/data"), within("file"), within("odd"), within("garbage"), within("emptied"), within("untouched"));
     let table: &[(&str, &[&str])] = &[
         ("Not a directory", &["--data-dir", &below_file, "--secure-port", "0"]),
         ("File exists", &["--data-dir", &file, "--secure-port", "0"]),
         ("store.redb", &["--data-dir", &odd, "--secure-port", "0"]),
         ("store is damaged", &["--data-dir", &garbage, "--secure-port", "0"]),
+        ("the file is empty", &["--data-dir", &emptied, "--secure-port", "0"]),
         ("Address already in use", &["--data-dir", &untouched, "--secure-port", &port]),
         ("Cannot assign", &["--data-dir", &untouched, "--secure-port", "0", "--bind-address", "192.0.2.1"]),
         ("lower-case", &["--data-dir", &untouched, "--secure-port", "0", "--project-namespace-prefix", "A/"]),

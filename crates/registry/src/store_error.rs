@@ -1,11 +1,14 @@
 //! The one place where a store's failure becomes an answer of the API.
 
 use std::sync::Arc;
-use vci_meta::{ApiError, Descriptor, Reason};
+use vci_meta::{ApiError, Descriptor, Reason, Verb};
 use vci_store::StoreError;
 
 /// Seconds after which a client may try again when the store was out of reach.
 const RETRY_AFTER: u32 = 2;
+
+/// And when it was full: somebody has to make room first.
+const RETRY_AFTER_FULL: u32 = 10;
 
 /// What a client reads of a failed store operation; what the store said goes to the operator only.
 ///
@@ -25,11 +28,30 @@ pub fn from_store(error: impl Into<Arc<StoreError>>, descriptor: &Descriptor, op
             ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: the store does not take {size} bytes"))
         }
         StoreError::Unavailable(_) => ApiError::server_timeout(what, operation, RETRY_AFTER),
+        StoreError::Full(_) => full(ApiError::server_timeout(what, operation, RETRY_AFTER_FULL)),
         StoreError::Unknown(_) if is_read => ApiError::server_timeout(what, operation, RETRY_AFTER),
-        StoreError::Unknown(_) => ApiError::timeout("request did not complete within the allotted timeout"),
+        StoreError::Unknown(_) => {
+            ApiError::timeout(format!("the store did not say whether the {operation} of {what} was carried out: look before trying again"))
+        }
         StoreError::Corrupt(_) => ApiError::internal("stored data cannot be read"),
     };
     answer.with_source(error)
+}
+
+/// Names the reason: whoever reads it can do something about it.
+fn full(mut error: ApiError) -> ApiError {
+    error.message = error.message.replace("at this time,", "because the store has no room left,");
+    error
+}
+
+/// The error of a look-up that a write needed, as the write's own: a client that creates one thing has not asked for
+/// another. What else admission says is its answer, and stays.
+pub(crate) fn of_look_up(error: ApiError, descriptor: &Descriptor, verb: Verb) -> ApiError {
+    let from_store = error.source.as_ref().is_some_and(|source| source.is::<Arc<StoreError>>());
+    if error.reason != Reason::ServerTimeout || !from_store {
+        return error;
+    }
+    ApiError { source: error.source, ..ApiError::server_timeout(descriptor.group_resource(), verb.as_str(), RETRY_AFTER) }
 }
 
 #[cfg(test)]
@@ -37,6 +59,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::cache::tests::WIDGETS;
+
+    #[test]
+    fn a_failed_look_up_is_told_of_the_request_that_needed_it() {
+        let other = Descriptor { plural: "gadgets", ..WIDGETS.clone() };
+        let inner = from_store(StoreError::Unavailable("secret".into()), &other, "get");
+        let told = of_look_up(inner, &WIDGETS, Verb::Create);
+        let details = told.details.as_ref().unwrap();
+        assert_eq!((details.kind.as_str(), details.name.as_str(), details.retry_after_seconds), ("widgets", "create", 2));
+        assert!(told.message.starts_with("The create operation against widgets"), "{}", told.message);
+        assert!(told.source.is_some(), "the operator is still told why");
+        let said = ApiError::server_timeout(other.group_resource(), "get", 7);
+        assert_eq!(of_look_up(said, &WIDGETS, Verb::Create).details.unwrap().kind, "gadgets", "what a webhook says is its own");
+    }
 
     #[test]
     fn each_failure_has_its_answer() {
@@ -48,6 +83,7 @@ mod tests {
             (StoreError::TooLarge { size: 5 }, "create", Reason::RequestEntityTooLarge, 0),
             (StoreError::Unavailable("secret".into()), "get", Reason::ServerTimeout, 2),
             (StoreError::Unavailable("secret".into()), "create", Reason::ServerTimeout, 2),
+            (StoreError::Full("secret".into()), "create", Reason::ServerTimeout, 10),
             (StoreError::Unknown("secret".into()), "list", Reason::ServerTimeout, 2),
             (StoreError::Unknown("secret".into()), "update", Reason::Timeout, 0),
             (StoreError::Corrupt("secret".into()), "get", Reason::InternalError, 0),

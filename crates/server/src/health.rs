@@ -41,7 +41,8 @@ impl HealthCheck for StoreReachable {
     }
 }
 
-/// The store takes writes. For liveness as well: a file that could not be written is mended by opening it again.
+/// The store takes writes. For readiness only: a full disk or a full etcd is not mended by starting the server again, and
+/// what is stored can still be read.
 #[derive(Debug)]
 pub(crate) struct StoreWritable(pub(crate) Arc<dyn Store>);
 
@@ -52,11 +53,14 @@ impl HealthCheck for StoreWritable {
     }
 
     fn readiness_only(&self) -> bool {
-        false
+        true
     }
 
     async fn check(&self) -> Result<(), String> {
-        self.0.writable().map_err(|error| error.to_string())
+        match tokio::time::timeout(STORE_TIMEOUT, self.0.writable()).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", STORE_TIMEOUT.as_secs())),
+        }
     }
 }
 

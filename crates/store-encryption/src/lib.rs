@@ -142,8 +142,8 @@ impl Store for Encrypted {
         self.inner.progress_support()
     }
 
-    fn writable(&self) -> Result<(), StoreError> {
-        self.inner.writable()
+    async fn writable(&self) -> Result<(), StoreError> {
+        self.inner.writable().await
     }
 
     async fn size(&self) -> Result<Option<u64>, StoreError> {

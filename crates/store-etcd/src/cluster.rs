@@ -4,7 +4,9 @@
 //! not say whether the failed one was sent. Here a member that fails is left for the next one, a read is then repeated, and a
 //! write only if it is certain that nothing was sent.
 
-use etcd_client::{Client, ConnectOptions, Error, KvClient, MaintenanceClient, StatusResponse, WatchClient};
+use etcd_client::{
+    AlarmAction, AlarmMember, AlarmType, Client, ConnectOptions, Error, KvClient, MaintenanceClient, StatusResponse, WatchClient,
+};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -120,6 +122,20 @@ impl Cluster {
         u64::try_from(status.db_size()).map_err(|_| StoreError::Corrupt(format!("a database of {} bytes", status.db_size())))
     }
 
+    /// Whether any member has raised an alarm; any of them knows.
+    pub(crate) async fn alarm(&self) -> Result<(), StoreError> {
+        let (_, member) = self.preferred();
+        let (patience, mut maintenance) = (self.timeouts.connect, member.maintenance.clone());
+        let asked = timeout(patience, maintenance.alarm(AlarmAction::Get, AlarmType::None, None)).await;
+        let failed = |fault: Fault| fault.at(&member.endpoint).of_read();
+        let answer = asked.map_err(|_| failed(Fault::late(patience)))?.map_err(|error| failed(error.into()))?;
+        match answer.alarms().iter().map(AlarmMember::alarm).find(|alarm| *alarm != AlarmType::None) {
+            None => Ok(()),
+            Some(AlarmType::Nospace) => Err(StoreError::Full("etcd has the alarm NOSPACE".into())),
+            Some(other) => Err(StoreError::Unavailable(format!("etcd has the alarm {other:?}"))),
+        }
+    }
+
     /// Reliable when every member that was ever reached is. A watch asks a member anew before it begins there.
     pub(crate) fn progress_support(&self) -> ProgressSupport {
         let mut support = ProgressSupport::Unreliable;
@@ -145,6 +161,11 @@ impl Cluster {
         let _ = self.preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// How long a call may take in all.
+    pub(crate) fn patience(&self) -> Duration {
+        self.timeouts.request
+    }
+
     /// A call that changes nothing.
     pub(crate) async fn read<T, F: Future<Output = Result<T, Error>>>(&self, call: impl Fn(KvClient) -> F) -> Result<T, Fault> {
         self.call(Repeat::Read, call).await
@@ -160,7 +181,7 @@ impl Cluster {
         let mut attempt = 0;
         loop {
             let (index, member) = self.preferred();
-            let patience = self.patience(repeat, deadline);
+            let patience = self.share(repeat, deadline);
             let fault = match timeout(patience, call(member.kv.clone())).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => Fault::from(error),
@@ -181,7 +202,7 @@ impl Cluster {
     }
 
     /// How long to wait for one member. A read leaves time to ask another one.
-    fn patience(&self, repeat: Repeat, deadline: Instant) -> Duration {
+    fn share(&self, repeat: Repeat, deadline: Instant) -> Duration {
         let left = deadline.saturating_duration_since(Instant::now());
         match repeat {
             Repeat::Read => left.min(self.timeouts.request / self.members.len().min(ROUNDS) as u32),

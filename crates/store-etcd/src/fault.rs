@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     Unreached(String),
     /// etcd has refused it, and so would every member.
     Refused(String),
+    /// etcd's database is as large as it may be.
+    Full(String),
     /// The request is larger than etcd takes.
     TooLarge,
     /// The answer is larger than this client takes.
@@ -40,6 +42,7 @@ impl Fault {
         match self {
             Self::Unreached(text) => Self::Unreached(format!("{endpoint}: {text}")),
             Self::Refused(text) => Self::Refused(format!("{endpoint}: {text}")),
+            Self::Full(text) => Self::Full(format!("{endpoint}: {text}")),
             Self::Broken(text) => Self::Broken(format!("{endpoint}: {text}")),
             other @ (Self::TooLarge | Self::AnswerTooLarge | Self::Compacted | Self::Future) => other,
         }
@@ -49,6 +52,7 @@ impl Fault {
     pub(crate) fn of_read(self) -> StoreError {
         match self {
             Self::Unreached(text) | Self::Refused(text) | Self::Broken(text) => StoreError::Unavailable(text),
+            Self::Full(text) => StoreError::Full(text),
             Self::AnswerTooLarge => StoreError::Corrupt("etcd holds a value larger than any it takes".into()),
             Self::TooLarge | Self::Compacted | Self::Future => StoreError::Unavailable(format!("etcd's answer does not fit: {self}")),
         }
@@ -58,6 +62,7 @@ impl Fault {
     pub(crate) fn of_write(self, size: usize) -> StoreError {
         match self {
             Self::Unreached(text) | Self::Refused(text) => StoreError::Unavailable(text),
+            Self::Full(text) => StoreError::Full(text),
             Self::TooLarge => StoreError::TooLarge { size },
             Self::Broken(text) => StoreError::Unknown(text),
             Self::AnswerTooLarge | Self::Compacted | Self::Future => StoreError::Unknown(format!("etcd's answer does not fit: {self}")),
@@ -68,7 +73,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreached(text) | Self::Refused(text) | Self::Broken(text) => f.write_str(text),
+            Self::Unreached(text) | Self::Refused(text) | Self::Full(text) | Self::Broken(text) => f.write_str(text),
             Self::TooLarge => f.write_str("the request is too large"),
             Self::AnswerTooLarge => f.write_str("the answer is too large"),
             Self::Compacted => f.write_str("the revision is compacted"),
@@ -99,6 +104,7 @@ impl From<Status> for Fault {
             Code::OutOfRange if has("required revision is a future revision") => Self::Future,
             Code::OutOfRange if has("message length too large") => Self::AnswerTooLarge,
             Code::InvalidArgument if has("request is too large") => Self::TooLarge,
+            Code::ResourceExhausted if has("database space exceeded") => Self::Full(message.to_owned()),
             // What the gRPC server says before etcd sees the request.
             Code::ResourceExhausted if has("larger than max") => Self::TooLarge,
             Code::Unavailable if has("no leader") || has("not supported for learner") => Self::Unreached(message.to_owned()),
@@ -176,14 +182,13 @@ mod tests {
         for text in unreached {
             assert_eq!(Fault::from(Status::unavailable(text)), Fault::Unreached(text.into()));
         }
-        let refused = [
-            (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
-            (Code::ResourceExhausted, "etcdserver: too many requests"),
-            (Code::PermissionDenied, "etcdserver: permission denied"),
-        ];
+        let refused =
+            [(Code::ResourceExhausted, "etcdserver: too many requests"), (Code::PermissionDenied, "etcdserver: permission denied")];
         for (code, text) in refused {
             assert_eq!(Fault::from(Status::new(code, text)), Fault::Refused(text.into()));
         }
+        let full = "etcdserver: mvcc: database space exceeded";
+        assert_eq!(Fault::from(Status::new(Code::ResourceExhausted, full)), Fault::Full(full.into()));
         let broken = [
             (Code::Unavailable, "etcdserver: request timed out"),
             (Code::Unavailable, "etcdserver: request timed out, possibly due to previous leader failure"),
@@ -201,6 +206,7 @@ mod tests {
     fn a_write_is_called_not_done_only_when_that_is_certain() {
         assert!(matches!(Fault::Unreached(String::new()).of_write(1), StoreError::Unavailable(_)));
         assert!(matches!(Fault::Refused(String::new()).of_write(1), StoreError::Unavailable(_)));
+        assert!(matches!(Fault::Full(String::new()).of_write(1), StoreError::Full(_)));
         assert!(matches!(Fault::TooLarge.of_write(7), StoreError::TooLarge { size: 7 }));
         for fault in [Fault::Broken(String::new()), Fault::AnswerTooLarge, Fault::late(Duration::from_secs(1))] {
             assert!(matches!(fault.of_write(1), StoreError::Unknown(_)));

@@ -163,6 +163,11 @@ impl Store for EtcdStore {
         self.shared.cluster.progress_support()
     }
 
+    /// An etcd with an alarm answers reads and refuses every write.
+    async fn writable(&self) -> Result<(), StoreError> {
+        self.shared.cluster.alarm().await
+    }
+
     /// That of the member that is asked at the moment.
     async fn size(&self) -> Result<Option<u64>, StoreError> {
         self.shared.cluster.size().await.map(Some)

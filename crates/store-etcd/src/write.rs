@@ -2,19 +2,36 @@
 
 use bytes::Bytes;
 use etcd_client::{Compare, CompareOp, Txn, TxnOp, TxnOpResponse};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
 use vci_store::{Entry, Expect, Fence, FencedError, Hold, Key, Revision, StoreError, WriteError};
 
 use crate::Shared;
 use crate::fault::Fault;
 
+/// Between the attempts to find out what became of a write.
+const PAUSE: Duration = Duration::from_millis(50);
 /// A mod_revision that no key ever has; a key without a value has 0.
 const NEVER: i64 = -1;
+
+/// One transaction on one key.
+struct Transaction<'a> {
+    key: &'a [u8],
+    expect: Expect,
+    /// `None`: delete.
+    value: Option<&'a Bytes>,
+    expected: Vec<Compare>,
+    operations: Vec<TxnOp>,
+}
+
+/// The revision of a write, or what is there where something expected does not hold.
+type Outcome = Result<Revision, Option<Entry>>;
 
 impl Shared {
     pub(crate) async fn put(&self, key: &Key, value: &Bytes, expect: Expect) -> Result<Revision, WriteError> {
         let key = self.keys.of(key);
-        let (unchanged, put) = (unchanged(&key, expect), TxnOp::put(key.clone(), value.clone(), None));
-        let outcome = self.transact(&key, vec![unchanged], vec![put], value.len()).await?;
+        let (expected, operations) = (vec![unchanged(&key, expect)], vec![TxnOp::put(key.clone(), value.clone(), None)]);
+        let outcome = self.transact(&Transaction { key: &key, expect, value: Some(value), expected, operations }).await?;
         outcome.map_err(WriteError::Conflict)
     }
 
@@ -30,7 +47,7 @@ impl Shared {
                 operations.push(TxnOp::put(key, Vec::new(), None));
             }
         }
-        let outcome = self.transact(&key, expected, operations, value.len()).await?;
+        let outcome = self.transact(&Transaction { key: &key, expect, value: Some(value), expected, operations }).await?;
         outcome.map_err(|found| match found.as_ref().map_or(Expect::Absent, |found| Expect::Revision(found.revision)) {
             // As expected, so it was a fence.
             current if current == expect => FencedError::Moved,
@@ -39,9 +56,9 @@ impl Shared {
     }
 
     pub(crate) async fn delete(&self, key: &Key, expect: Revision) -> Result<Revision, WriteError> {
-        let key = self.keys.of(key);
-        let (unchanged, delete) = (unchanged(&key, Expect::Revision(expect)), TxnOp::delete(key.clone(), None));
-        let outcome = self.transact(&key, vec![unchanged], vec![delete], 0).await?;
+        let (key, expect) = (self.keys.of(key), Expect::Revision(expect));
+        let (expected, operations) = (vec![unchanged(&key, expect)], vec![TxnOp::delete(key.clone(), None)]);
+        let outcome = self.transact(&Transaction { key: &key, expect, value: None, expected, operations }).await?;
         outcome.map_err(WriteError::Conflict)
     }
 
@@ -63,24 +80,81 @@ impl Shared {
     }
 
     /// Carries the operations out if all that is expected holds; otherwise tells what is under the key.
-    async fn transact(
-        &self,
-        key: &[u8],
-        expected: Vec<Compare>,
-        operations: Vec<TxnOp>,
-        size: usize,
-    ) -> Result<Result<Revision, Option<Entry>>, StoreError> {
-        let transaction = Txn::new().when(expected).and_then(operations).or_else([TxnOp::get(key, None)]);
+    async fn transact(&self, transaction: &Transaction<'_>) -> Result<Outcome, StoreError> {
+        let deadline = Instant::now() + self.cluster.patience();
+        match self.send(transaction).await? {
+            Ok((outcome, _)) => Ok(outcome),
+            Err(lost @ Fault::Broken(_)) => {
+                let found = timeout_at(deadline, self.find_out(transaction)).await.ok().flatten();
+                found.map_or_else(|| Err(lost.of_write(transaction.size())), Ok)
+            }
+            Err(fault) => Err(fault.of_write(transaction.size())),
+        }
+    }
+
+    /// What became of a write whose answer was lost; `None` where that cannot be told.
+    ///
+    /// A write that expects a revision is sent again: however often, it is carried out once, as the first that succeeds
+    /// changes the revision. If it is refused then and what was to be written is there, it was the lost one that wrote it, or
+    /// one that wrote the same over the same. A creation is never sent again: created and deleted meanwhile, it would come
+    /// back. It is looked for.
+    async fn find_out(&self, transaction: &Transaction<'_>) -> Option<Outcome> {
+        loop {
+            sleep(PAUSE).await;
+            let sent = match transaction.expect {
+                Expect::Revision(_) => self.send(transaction).await,
+                Expect::Absent => self.look_for(transaction.key).await,
+            };
+            // Not reached, or lost once more.
+            let Ok(Ok((outcome, revision))) = sent else { continue };
+            let found = match outcome {
+                Ok(revision) => return Some(Ok(revision)),
+                Err(found) => found,
+            };
+            let is = found.as_ref().map_or(Expect::Absent, |found| Expect::Revision(found.revision));
+            return match (found, transaction.value) {
+                (Some(found), Some(value)) if found.value == *value => Some(Ok(found.revision)),
+                (None, None) => Some(Ok(revision)),
+                // Not there: it may still be on its way.
+                (None, Some(_)) if transaction.expect == Expect::Absent => continue,
+                // Unchanged: a fence has moved, and nothing was written.
+                (found, _) if is == transaction.expect => Some(Err(found)),
+                (found @ Some(_), Some(_)) if transaction.expect == Expect::Absent => Some(Err(found)),
+                // Others have written since; whether upon this write or in its place, is not seen any more.
+                _ => None,
+            };
+        }
+    }
+
+    /// A read in the words of a transaction that was refused.
+    async fn look_for(&self, key: &[u8]) -> Result<Result<(Outcome, Revision), Fault>, StoreError> {
+        let never = Transaction {
+            key,
+            expect: Expect::Absent,
+            value: None,
+            expected: vec![unchanged(key, Expect::Revision(0))],
+            operations: Vec::new(),
+        };
+        self.send(&never).await
+    }
+
+    /// One attempt, and the revision at which it was decided.
+    async fn send(&self, transaction: &Transaction<'_>) -> Result<Result<(Outcome, Revision), Fault>, StoreError> {
+        let Transaction { key, expected, operations, .. } = transaction;
+        let txn = Txn::new().when(expected.clone()).and_then(operations.clone()).or_else([TxnOp::get(*key, None)]);
         let answer = self.cluster.write(|mut kv| {
-            let transaction = transaction.clone();
-            async move { kv.txn(transaction).await }
+            let txn = txn.clone();
+            async move { kv.txn(txn).await }
         });
-        let answer = answer.await.map_err(|fault| fault.of_write(size))?;
+        let answer = match answer.await {
+            Ok(answer) => answer,
+            Err(fault) => return Ok(Err(fault)),
+        };
         let revision = self.note(answer.header())?;
         if answer.succeeded() {
-            return Ok(Ok(revision));
+            return Ok(Ok((Ok(revision), revision)));
         }
-        Ok(Err(self.found(answer.op_responses().pop())?))
+        Ok(Ok((Err(self.found(answer.op_responses().pop())?), revision)))
     }
 
     /// What the else branch has read.
@@ -89,6 +163,13 @@ impl Shared {
             return Err(StoreError::Corrupt("etcd's transaction has no answer to its read".into()));
         };
         response.take_kvs().pop().map(|pair| self.keys.entry(pair)).transpose()
+    }
+}
+
+impl Transaction<'_> {
+    /// Bytes of the value.
+    fn size(&self) -> usize {
+        self.value.map_or(0, Bytes::len)
     }
 }
 

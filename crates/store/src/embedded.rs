@@ -7,12 +7,14 @@
 //!
 //! The file has one table of writes by revision; which revisions a key has is kept in memory, about 200 bytes a key,
 //! as etcd does it. An acknowledged write survives a killed process, and a power failure as far as the disk keeps what
-//! it was told to flush. One process has the file at a time.
+//! it was told to flush. One process has the file at a time. While the disk is full, writes are refused and reads go on;
+//! when there is room again, so do writes.
 
 mod compactor;
 mod file;
 mod hub;
 mod index;
+mod medium;
 mod record;
 mod shared;
 mod watch;
@@ -28,7 +30,7 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use compactor::Compactor;
-use redb::Database;
+use medium::{Medium, OnDisk};
 use shared::Shared;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,16 +83,17 @@ impl EmbeddedStore {
     /// [`StoreError::Unavailable`] when the file cannot be opened, above all when another process has it open;
     /// [`StoreError::Corrupt`] when it is damaged or something else.
     pub fn open(path: impl AsRef<Path>, config: &EmbeddedConfig) -> Result<Self, StoreError> {
-        let (db, index) = file::open(path.as_ref(), config.cache_bytes)?;
-        let mut store = Self::start(db, index, config)?;
+        let medium = OnDisk { path: path.as_ref().to_owned(), cache_bytes: config.cache_bytes };
+        let mut store = Self::start(Box::new(medium), config)?;
         store.file = Some(path.as_ref().to_owned());
         Ok(store)
     }
 
-    fn start(db: Database, index: index::Index, config: &EmbeddedConfig) -> Result<Self, StoreError> {
+    fn start(medium: Box<dyn Medium>, config: &EmbeddedConfig) -> Result<Self, StoreError> {
+        let (db, index) = medium.open()?;
         let shared = Arc::new(Shared::new(db, index));
         let (jobs, queue) = mpsc::channel();
-        let writer = Writer::new(shared.clone(), queue, Compactor::new(config.history, Instant::now()));
+        let writer = Writer::new(shared.clone(), medium, queue, Compactor::new(config.history, Instant::now()));
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run())
@@ -173,7 +176,7 @@ impl Store for EmbeddedStore {
         ProgressSupport::Reliable
     }
 
-    fn writable(&self) -> Result<(), StoreError> {
+    async fn writable(&self) -> Result<(), StoreError> {
         self.shared.writable()
     }
 

@@ -179,6 +179,9 @@ pub enum StoreError {
     /// The store cannot be reached. For a write: it was not carried out.
     #[error("store is unavailable: {0}")]
     Unavailable(String),
+    /// The store has no room left. A write was not carried out.
+    #[error("the store has no room left: {0}")]
+    Full(String),
     /// The store did not answer in time, or the connection broke while it was working. A write may have been carried out.
     #[error("outcome is unknown: {0}")]
     Unknown(String),
@@ -292,9 +295,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Whether that progress can be trusted.
     fn progress_support(&self) -> ProgressSupport;
 
-    /// Whether the last write that came to the store could be carried out as far as the store is concerned. An error
-    /// that stays is one that only opening the store again can mend: a full disk, a file that could not be synced.
-    fn writable(&self) -> Result<(), StoreError> {
+    /// Whether writes can be carried out now as far as the store is concerned: it has room, and what it writes stays.
+    async fn writable(&self) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -88,7 +88,7 @@ impl Follower {
             self.following.store(false, Ordering::Relaxed);
             match error {
                 // The store may come back with its history whole.
-                StoreError::Unavailable(_) | StoreError::Unknown(_) => {}
+                StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::Unknown(_) => {}
                 StoreError::Compacted { .. } | StoreError::Future { .. } | StoreError::TooLarge { .. } | StoreError::Corrupt(_) => {
                     return error;
                 }

@@ -2,6 +2,7 @@
 //! without doubles, validation, admission, warnings.
 
 use super::{AdmissionRequest, Registry};
+use crate::store_error::of_look_up;
 use serde_json::Value;
 use std::collections::HashSet;
 use vci_meta::validation::{validate_object_meta, validate_object_meta_update, validate_sizes};
@@ -22,7 +23,7 @@ impl Registry {
     ) -> Result<(), ApiError> {
         dedup_owner_references(ctx, object, "");
         for admission in &self.admission {
-            admission.mutate(ctx, request, object).await?;
+            admission.mutate(ctx, request, object).await.map_err(|error| of_look_up(error, request.descriptor, request.verb))?;
         }
         dedup_owner_references(ctx, object, " after mutating admission happens");
         Ok(())
@@ -30,7 +31,7 @@ impl Registry {
 
     pub(super) async fn admit(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, object: Option<&Object>) -> Result<(), ApiError> {
         for admission in &self.admission {
-            admission.validate(ctx, request, object).await?;
+            admission.validate(ctx, request, object).await.map_err(|error| of_look_up(error, request.descriptor, request.verb))?;
         }
         Ok(())
     }

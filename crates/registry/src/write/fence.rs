@@ -2,7 +2,7 @@
 //! fences that tell whether that is still so when the write is carried out (see [`vci_store::Fence`]).
 
 use super::{AdmissionRequest, Registry};
-use crate::store_error::from_store;
+use crate::store_error::{from_store, of_look_up};
 use tokio::sync::OwnedMutexGuard;
 use vci_meta::{ApiError, Object, RequestContext};
 use vci_store::{Expect, Fence, Hold, Key};
@@ -47,7 +47,8 @@ impl Registry {
     ) -> Result<Fences, ApiError> {
         let mut all = Fences::default();
         for admission in &self.admission {
-            let Fences { fences, turns } = admission.fences(ctx, self, request, object, knowledge).await?;
+            let found = admission.fences(ctx, self, request, object, knowledge).await;
+            let Fences { fences, turns } = found.map_err(|error| of_look_up(error, request.descriptor, request.verb))?;
             all.fences.extend(fences);
             all.turns.extend(turns);
         }

@@ -218,8 +218,8 @@ impl Store for Measured {
         self.store.progress_support()
     }
 
-    fn writable(&self) -> Result<(), StoreError> {
-        self.store.writable()
+    async fn writable(&self) -> Result<(), StoreError> {
+        self.store.writable().await
     }
 
     async fn size(&self) -> Result<Option<u64>, StoreError> {

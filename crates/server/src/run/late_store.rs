@@ -71,8 +71,11 @@ impl Store for LateStore {
     }
 
     /// Nothing is wrong with a store that is not open yet.
-    fn writable(&self) -> Result<(), StoreError> {
-        self.0.get().map_or(Ok(()), |store| store.writable())
+    async fn writable(&self) -> Result<(), StoreError> {
+        match self.0.get() {
+            Some(store) => store.writable().await,
+            None => Ok(()),
+        }
     }
 
     async fn size(&self) -> Result<Option<u64>, StoreError> {
@@ -98,7 +101,7 @@ mod tests {
             let (late, key) = (Arc::clone(&late), key.clone());
             async move { late.put(&key, Bytes::from_static(b"x"), Expect::Absent).await }
         });
-        assert!(!late.is_open() && late.writable().is_ok());
+        assert!(!late.is_open() && late.writable().await.is_ok());
         let folder = tempfile::tempdir().unwrap();
         late.open(Arc::new(EmbeddedStore::open(folder.path().join("store"), &EmbeddedConfig::standard()).unwrap()));
         let written = early.await.unwrap().unwrap();

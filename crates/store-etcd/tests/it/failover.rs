@@ -132,6 +132,84 @@ async fn a_write_whose_answer_is_lost_is_unknown_and_done_once() {
     }
 }
 
+/// The answer is lost, and another member knows: whoever wrote is told what became of it.
+#[tokio::test]
+async fn the_outcome_of_a_write_is_found_out_at_another_member() {
+    for (version, binary) in available() {
+        let etcd = Etcd::spawn(&binary).await;
+        let proxy = Proxy::to(etcd.authority()).await;
+        let through = format!("http://{}", proxy.authority());
+        let direct = crate::store(&etcd).await;
+        let key = Key::new("pods/a");
+        let lose = async |done: &dyn Fn(Option<vci_store::Entry>) -> bool| {
+            wait_for("the write", async || done(direct.get(&key).await.unwrap())).await;
+            proxy.turn(Network::Down);
+        };
+        let connect = async || {
+            proxy.turn(Network::Up);
+            let store = crate::connect(&[&through, etcd.endpoint()]).await;
+            proxy.turn(Network::AnswersLost);
+            store
+        };
+        let store = connect().await;
+        let (created, ()) = tokio::join!(store.put(&key, "1".into(), Expect::Absent), lose(&|found| found.is_some()));
+        let created = created.unwrap();
+        assert_eq!(direct.get(&key).await.unwrap().unwrap().revision, created, "{version}");
+        let store = connect().await;
+        let updated = store.put(&key, "2".into(), Expect::Revision(created));
+        let (updated, ()) = tokio::join!(updated, lose(&|found| found.is_some_and(|found| found.value == "2")));
+        let updated = updated.unwrap();
+        assert_eq!(direct.get(&key).await.unwrap().unwrap().revision, updated, "{version}: written once");
+        let store = connect().await;
+        let (deleted, ()) = tokio::join!(store.delete(&key, updated), lose(&|found| found.is_none()));
+        assert!(deleted.unwrap() > updated, "{version}");
+    }
+}
+
+/// A write that somebody has overwritten since is not known to have been carried out, and never carried out again.
+#[tokio::test]
+async fn a_lost_write_that_others_have_written_over_is_unknown() {
+    for (version, binary) in available() {
+        let etcd = Etcd::spawn(&binary).await;
+        let proxy = Proxy::to(etcd.authority()).await;
+        let direct = crate::store(&etcd).await;
+        let store = crate::connect(&[&format!("http://{}", proxy.authority()), etcd.endpoint()]).await;
+        let key = Key::new("pods/a");
+        let first = direct.put(&key, "1".into(), Expect::Absent).await.unwrap();
+        proxy.turn(Network::AnswersLost);
+        let meanwhile = async {
+            wait_for("the write", async || direct.get(&key).await.unwrap().is_some_and(|found| found.revision > first)).await;
+            direct.put(&key, "3".into(), Expect::Revision(first + 1)).await.unwrap();
+            proxy.turn(Network::Down);
+        };
+        let (lost, ()) = tokio::join!(store.put(&key, "2".into(), Expect::Revision(first)), meanwhile);
+        assert!(matches!(lost, Err(WriteError::Store(StoreError::Unknown(_)))), "{version}: {lost:?}");
+        assert_eq!(direct.get(&key).await.unwrap().unwrap().value, "3", "{version}");
+    }
+}
+
+/// etcd answers reads and says that it is well, and refuses every write.
+#[tokio::test]
+async fn an_etcd_without_room_is_not_writable() {
+    for (version, binary) in available() {
+        let options = EtcdOptions { flags: vec!["--quota-backend-bytes=4194304".into()], ..EtcdOptions::default() };
+        let etcd = Etcd::spawn_with(&binary, &options).await;
+        let store = crate::store(&etcd).await;
+        store.writable().await.unwrap();
+        let value = bytes::Bytes::from(vec![b'v'; 1 << 20]);
+        let mut refused = Ok(0);
+        for number in 0..20 {
+            refused = store.put(&Key::new(format!("pods/{number}")), value.clone(), Expect::Absent).await;
+            if refused.is_err() {
+                break;
+            }
+        }
+        assert!(matches!(refused, Err(WriteError::Store(StoreError::Full(_)))), "{version}: {refused:?}");
+        assert!(matches!(store.writable().await, Err(StoreError::Full(_))), "{version}");
+        store.revision().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_write_that_reached_nobody_is_unavailable() {
     for (version, binary) in available() {

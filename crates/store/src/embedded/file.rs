@@ -33,6 +33,10 @@ pub(super) fn open(path: &Path, cache_bytes: usize) -> Result<(Database, Index),
         create(path).map_err(named)?;
     }
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_error).map_err(named)?;
+    // A file gets its name when it is whole, so one without anything in it has lost what it had. redb would take it for new.
+    if file.metadata().map_err(io_error).map_err(named)?.len() == 0 {
+        return Err(named(StoreError::Corrupt("the file is empty: put back a copy of it, or remove it to begin with nothing".into())));
+    }
     let backend = FileBackend::new(file).map_err(open_error).map_err(named)?;
     open_backend(backend, cache_bytes).map_err(named)
 }
@@ -121,7 +125,10 @@ pub(super) fn snapshot(db: &Database) -> Result<Log, StoreError> {
 /// What an error of redb means to a caller whose write was not carried out.
 pub(super) fn redb_error(error: impl Into<redb::Error>) -> StoreError {
     match error.into() {
-        redb::Error::Io(error) if error.kind() == ErrorKind::InvalidData => StoreError::Corrupt(error.to_string()),
+        // The end comes too early where a file was cut off.
+        redb::Error::Io(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+            StoreError::Corrupt(error.to_string())
+        }
         error @ (redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::DatabaseClosed) => StoreError::Unavailable(error.to_string()),
         error => StoreError::Corrupt(error.to_string()),
     }

@@ -3,10 +3,11 @@
 use super::file::{self, Log};
 use super::hub::{Gap, Hub};
 use super::index::{Index, Version};
+use super::medium::Medium;
 use super::record::Record;
 use crate::{Entry, Event, Form, Key, RangeRequest, RangeResponse, Revision, StoreError};
 use bytes::Bytes;
-use redb::{Database, ReadableTable};
+use redb::{Database, ReadableTable, WriteTransaction};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -15,21 +16,50 @@ const STEP_EVENTS: usize = 512;
 const STEP_BYTES: usize = 1 << 20;
 const STEP_RECORDS: usize = 8192;
 
+/// Why nothing is written at the moment.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// There is no room; the file is as it was.
+    Full(String),
+    /// A commit failed, and the file takes no more until it is opened again.
+    Broken(String),
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Full(why) => Self::Full(why),
+            Failure::Broken(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the file is being opened again".into())
+}
+
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub db: Database,
     pub hub: Hub,
+    /// `None` while it is opened again, or cannot be.
+    db: RwLock<Option<Database>>,
     index: RwLock<Index>,
     /// `index.current`, for those who want nothing else.
     current: AtomicU64,
-    /// Why the last group of writes could not be committed, when that is so.
-    failure: Mutex<Option<String>>,
+    /// Why writes are not carried out at the moment, when that is so.
+    failure: Mutex<Option<Failure>>,
 }
 
 impl Shared {
     pub(super) fn new(db: Database, index: Index) -> Self {
         let current = index.current;
-        Self { db, hub: Hub::new(current), index: RwLock::new(index), current: AtomicU64::new(current), failure: Mutex::default() }
+        Self {
+            db: RwLock::new(Some(db)),
+            hub: Hub::new(current),
+            index: RwLock::new(index),
+            current: AtomicU64::new(current),
+            failure: Mutex::default(),
+        }
     }
 
     pub(super) fn current(&self) -> Revision {
@@ -37,13 +67,54 @@ impl Shared {
     }
 
     /// Notes how the last commit went.
-    pub(super) fn note(&self, failure: Option<String>) {
+    pub(super) fn note(&self, failure: Option<Failure>) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn writable(&self) -> Result<(), StoreError> {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.as_ref().map_or(Ok(()), |why| Err(StoreError::Unavailable(why.clone())))
+        self.failure().map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.db.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        self.database().as_ref().ok_or_else(closed)?.begin_write().map_err(file::redb_error)
+    }
+
+    pub(super) fn snapshot(&self) -> Result<Log, StoreError> {
+        file::snapshot(self.database().as_ref().ok_or_else(closed)?)
+    }
+
+    /// Opens the store once more and makes visible what it turns out to have: writes whose outcome was not known.
+    pub(super) fn reopen(&self, medium: &dyn Medium) -> Result<(), StoreError> {
+        let current = self.current();
+        let newest = {
+            let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+            // Closed first: a file is open once.
+            db.take();
+            let (opened, index) = medium.open()?;
+            *db = Some(opened);
+            index.current
+        };
+        if newest < current {
+            return Err(StoreError::Corrupt(format!("the newest revision is {newest}, and {current} was acknowledged")));
+        }
+        let log = self.snapshot()?;
+        let mut events = Vec::new();
+        for record in log.range(current + 1..=newest).map_err(file::redb_error)? {
+            let (revision, bytes) = record.map_err(file::redb_error)?;
+            events.push(event(&log, revision.value(), &Record::decode(revision.value(), bytes.value())?)?);
+        }
+        if !events.is_empty() {
+            self.publish(&events);
+        }
+        Ok(())
     }
 
     pub(super) fn index(&self) -> RwLockReadGuard<'_, Index> {
@@ -70,7 +141,7 @@ impl Shared {
             let index = self.index();
             let Some(revision) = index.newest(key) else { return Ok(None) };
             // Taken under the lock: compaction removes a record only after a newer one is in the index.
-            (revision, file::snapshot(&self.db)?)
+            (revision, self.snapshot()?)
         };
         entry(&log, key.clone(), revision).map(Some)
     }
@@ -86,7 +157,7 @@ impl Shared {
         if at < index.oldest {
             return Err(StoreError::Compacted { oldest: index.oldest });
         }
-        let log = file::snapshot(&self.db)?;
+        let log = self.snapshot()?;
         let mut found = index.range(prefix, start, at).enumerate();
         let mut chosen: Vec<_> = found.by_ref().take(limit).map(|(place, (key, revision))| (place, key.clone(), revision)).collect();
         let more = found.next().is_some();
@@ -105,7 +176,7 @@ impl Shared {
 
     /// Reads the beginning of a gap; tells the events under a prefix and what remains of the gap.
     pub(super) fn history(&self, prefix: &str, gap: Gap) -> Result<(Vec<Event>, Option<Gap>), StoreError> {
-        let log = file::snapshot(&self.db)?;
+        let log = self.snapshot()?;
         // Asked after the snapshot: compaction announces before it removes.
         let oldest = self.index().oldest;
         if gap.after < oldest {

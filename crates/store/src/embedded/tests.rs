@@ -98,7 +98,7 @@ async fn history_is_forgotten_after_its_time() {
 
 fn records(store: &EmbeddedStore) -> u64 {
     use redb::ReadableTableMetadata;
-    file::snapshot(&store.shared.db).unwrap().len().unwrap()
+    store.shared.snapshot().unwrap().len().unwrap()
 }
 
 async fn wait_for(condition: impl Fn() -> bool, what: &str) {
@@ -126,7 +126,7 @@ async fn what_is_no_store_is_refused_and_left_alone() {
     let text = folder.path().join("text");
     std::fs::write(&text, "a text of some length, and not a database at all").unwrap();
     let other = folder.path().join("other.redb");
-    let db = Database::create(&other).unwrap();
+    let db = redb::Database::create(&other).unwrap();
     let transaction = db.begin_write().unwrap();
     transaction.open_table(redb::TableDefinition::<u64, u64>::new("theirs")).unwrap();
     transaction.commit().unwrap();
@@ -206,4 +206,22 @@ async fn many_big_writes_wait_for_room_and_all_come_through() {
     assert_eq!(store.room.available_permits(), QUEUE_BYTES, "some room is not given back");
     let result = store.put(&Key::new("x"), vec![0; MAX_VALUE + 1].into(), Expect::Absent).await;
     assert!(matches!(result, Err(WriteError::Store(StoreError::TooLarge { size })) if size == MAX_VALUE + 1));
+}
+
+#[tokio::test]
+async fn a_file_that_lost_bytes_is_not_taken_for_a_store() {
+    let (store, path, _folder) = at_path();
+    for number in 0..50 {
+        add(&store, &format!("key-{number}"), &"x".repeat(1000)).await;
+    }
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+    for length in [0, 1, 9, 320, 4096, 8192, whole.len() / 2] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        let error = open(&path).map(drop).unwrap_err();
+        assert!(matches!(&error, StoreError::Corrupt(text) if text.contains("store.redb")), "{length}: {error}");
+        assert_eq!(std::fs::read(&path).unwrap().len(), length, "what is left is left as it is");
+    }
+    std::fs::write(&path, &whole).unwrap();
+    assert!(open(&path).unwrap().get(&Key::new("key-49")).await.unwrap().is_some());
 }

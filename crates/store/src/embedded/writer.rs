@@ -5,6 +5,7 @@
 
 use super::compactor::Compactor;
 use super::file::{LOG, META, OLDEST, redb_error};
+use super::medium::Medium;
 use super::record::Record;
 use super::shared::{self, Shared};
 use crate::{Entry, Event, Expect, Fence, FencedError, Form, Hold, Key, Revision, StoreError, WriteError};
@@ -13,7 +14,7 @@ use redb::{CommitError, Table};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// What one commit carries at most: beyond this, sharing saves nothing and the first in line waits for the last.
@@ -21,6 +22,8 @@ const GROUP_WRITES: usize = 256;
 const GROUP_BYTES: usize = 4 << 20;
 /// How many records one step of compaction removes: it takes about as long as one commit.
 const COMPACTION_STEP: usize = 128;
+/// How often it is seen whether a store that takes no writes could take some.
+const RECOVERY: Duration = Duration::from_secs(1);
 
 pub(super) enum Job {
     Write(Write),
@@ -50,6 +53,7 @@ impl Write {
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
+    medium: Box<dyn Medium>,
     jobs: Receiver<Job>,
     compactor: Compactor,
     /// Taken from the queue while a group was gathered, but not part of it.
@@ -85,8 +89,8 @@ enum Failure {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, jobs: Receiver<Job>, compactor: Compactor) -> Self {
-        Self { shared, jobs, compactor, next: None }
+    pub(super) fn new(shared: Arc<Shared>, medium: Box<dyn Medium>, jobs: Receiver<Job>, compactor: Compactor) -> Self {
+        Self { shared, medium, jobs, compactor, next: None }
     }
 
     /// Serves until [`Job::Stop`].
@@ -102,13 +106,13 @@ impl Writer {
                     let _ = reply.send(self.compact(revision));
                 }
                 Some(Job::Stop) => return,
-                None => {}
+                None => self.recover(),
             }
             self.compact_a_little();
         }
     }
 
-    /// The next job; `None` when it is time for compaction.
+    /// The next job; `None` when it is time for compaction, or to look whether writes are possible again.
     fn wait(&mut self) -> Option<Job> {
         if let Some(job) = self.next.take() {
             return Some(job);
@@ -116,7 +120,9 @@ impl Writer {
         if self.has_expired() {
             return self.jobs.try_recv().ok();
         }
-        match self.jobs.recv_timeout(self.compactor.until_due(Instant::now())) {
+        let due = self.compactor.until_due(Instant::now());
+        let patience = if self.shared.failure().is_some() { due.min(RECOVERY) } else { due };
+        match self.jobs.recv_timeout(patience) {
             Ok(job) => Some(job),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Job::Stop),
@@ -145,7 +151,8 @@ impl Writer {
     }
 
     fn serve(&self, group: Vec<Write>) {
-        match self.commit(&group) {
+        self.recover();
+        match self.possible(&group).map_err(Failure::NotDone).and_then(|()| self.commit(&group)) {
             Ok(outcomes) => {
                 self.shared.note(None);
                 for (write, outcome) in group.into_iter().zip(outcomes) {
@@ -153,8 +160,13 @@ impl Writer {
                 }
             }
             Err(failure) => {
-                tracing::error!(writes = group.len(), error = %failure.to_error(), "the store could not commit");
-                self.shared.note(Some(failure.to_error().to_string()));
+                if self.shared.failure().is_none() {
+                    tracing::error!(writes = group.len(), error = %failure.to_error(), "the store could not commit");
+                }
+                self.shared.note(Some(match failure.to_error() {
+                    StoreError::Full(why) => shared::Failure::Full(why),
+                    other => shared::Failure::Broken(other.to_string()),
+                }));
                 for write in group {
                     write.answer(Err(failure.to_error().into()));
                 }
@@ -162,10 +174,38 @@ impl Writer {
         }
     }
 
+    /// Whether a group can be committed: known before anything is begun, so that nothing of it is.
+    fn possible(&self, group: &[Write]) -> Result<(), StoreError> {
+        let bytes: usize = group.iter().map(|write| write.value.as_ref().map_or(0, Bytes::len)).sum();
+        self.medium.room(bytes as u64)?;
+        match self.shared.failure() {
+            Some(failure @ shared::Failure::Broken(_)) => Err(failure.into()),
+            Some(shared::Failure::Full(_)) | None => Ok(()),
+        }
+    }
+
+    /// Makes writes possible again after a failure, if what stood in their way is gone.
+    fn recover(&self) {
+        let recovered = match self.shared.failure() {
+            None => return,
+            Some(shared::Failure::Full(_)) => self.medium.room(0),
+            Some(shared::Failure::Broken(_)) => {
+                self.medium.room(0).and_then(|()| self.medium.probe()).and_then(|()| self.shared.reopen(&*self.medium))
+            }
+        };
+        match recovered {
+            Ok(()) => {
+                tracing::info!("the store takes writes again");
+                self.shared.note(None);
+            }
+            Err(error) => tracing::debug!(%error, "the store still takes no writes"),
+        }
+    }
+
     /// Carries out a group and makes it durable and visible.
     fn commit(&self, group: &[Write]) -> Result<Vec<Outcome>, Failure> {
         let not_done = Failure::NotDone;
-        let transaction = self.shared.db.begin_write().map_err(redb_error).map_err(not_done)?;
+        let transaction = self.shared.begin_write().map_err(not_done)?;
         let mut outcomes = Vec::with_capacity(group.len());
         let events = {
             let log = transaction.open_table(LOG).map_err(redb_error).map_err(not_done)?;
@@ -227,7 +267,8 @@ impl Writer {
             index.oldest = oldest;
             index.expired(COMPACTION_STEP)
         };
-        let transaction = self.shared.db.begin_write().map_err(redb_error)?;
+        self.possible(&[])?;
+        let transaction = self.shared.begin_write()?;
         {
             let mut meta = transaction.open_table(META).map_err(redb_error)?;
             meta.insert(OLDEST, oldest).map_err(redb_error)?;
@@ -236,7 +277,10 @@ impl Writer {
                 log.remove(superseded.revision).map_err(redb_error)?;
             }
         }
-        transaction.commit().map_err(redb_error)?;
+        if let Err(error) = transaction.commit().map_err(redb_error) {
+            self.shared.note(Some(shared::Failure::Broken(error.to_string())));
+            return Err(error);
+        }
         self.shared.index_mut().forget(&expired);
         Ok(())
     }
@@ -311,6 +355,8 @@ impl Failure {
     fn to_error(&self) -> StoreError {
         match self {
             Self::NotDone(StoreError::Corrupt(text)) => StoreError::Corrupt(text.clone()),
+            Self::NotDone(StoreError::Full(text)) => StoreError::Full(text.clone()),
+            Self::NotDone(StoreError::Unavailable(text)) => StoreError::Unavailable(text.clone()),
             Self::NotDone(other) => StoreError::Unavailable(other.to_string()),
             Self::Unknown(error) => StoreError::Unknown(error.to_string()),
         }

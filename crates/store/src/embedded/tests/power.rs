@@ -24,6 +24,8 @@ struct Content {
     /// How many changes and flushes go well before the power fails.
     left: Option<usize>,
     done: usize,
+    /// Whether it says that it has no room.
+    is_full: bool,
 }
 
 #[derive(Debug)]
@@ -124,9 +126,23 @@ impl StorageBackend for Disk {
     }
 }
 
+impl Medium for Disk {
+    fn open(&self) -> std::result::Result<(redb::Database, index::Index), StoreError> {
+        file::open_backend(self.clone(), 1 << 20)
+    }
+
+    fn room(&self, _bytes: u64) -> std::result::Result<(), StoreError> {
+        if self.content().is_full { Err(StoreError::Full("no room on purpose".into())) } else { Ok(()) }
+    }
+
+    fn probe(&self) -> std::result::Result<(), StoreError> {
+        let failing = self.content().left == Some(0);
+        if failing { Err(StoreError::Unavailable("the power is gone".into())) } else { Ok(()) }
+    }
+}
+
 fn start(disk: &Disk) -> std::result::Result<EmbeddedStore, StoreError> {
-    let (db, index) = file::open_backend(disk.clone(), 1 << 20)?;
-    EmbeddedStore::start(db, index, &EmbeddedConfig::standard())
+    EmbeddedStore::start(Box::new(disk.clone()), &EmbeddedConfig::standard())
 }
 
 /// What was acknowledged, and the one write whose outcome is unknown.
@@ -248,19 +264,77 @@ async fn power_failure_at_every_step_loses_nothing_acknowledged() {
     }
 }
 
+/// Nothing is begun that does not find room, so that nothing breaks and every outcome is known.
+#[tokio::test]
+async fn a_full_disk_refuses_writes_until_there_is_room() {
+    let disk = Disk::default();
+    let store = start(&disk).unwrap();
+    let (a, b) = (Key::new("a"), Key::new("b"));
+    let revision = store.put(&a, "x".into(), Expect::Absent).await.unwrap();
+    disk.content().is_full = true;
+    let before = disk.content().done;
+    for _ in 0..2 {
+        let refused = store.put(&b, "x".into(), Expect::Absent).await;
+        assert!(matches!(refused, Err(WriteError::Store(StoreError::Full(_)))), "{refused:?}");
+        assert!(matches!(store.writable().await, Err(StoreError::Full(_))));
+    }
+    assert_eq!(disk.content().done, before, "the file is not touched");
+    assert_eq!(store.get(&a).await.unwrap().unwrap().revision, revision);
+    disk.content().is_full = false;
+    // Seen without a write: nobody sends one to a server that is not ready.
+    while store.writable().await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(store.put(&b, "x".into(), Expect::Absent).await.unwrap(), revision + 1);
+}
+
+/// A commit that fails at any step: the store opens its file again by itself, and tells what it turned out to have written.
+#[tokio::test]
+async fn a_store_whose_disk_failed_goes_on_by_itself() {
+    for steps in 0..12 {
+        let disk = Disk::default();
+        let store = start(&disk).unwrap();
+        let (a, b) = (Key::new("a"), Key::new("b"));
+        let first = store.put(&a, "1".into(), Expect::Absent).await.unwrap();
+        let mut watch = store.watch("", first).await.unwrap();
+        disk.fail_after(steps);
+        let written = store.put(&b, "1".into(), Expect::Absent).await;
+        disk.content().left = None;
+        while store.writable().await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let found = store.get(&b).await.unwrap();
+        match written {
+            Ok(revision) => assert_eq!(found.as_ref().unwrap().revision, revision, "{steps}"),
+            Err(WriteError::Store(StoreError::Unknown(_))) => {}
+            Err(other) => assert!(found.is_none(), "{steps}: told that it was not carried out: {other}"),
+        }
+        // What is there is what watchers hear of, once.
+        let next = store.put(&a, "2".into(), Expect::Revision(first)).await.unwrap();
+        let mut told = Vec::new();
+        while told.last() != Some(&next) {
+            if let Some(Ok(crate::WatchMessage::Events(events))) = futures::StreamExt::next(&mut watch).await {
+                told.extend(events.iter().map(|event| event.revision));
+            }
+        }
+        let want: Vec<_> = found.iter().map(|entry| entry.revision).chain([next]).collect();
+        assert_eq!(told, want, "{steps}");
+    }
+}
+
 /// A file that cannot be written is something that an operator hears of, until it is opened again.
 #[tokio::test]
 async fn a_failed_commit_is_told() {
     let disk = Disk::default();
     let store = start(&disk).unwrap();
     store.put(&Key::new("a"), "x".into(), Expect::Absent).await.unwrap();
-    store.writable().unwrap();
+    store.writable().await.unwrap();
     disk.fail_after(0);
     store.put(&Key::new("b"), "x".into(), Expect::Absent).await.unwrap_err();
-    assert!(matches!(store.writable(), Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.writable().await, Err(StoreError::Unavailable(_))));
     store.get(&Key::new("a")).await.unwrap().unwrap();
     drop(store);
     let store = start(&disk.after_failure(&mut || 0)).unwrap();
-    store.writable().unwrap();
+    store.writable().await.unwrap();
     store.put(&Key::new("b"), "x".into(), Expect::Absent).await.unwrap();
 }
