@@ -45,6 +45,39 @@ async fn create_apply_and_diff() {
     }
 }
 
+/// kubectl makes its patch by what OpenAPI says, and the server merges by the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_changes_what_it_says_and_nothing_beside_it() {
+    let server = embedded().await;
+    for binary in versions() {
+        let kubectl = Kubectl::new(&binary, &server);
+        let apply = |name: &str, text: &str| kubectl.run(&["apply", "-f", &kubectl.file(name, text)]);
+        let project = |argo: &str, finalizers: &str| {
+            format!(
+                "apiVersion: management.loft.sh/v1\nkind: Project\nmetadata: {{name: kept{finalizers}}}\nspec: {{argoCD: {{{argo}}}}}\n"
+            )
+        };
+        let at = |path: &str| kubectl.run(&["get", "projects.management.loft.sh", "kept", "-o", &format!("jsonpath={{{path}}}")]);
+        apply(
+            "first.yaml",
+            &project("cluster: a, enabled: true, sso: {host: h, enabled: true}", ", finalizers: [example.com/a, example.com/b]"),
+        );
+        apply("second.yaml", &project("cluster: b, enabled: true, sso: {host: h, enabled: true}", ", finalizers: [example.com/a]"));
+        assert_eq!(at(".spec.argoCD.cluster"), "b");
+        assert_eq!((at(".spec.argoCD.enabled"), at(".spec.argoCD.sso.host")), ("true".into(), "h".into()), "the other keys stay");
+        assert_eq!(at(".metadata.finalizers[*]"), "example.com/a", "a finalizer that is dropped goes");
+        apply("third.yaml", &project("cluster: b, sso: {host: h}", ""));
+        assert_eq!(
+            (at(".spec.argoCD.enabled"), at(".spec.argoCD.sso.enabled")),
+            (String::new(), String::new()),
+            "keys that are dropped go"
+        );
+        assert_eq!((at(".spec.argoCD.sso.host"), at(".metadata.finalizers")), ("h".into(), String::new()));
+        assert!(apply("third.yaml", &project("cluster: b, sso: {host: h}", "")).contains("unchanged"));
+        kubectl.run(&["delete", "projects.management.loft.sh", "kept"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn edit_and_patch() {
     let server = embedded().await;

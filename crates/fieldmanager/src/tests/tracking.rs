@@ -492,15 +492,15 @@ fn what_does_not_fit_is_told_shortly() {
     assert!(error.len() < 2000, "{error:.200}");
 }
 
-fn free(value: Value) -> Value {
+fn free(value: &Value) -> Value {
     json!({"metadata": {"name": "x"}, "spec": {"free": value}})
 }
 
 #[test]
 fn managers_share_an_object_without_a_schema_key_by_key() {
     let mut server = Server::new();
-    server.apply("a", free(json!({"cluster": {"name": "c"}, "list": [1]}))).unwrap();
-    server.apply("b", free(json!({"cluster": {"size": 3}, "enabled": true}))).unwrap();
+    server.apply("a", free(&json!({"cluster": {"name": "c"}, "list": [1]}))).unwrap();
+    server.apply("b", free(&json!({"cluster": {"size": 3}, "enabled": true}))).unwrap();
     let merged = json!({"cluster": {"name": "c", "size": 3}, "enabled": true, "list": [1]});
     assert_eq!(server.live.as_ref().unwrap().0["spec"]["free"], merged);
     let set = |below: Value| json!({"f:spec": {"f:free": below}});
@@ -511,9 +511,9 @@ fn managers_share_an_object_without_a_schema_key_by_key() {
             ("b Apply", set(json!({"f:cluster": {".": {}, "f:size": {}}, "f:enabled": {}}))),
         ],
     );
-    assert_eq!(conflicts(server.apply("b", free(json!({"list": [1, 2]})))), [".spec.free.list"]);
-    server.apply("a", free(json!({"cluster": {"name": "c"}}))).unwrap();
-    server.apply("b", free(json!({"enabled": true}))).unwrap();
+    assert_eq!(conflicts(server.apply("b", free(&json!({"list": [1, 2]})))), [".spec.free.list"]);
+    server.apply("a", free(&json!({"cluster": {"name": "c"}}))).unwrap();
+    server.apply("b", free(&json!({"enabled": true}))).unwrap();
     assert_eq!(server.live.as_ref().unwrap().0["spec"]["free"], json!({"cluster": {"name": "c"}, "enabled": true}));
 }
 
@@ -522,15 +522,15 @@ fn managers_share_an_object_without_a_schema_key_by_key() {
 fn an_owner_of_a_whole_object_without_a_schema_owns_its_keys() {
     for (operation, verb) in [("Apply", "apply"), ("Update", "update")] {
         let mut server = Server::new();
-        server.apply("a", free(json!({"x": 1, "y": {"z": 1}}))).unwrap();
+        server.apply("a", free(&json!({"x": 1, "y": {"z": 1}}))).unwrap();
         let entry = json!({"manager": "a", "operation": operation, "apiVersion": VERSION, "time": "2026-01-02T03:04:05Z",
             "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:free": {}}}});
         server.live.as_mut().unwrap().metadata_mut().insert("managedFields".into(), json!([entry]));
-        assert_eq!(conflicts(server.apply("b", free(json!({"x": 2})))), [".spec.free.x"], "{verb}");
-        server.put("c", free(json!({"x": 1, "y": {"z": 1}, "w": 1})));
-        assert_eq!(conflicts(server.apply("b", free(json!({"y": {"z": 2}})))), [".spec.free.y.z"], "{verb}");
+        assert_eq!(conflicts(server.apply("b", free(&json!({"x": 2})))), [".spec.free.x"], "{verb}");
+        server.put("c", free(&json!({"x": 1, "y": {"z": 1}, "w": 1})));
+        assert_eq!(conflicts(server.apply("b", free(&json!({"y": {"z": 2}})))), [".spec.free.y.z"], "{verb}");
         if operation == "Apply" {
-            server.apply("a", free(json!({"x": 1}))).unwrap();
+            server.apply("a", free(&json!({"x": 1}))).unwrap();
             assert_eq!(server.live.as_ref().unwrap().0["spec"]["free"], json!({"x": 1, "w": 1}));
         }
     }
