@@ -37,6 +37,7 @@ impl Life {
         config.limits.writes = in_flight(self.max_mutating_requests_inflight);
         config.limits.request_timeout = self.request_timeout;
         config.limits.min_watch = Duration::from_secs(self.min_request_timeout);
+        config.connections.request_timeout = self.request_timeout;
         config.connections.drain_timeout = self.request_timeout;
         config.connections.watch_grace = self.shutdown_watch_termination_grace_period;
         let arrivals = if self.shutdown_send_retry_after { Arrivals::ToldToRetry } else { Arrivals::Unheard };
@@ -87,7 +88,10 @@ mod tests {
         let config = parse_serve(&args.split_whitespace().collect::<Vec<_>>()).unwrap().config();
         assert_eq!((config.limits.reads, config.limits.writes), (InFlight::Unlimited, InFlight::AtMost(7)));
         assert_eq!((config.limits.request_timeout, config.limits.min_watch), (Duration::from_secs(90), Duration::from_secs(5)));
-        assert_eq!(config.connections.drain_timeout, Duration::from_secs(90));
+        assert_eq!(
+            (config.connections.drain_timeout, config.connections.request_timeout),
+            (Duration::from_secs(90), Duration::from_secs(90))
+        );
         let keys = |args: &[&str]| parse_serve(args).unwrap().config().access_key_max_ttl;
         assert_eq!((keys(&[]), keys(&["--access-key-max-ttl", "720h"])), (None, Some(Duration::from_secs(720 * 3600))));
         assert_eq!(config.connections.watch_grace, Duration::from_millis(500));

@@ -34,7 +34,7 @@ pub(crate) struct Call {
     pub(crate) uri: Uri,
     /// The request once more, if it asks to go on as a WebSocket.
     pub(crate) handshake: Option<Box<Parts>>,
-    /// Of a watch or a write: how to find out again who is calling.
+    /// Of a watch, a list or a write: how to find out again who is calling.
     pub(crate) proof: Option<Proof>,
     /// Of a watch: its place among the requests under way.
     pub(crate) place: Option<Arc<Place>>,

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::io::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use tokio::sync::mpsc;
 
 /// About how many bytes one piece has. With the object that crosses the line and HTTP's own bytes it stays below the
 /// 64 KiB that rustls takes at a time, so that a piece is one system call.
@@ -102,6 +103,45 @@ impl<I: Chunks> Body for ChunkBody<I> {
     }
 }
 
+/// Pieces that take computing, made on the runtime of the handlers, one ahead of what is sent: a connection only sends.
+pub(crate) struct Ahead(mpsc::Receiver<Made>);
+
+enum Made {
+    Piece(Bytes),
+    /// Only then was everything made.
+    End,
+}
+
+impl Ahead {
+    /// Begins to make the pieces. It ends with this body.
+    pub(crate) fn new(chunks: impl Chunks) -> Self {
+        let (made, received) = mpsc::channel(1);
+        tokio::spawn(async move {
+            for piece in chunks {
+                if made.send(Made::Piece(piece)).await.is_err() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+            let _ = made.send(Made::End).await;
+        });
+        Self(received)
+    }
+}
+
+impl Body for Ahead {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        Poll::Ready(match ready!(self.0.poll_recv(cx)) {
+            Some(Made::Piece(piece)) => Some(Ok(Frame::data(piece))),
+            Some(Made::End) => None,
+            None => Some(Err("the response could not be made to its end")),
+        })
+    }
+}
+
 /// Pieces, compressed.
 pub(crate) struct Gzip<I> {
     chunks: I,
@@ -139,7 +179,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use http_body_util::BodyExt;
     use std::io::Read;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn gzip_round_trip() {
@@ -159,6 +202,28 @@ mod tests {
         let mut body = ChunkBody::new(vec![half; 3].into_iter(), None);
         let mut poll = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(std::task::Waker::noop())).is_ready();
         assert_eq!([poll(), poll(), poll(), poll()], [true, true, false, true]);
+    }
+
+    #[tokio::test]
+    async fn what_takes_computing_is_made_one_piece_ahead_and_no_more() {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let pieces = std::iter::repeat_with(move || Bytes::from(count.fetch_add(1, Ordering::Relaxed).to_string())).take(100);
+        let mut body = Ahead::new(pieces);
+        for turn in 0..50 {
+            tokio::task::yield_now().await;
+            assert!(made.load(Ordering::Relaxed) <= 2, "turn {turn}");
+        }
+        let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(first, "0");
+        let rest = body.collect().await.unwrap().to_bytes();
+        assert!(rest.starts_with(b"123") && rest.ends_with(b"9899"));
+    }
+
+    #[tokio::test]
+    async fn a_response_that_cannot_be_made_does_not_look_whole() {
+        let body = Ahead::new(std::iter::once(Bytes::from("a")).chain(std::iter::from_fn(|| panic!("a fault"))));
+        assert!(body.collect().await.is_err());
     }
 
     #[test]

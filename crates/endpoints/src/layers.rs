@@ -78,13 +78,18 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("")
 }
 
-/// Reads method and path.
+/// Reads method and path, unless the listener has done so.
 pub(crate) async fn request_info(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let Ok(info) = RequestInfo::parse(request.method(), request.uri(), &app.config.prefix) else {
-        return respond::text(StatusCode::BAD_REQUEST, "400 Bad Request: malformed URL escape");
+    let info = match request.extensions().get::<Arc<RequestInfo>>() {
+        Some(info) => Arc::clone(info),
+        None => {
+            let Ok(info) = RequestInfo::parse(request.method(), request.uri(), &app.config.prefix).map(Arc::new) else {
+                return respond::text(StatusCode::BAD_REQUEST, "400 Bad Request: malformed URL escape");
+            };
+            request.extensions_mut().insert(Arc::clone(&info));
+            info
+        }
     };
-    let info = Arc::new(info);
-    request.extensions_mut().insert(Arc::clone(&info));
     let mut response = next.run(request).await;
     response.extensions_mut().insert(info);
     response

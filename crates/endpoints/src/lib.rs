@@ -109,6 +109,8 @@ pub struct Limits {
     pub writes: InFlight,
     /// Watches at a time.
     pub watches: InFlight,
+    /// Watches of one user at a time, however many are free.
+    pub watches_of_user: usize,
 }
 
 /// How many requests may be under way at a time. Not counted are those of `system:masters`, and those that are answered
@@ -132,7 +134,8 @@ impl Limits {
             min_watch: Duration::from_secs(1800),
             reads: InFlight::AtMost(400),
             writes: InFlight::AtMost(200),
-            watches: InFlight::AtMost(100_000),
+            watches: InFlight::AtMost(20_000),
+            watches_of_user: 2000,
         }
     }
 }

@@ -9,19 +9,24 @@
 //! authorized again, with the credentials that the request came with, and with whom it acts for. Whoever is then somebody else, may no longer, or
 //! sees by another sort of [`View`], is told 410, so that the client lists again and gets the answer that holds now. Where
 //! it cannot be found out what somebody may, their watch goes on for a while: others cannot be asked, and all their watches
-//! would end at once. What a view reaches in each namespace changes inside of the watch and is the registry's business.
+//! would end at once. The same holds for a list while it is sent, which a slow client can make last: there is no way to say
+//! something within it, so that it breaks off. What a view reaches in each namespace changes inside of the watch and is the registry's business.
 
 use crate::PeerCertificates;
 use crate::app::App;
 use crate::call::Call;
 use crate::layers::{self, acting_for, identify, is_credential, is_wish, permitted};
 use crate::request_info::RequestInfo;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::response::Response;
 use futures::StreamExt;
 use futures::stream::poll_fn;
 use http::HeaderMap;
 use http::request::Parts;
+use http_body::SizeHint;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use vci_auth::{Credentials, Identity};
@@ -32,6 +37,8 @@ use vci_registry::{Frame, Watch};
 /// a minute.
 const DOUBT: Duration = Duration::from_secs(5);
 const DOUBTS: u32 = 12;
+/// Bytes of a list that are out of this server's hands as soon as it answers.
+const SENT_AT_ONCE: u64 = 64 * 1024;
 
 /// What a caller has offered as proof of who they are, and when to look at it again. A request extension; has no
 /// `Debug`, because it holds secrets.
@@ -68,7 +75,7 @@ pub(crate) struct Allowed {
 impl Proof {
     /// Whether the caller of such a request may have to be looked at again.
     pub(crate) fn is_wanted(info: &RequestInfo) -> bool {
-        info.resource.is_some() && !matches!(&*info.verb, "get" | "list" | "head")
+        info.resource.is_some() && !matches!(&*info.verb, "get" | "head")
     }
 
     /// To be taken before the request is authenticated: what changes while it is being let in counts.
@@ -108,19 +115,48 @@ impl Proof {
     }
 }
 
+/// The response to a list; it breaks off when its caller may no longer have it. One that is sent at once is left as it is.
+pub(crate) fn list_while_allowed(call: &Call, response: Response) -> Response {
+    let is_sent_at_once = response.body().size_hint().exact().is_some_and(|size| size <= SENT_AT_ONCE);
+    match Standing::of(call) {
+        Some(standing) if !is_sent_at_once => {
+            let lost = Box::pin(standing.lost());
+            response.map(|body| Body::new(WhileAllowed { body, lost }))
+        }
+        _ => response,
+    }
+}
+
+/// A body that breaks off when its caller may no longer have it.
+struct WhileAllowed<F> {
+    body: Body,
+    lost: Pin<Box<F>>,
+}
+
+impl<F: Future<Output = ()>> HttpBody for WhileAllowed<F> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
+        if self.lost.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(axum::Error::new("access has changed"))));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// The same watch; it ends when its caller may no longer have it, and holds its place until it is dropped.
 pub(crate) fn while_allowed(call: &Call, mut watch: Watch) -> Watch {
     let place = call.place.clone();
-    let Some(proof) = call.proof.clone() else { return watch.inspect(move |_| _ = &place).boxed() };
-    let Some(changes) = proof.changes.clone() else { return watch.inspect(move |_| _ = &place).boxed() };
-    let standing = Standing {
-        app: Arc::clone(&call.app),
-        proof,
-        changes,
-        info: Arc::clone(&call.info),
-        identity: call.identity.clone(),
-        view: call.view.clone(),
-    };
+    let Some(standing) = Standing::of(call) else { return watch.inspect(move |_| _ = &place).boxed() };
     let mut lost = Some(Box::pin(standing.lost()));
     poll_fn(move |cx| {
         let _ = &place;
@@ -138,7 +174,7 @@ fn farewell() -> Frame {
     Frame::Error(Arc::new(ApiError::expired("access has changed, list again").status()))
 }
 
-/// Who asked for a watch, for what, and by which view they see.
+/// Who asked for a watch or a list, for what, and by which view they see.
 struct Standing {
     app: Arc<App>,
     proof: Proof,
@@ -149,6 +185,20 @@ struct Standing {
 }
 
 impl Standing {
+    /// `None` where nobody is looked at again.
+    fn of(call: &Call) -> Option<Self> {
+        let proof = call.proof.clone()?;
+        let changes = proof.changes.clone()?;
+        Some(Self {
+            app: Arc::clone(&call.app),
+            proof,
+            changes,
+            info: Arc::clone(&call.info),
+            identity: call.identity.clone(),
+            view: call.view.clone(),
+        })
+    }
+
     /// Ends when the watch may not go on.
     async fn lost(mut self) {
         // Without a sender nothing changes any more.

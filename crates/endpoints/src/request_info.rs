@@ -1,7 +1,7 @@
 //! What a request is about, told by method and URL alone (upstream's `RequestInfo`).
 //!
-//! The one parser of paths: authorization, routing, metrics and audit all read its answer, so they cannot
-//! disagree about what a request touches. Refused: knowledge of which kinds are served.
+//! The one parser of paths: the listener, authorization, routing, metrics and audit all read its answer, which travels with
+//! the request, so they cannot disagree about what a request touches. Refused: knowledge of which kinds are served.
 
 use crate::query::Query;
 use http::{Method, Uri};
@@ -64,6 +64,17 @@ impl RequestInfo {
     pub(crate) fn is_health(&self) -> bool {
         let first = self.path.trim_start_matches('/').split('/').next();
         matches!(first, Some("healthz" | "livez" | "readyz"))
+    }
+
+    /// Whether the response goes on until somebody ends it, as upstream's long-running requests.
+    pub fn is_long_running(&self) -> bool {
+        self.verb == "watch" && self.resource.is_some()
+    }
+
+    /// Whether it is answered in microseconds: health, and one object as it is stored.
+    pub fn is_brief(&self) -> bool {
+        let is_object = |resource: &ResourceInfo| matches!(resource.subresource.as_str(), "" | "status");
+        self.is_health() || self.verb == "get" && self.resource.as_ref().is_some_and(is_object)
     }
 
     /// Reads method and URL. `prefix` is taken off the path when it is there.

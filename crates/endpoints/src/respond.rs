@@ -1,7 +1,7 @@
 //! How answers leave: encoded as negotiated, compressed if that pays and was asked for, with the headers that
 //! every answer has.
 
-use crate::chunks::{ChunkBody, Chunks, Gzip};
+use crate::chunks::{Ahead, ChunkBody, Chunks, Gzip};
 use crate::negotiation::{Layout, Media, Representation};
 use crate::pretty::Pretty;
 use axum::body::Body;
@@ -88,7 +88,9 @@ impl Wire {
 
     fn encode(self, status: StatusCode, mut chunks: impl Chunks, length: Option<u64>) -> Response {
         if self.encoding == Encoding::Identity || length.is_some_and(|length| length <= WORTH_COMPRESSING) {
-            return response(status, self.media.content_type(), Body::new(ChunkBody::new(chunks, length)));
+            // Whose length is not known is rendered.
+            let body = if length.is_some() { Body::new(ChunkBody::new(chunks, length)) } else { Body::new(Ahead::new(chunks)) };
+            return response(status, self.media.content_type(), body);
         }
         // Nobody knows yet how much it will be: look at the beginning.
         let (mut begun, mut bytes) = (Vec::new(), 0);
@@ -100,7 +102,7 @@ impl Wire {
             begun.push(piece);
         }
         let packed = Gzip::new(begun.into_iter().chain(chunks));
-        let mut response = response(status, self.media.content_type(), Body::new(ChunkBody::new(packed, None)));
+        let mut response = response(status, self.media.content_type(), Body::new(Ahead::new(packed)));
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         response

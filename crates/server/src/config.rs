@@ -128,7 +128,7 @@ pub enum StoreUse {
 /// Bounds on connections.
 #[derive(Clone, Debug)]
 pub struct Connections {
-    /// How many may be open; more wait to be accepted.
+    /// How many may be open, half of them from one address; more take the place of idle ones, or wait.
     pub max: usize,
     /// Time for a TLS handshake.
     pub handshake_timeout: Duration,
@@ -145,6 +145,8 @@ pub struct Connections {
     pub ping_timeout: Duration,
     /// Bytes of a request's head.
     pub max_header_bytes: u32,
+    /// Time for a request and its response, read to the end; and how long a frame of a watch may wait for its client.
+    pub request_timeout: Duration,
     /// Time for requests to end once the server is to stop.
     pub drain_timeout: Duration,
     /// Over this time watches are told to end once the server is to stop, at an even rate; zero: all at once.
@@ -163,6 +165,7 @@ impl Connections {
             ping_interval: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(15),
             max_header_bytes: 1024 * 1024,
+            request_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(60),
             watch_grace: Duration::ZERO,
         }

@@ -14,3 +14,10 @@ pub fn raise_limit() {
         tracing::warn!(%error, "the limit of open files stays low");
     }
 }
+
+/// How many connections the limit leaves room for: the store, logs and connections to others need files too.
+pub(crate) fn for_connections() -> usize {
+    const OTHERS: u64 = 256;
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit - OTHERS.min(limit / 2)).unwrap_or(usize::MAX)
+}

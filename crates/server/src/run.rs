@@ -7,6 +7,7 @@
 
 mod callers;
 mod certificate;
+mod connection_runtime;
 mod late_store;
 mod routes;
 mod start;
@@ -24,10 +25,9 @@ use crate::signals::Signals;
 use crate::tls::{Named, Serving};
 use crate::trust::Trusted;
 use crate::{StartError, listen};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use vci_cluster::HostCluster;
 use vci_meta::Resource;

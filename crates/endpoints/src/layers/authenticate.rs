@@ -1,4 +1,4 @@
-//! Who is calling. Credentials go no further than this, but for those of watches and writes, which are looked at again.
+//! Who is calling. Credentials go no further than this, but for those of watches, lists and writes, which are looked at again.
 
 use super::{AuditId, info_of, refuse};
 use crate::PeerCertificates;

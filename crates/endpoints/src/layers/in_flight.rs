@@ -5,6 +5,9 @@
 //! flows share). Who is alone gets half of them; of n who want all there is, each gets one part of n + 1, and one part stays
 //! free: who comes anew finds a place, without a share being set aside for anybody who does not come.
 //!
+//! A watch is held for long, and each costs memory that its client may leave unread, so that of watches a user has a fixed
+//! number at most as well: far more than the informers of a controller with many replicas need.
+//!
 //! A place is held until the answer was read to its end, so that it also bounds the answers that nobody reads. Whoever
 //! finds no place is told to come back; nothing waits here, as in upstream's limits: a queue would only hide from clients
 //! that they are too many. Group `system:masters` always finds one, and so does what is answered from memory: with
@@ -36,8 +39,12 @@ pub(crate) struct Places {
 
 impl Places {
     pub(crate) fn new(limits: &crate::Limits) -> Self {
-        let pool = |limit| Arc::new(Pool { limit, taken: Mutex::default() });
-        Self { reads: pool(limits.reads), writes: pool(limits.writes), watches: pool(limits.watches) }
+        let pool = |limit, of_user| Arc::new(Pool { limit, of_user, taken: Mutex::default() });
+        Self {
+            reads: pool(limits.reads, usize::MAX),
+            writes: pool(limits.writes, usize::MAX),
+            watches: pool(limits.watches, limits.watches_of_user),
+        }
     }
 }
 
@@ -69,6 +76,8 @@ pub(crate) async fn in_flight(State(app): State<Arc<App>>, request: Request, nex
 #[derive(Debug)]
 struct Pool {
     limit: InFlight,
+    /// Of one user, however many are free.
+    of_user: usize,
     taken: Mutex<Taken>,
 }
 
@@ -82,9 +91,11 @@ impl Pool {
     fn take(self: &Arc<Self>, user: &str) -> Option<Place> {
         let mut taken = self.taken();
         let own = taken.by_user.get(user).copied().unwrap_or(0);
-        if let InFlight::AtMost(limit) = self.limit
-            && own >= limit.saturating_sub(taken.all)
-        {
+        let free = match self.limit {
+            InFlight::Unlimited => usize::MAX,
+            InFlight::AtMost(limit) => limit.saturating_sub(taken.all),
+        };
+        if own >= free.min(self.of_user) {
             return None;
         }
         taken.all += 1;
@@ -143,7 +154,7 @@ mod tests {
     use super::*;
 
     fn pool(limit: InFlight) -> Arc<Pool> {
-        Arc::new(Pool { limit, taken: Mutex::default() })
+        Arc::new(Pool { limit, of_user: usize::MAX, taken: Mutex::default() })
     }
 
     /// As many places as a user can get.
@@ -171,6 +182,15 @@ mod tests {
         }
         assert!(pool.taken().by_user.values().all(|own| (39..=41).contains(own)), "{:?}", pool.taken().by_user);
         assert!(pool.take("late").is_some());
+    }
+
+    #[test]
+    fn a_user_has_a_fixed_number_of_watches_at_most() {
+        let limits = crate::Limits { watches: InFlight::AtMost(1000), watches_of_user: 30, ..crate::Limits::standard() };
+        let places = Places::new(&limits);
+        let held = ["ann", "bob"].map(|user| all_that(user, &places.watches));
+        assert_eq!(held.each_ref().map(Vec::len), [30, 30]);
+        assert_eq!(all_that("ann", &places.reads).len(), 200, "reads are over in a moment");
     }
 
     #[test]

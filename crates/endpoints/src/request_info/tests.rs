@@ -126,3 +126,48 @@ fn forms() {
         assert_eq!(parse("GET", url).resource.unwrap().form, form, "{url}");
     }
 }
+
+#[test]
+fn whether_a_request_is_a_watch_is_read_as_upstream_reads_it() {
+    // Only no value at all, `0` and `false` are no; the first value counts. Upstream: Convert_Slice_string_To_bool.
+    let cases = [
+        ("GET", "/apis/g/v/r?watch", "watch"),
+        ("GET", "/apis/g/v/r?watch=", "watch"),
+        ("GET", "/apis/g/v/r?watch=f", "watch"),
+        ("GET", "/apis/g/v/r?watch=no", "watch"),
+        ("GET", "/apis/g/v/r?watch=1&watch=0", "watch"),
+        ("GET", "/apis/g/v/r?limit=5&watch=1", "watch"),
+        ("GET", "/apis/g/v/r?%77atch=1", "watch"),
+        ("GET", "/apis/g/v/r?watch=0&watch=1", "list"),
+        ("GET", "/apis/g/v/r?watch=FALSE", "list"),
+        ("GET", "/apis/g/v/r?labelSelector=watch%3Dtrue", "list"),
+        ("GET", "/apis/g/v/r/n?watch=1", "get"),
+        ("GET", "/kubernetes/management/apis/g/v/watch/namespaces/a/r", "watch"),
+        ("GET", "/apis/g/v/namespaces/a/r/watch", "get"),
+        ("POST", "/apis/g/v/r?watch=1", "create"),
+        ("DELETE", "/apis/g/v/r?watch=1", "deletecollection"),
+    ];
+    for (method, url, verb) in cases {
+        let info = parse(method, url);
+        assert_eq!((&*info.verb, info.is_long_running()), (verb, verb == "watch"), "{method} {url}");
+    }
+    assert!(!parse("WATCH", "/version").is_long_running(), "a method of that name is no watch");
+}
+
+#[test]
+fn what_is_answered_in_microseconds() {
+    let cases = [
+        ("GET", "/livez", true),
+        ("GET", "/kubernetes/management/readyz?verbose", true),
+        ("GET", "/apis/g/v/namespaces/a/r/n", true),
+        ("GET", "/apis/g/v/namespaces/a/r/n/status", true),
+        ("GET", "/apis/g/v/namespaces/a/r/n/members", false),
+        ("GET", "/apis/g/v/namespaces/a/r", false),
+        ("GET", "/openapi/v3", false),
+        ("PUT", "/apis/g/v/namespaces/a/r/n", false),
+        ("POST", "/apis/g/v/r", false),
+    ];
+    for (method, url, want) in cases {
+        assert_eq!(parse(method, url).is_brief(), want, "{method} {url}");
+    }
+}

@@ -4,6 +4,7 @@ use crate::call::Call;
 use crate::chunks::PIECE;
 use crate::extended::Extended;
 use crate::negotiation::{Offer, Representation};
+use crate::recheck::list_while_allowed;
 use crate::render::Renderer;
 use crate::selectable::list_options;
 use axum::response::Response;
@@ -18,7 +19,8 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = list_options(call.descriptor(), call.query())?;
     let list = call.registry.list(&call.ctx, &call.resource.namespace, &options, &call.view).await?;
-    respond(call, list, Extended::of(call).await, representation)
+    let response = respond(call, list, Extended::of(call).await, representation)?;
+    Ok(list_while_allowed(call, response))
 }
 
 /// A list as an answer.

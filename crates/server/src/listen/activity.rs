@@ -1,39 +1,68 @@
 //! Whether a connection is in use, and how the answers on it end.
 
+use super::drain::Rest;
+use super::send_deadline::SendDeadline;
 use axum::body::{Body, Bytes, HttpBody};
+use http::Version;
 use hyper::body::{Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// Bytes of a response that are handed to h2 at once: it buffers what it is given, however small the client's window.
+const FRAME: usize = 64 * 1024;
+/// Responses over HTTP/2 of more bytes than this keep their last byte back until the client has made room for the rest.
+const SMALL: usize = 16 * 1024;
 
 /// What goes on on a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
-    requests: watch::Sender<usize>,
+    load: watch::Sender<Load>,
     unread: AtomicBool,
+    authenticated: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Load {
+    requests: usize,
+    /// Since when there are so many.
+    since: Instant,
+    /// Over HTTP/1.1: until when the response under way is to be sent.
+    deadline: Option<Arc<SendDeadline>>,
+}
+
+/// Why a connection is to be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unwanted {
+    /// No request was under way for long.
+    Idle,
+    /// The client does not read the response.
+    Overdue,
 }
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { requests: watch::Sender::new(0), unread: AtomicBool::new(false) }
+        let load = Load { requests: 0, since: Instant::now(), deadline: None };
+        Self { load: watch::Sender::new(load), unread: AtomicBool::new(false), authenticated: AtomicBool::new(false) }
     }
 }
 
 impl Activity {
-    /// A request begins.
-    pub(super) fn begin(self: &Arc<Self>) -> Busy {
-        self.requests.send_modify(|count| *count += 1);
+    /// A request begins; over HTTP/1.1 with the deadline of its response.
+    pub(super) fn begin(self: &Arc<Self>, deadline: Option<Arc<SendDeadline>>) -> Busy {
+        self.load.send_modify(|load| *load = Load { requests: load.requests + 1, since: Instant::now(), deadline });
         Busy(Arc::clone(self))
     }
 
-    /// The same body; whether it was read to its end is remembered.
-    pub(super) fn watch_body(self: &Arc<Self>, body: Incoming) -> Body {
-        Body::new(Received { body, activity: Arc::clone(self) })
+    /// The same body; when it is given up before its end, `rest` reads on, or without one that is remembered.
+    pub(super) fn watch_body(self: &Arc<Self>, body: Incoming, rest: Option<Rest>) -> Body {
+        Body::new(Received { body: Some(body), activity: Arc::clone(self), rest })
     }
 
     /// Whether the client may still be sending what nobody will read.
@@ -41,14 +70,47 @@ impl Activity {
         self.unread.load(Ordering::Relaxed)
     }
 
-    /// Waits until there was no request for this long.
-    pub(super) async fn idle_for(&self, limit: Duration) {
-        let mut requests = self.requests.subscribe();
+    /// A request on this connection came from a known user.
+    pub(super) fn authenticated(&self) {
+        self.authenticated.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request on this connection ever came from a known user.
+    pub(super) fn is_authenticated(&self) -> bool {
+        self.authenticated.load(Ordering::Relaxed)
+    }
+
+    /// Since when no request is under way; `None` while there is one.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let load = self.load.borrow();
+        (load.requests == 0).then_some(load.since)
+    }
+
+    /// Waits until there was no request for this long, or until the response under way is overdue.
+    pub(super) async fn unwanted(&self, idle_timeout: Duration) -> Unwanted {
+        let mut load = self.load.subscribe();
         loop {
-            // The sender lives as long as `self`: waiting on it cannot fail.
-            let _ = requests.wait_for(|count| *count == 0).await;
-            if tokio::time::timeout(limit, requests.wait_for(|count| *count != 0)).await.is_err() {
-                return;
+            let (idle, deadline) = {
+                let load = load.borrow_and_update();
+                ((load.requests == 0).then_some(load.since), load.deadline.clone())
+            };
+            let unwanted = async {
+                match (idle, deadline) {
+                    (Some(since), _) => {
+                        tokio::time::sleep_until(since + idle_timeout).await;
+                        Unwanted::Idle
+                    }
+                    (None, Some(deadline)) => {
+                        deadline.overdue().await;
+                        Unwanted::Overdue
+                    }
+                    (None, None) => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                why = unwanted => return why,
+                // The sender lives as long as `self`: waiting on it cannot fail.
+                _ = load.changed() => {}
             }
         }
     }
@@ -60,7 +122,7 @@ pub(super) struct Busy(Arc<Activity>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.requests.send_modify(|count| *count -= 1);
+        self.0.load.send_modify(|load| *load = Load { requests: load.requests - 1, since: Instant::now(), deadline: None });
     }
 }
 
@@ -71,8 +133,9 @@ impl Busy {
     }
 
     /// The same body, after which the request is over.
-    pub(super) fn until_end_of(self, body: Body, ending: Ending) -> Body {
-        Body::new(Tracked { body, ending, _busy: self })
+    pub(super) fn until_end_of(self, body: Body, ending: Ending, deadline: Arc<SendDeadline>, version: Version) -> Body {
+        let split = (version == Version::HTTP_2).then(Bytes::new);
+        Body::new(Tracked { body, ending, deadline, split, _busy: self })
     }
 }
 
@@ -104,32 +167,20 @@ fn next_share(time: Duration) -> Duration {
     time.mul_f64(f64::from(share) / f64::from(u32::MAX))
 }
 
-/// Whether the answer to this would go on for ever.
-pub(super) fn is_watch(uri: &http::Uri) -> bool {
-    let asked = uri.query().unwrap_or("").split('&').any(|pair| match pair.split_once('=') {
-        Some(("watch", value)) => !matches!(value, "" | "0" | "false" | "f" | "F" | "False" | "FALSE"),
-        _ => false,
-    });
-    asked || is_watch_path(uri.path())
-}
-
-/// The old form `/apis/GROUP/VERSION/watch/...`, perhaps below a prefix.
-fn is_watch_path(path: &str) -> bool {
-    let mut segments = path.split('/').skip_while(|segment| !matches!(*segment, "api" | "apis"));
-    let version = if segments.next() == Some("apis") { 1 } else { 0 };
-    segments.nth(version + 1) == Some("watch")
-}
-
-/// The body of a request.
+/// The body of a request. Taken out only when it is dropped.
 struct Received {
-    body: Incoming,
+    body: Option<Incoming>,
     activity: Arc<Activity>,
+    /// What reads on when it is given up; `None`: the connection is closed then.
+    rest: Option<Rest>,
 }
 
 impl Drop for Received {
     fn drop(&mut self) {
-        if !self.body.is_end_stream() {
-            self.activity.unread.store(true, Ordering::Relaxed);
+        let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
+        match &self.rest {
+            Some(rest) => rest.drain(body),
+            None => self.activity.unread.store(true, Ordering::Relaxed),
         }
     }
 }
@@ -139,15 +190,15 @@ impl HttpBody for Received {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        self.body.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 
@@ -155,7 +206,48 @@ impl HttpBody for Received {
 struct Tracked {
     body: Body,
     ending: Ending,
+    deadline: Arc<SendDeadline>,
+    /// Over HTTP/2: what is left of a frame that is too large for one.
+    split: Option<Bytes>,
     _busy: Busy,
+}
+
+impl Tracked {
+    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(rest) = &mut self.split
+            && !rest.is_empty()
+        {
+            let is_last = self.body.is_end_stream();
+            return Poll::Ready(Some(Ok(Frame::data(first_of(rest, is_last)))));
+        }
+        if let Ending::Told(end) = &mut self.ending
+            && end.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let is_last = self.body.is_end_stream();
+        let Some(rest) = &mut self.split else { return Poll::Ready(frame) };
+        Poll::Ready(frame.map(|frame| {
+            frame.map(|frame| match frame.into_data() {
+                Ok(data) => {
+                    *rest = data;
+                    Frame::data(first_of(rest, is_last))
+                }
+                Err(trailers) => trailers,
+            })
+        }))
+    }
+}
+
+/// Takes off what is handed to h2 at once. h2 takes a piece when the client's window has room for a single byte of it, and
+/// hyper lets go of a stream when h2 has its last piece. So pieces are bounded, and the last byte of a response that is not
+/// small is a piece of its own, which h2 takes only when the window has room for everything before it: until then the stream
+/// has its deadline, and its permit.
+fn first_of(rest: &mut Bytes, is_last: bool) -> Bytes {
+    let length = rest.len();
+    let kept_back = usize::from(is_last && length > SMALL);
+    rest.split_to(FRAME.min(length - kept_back))
 }
 
 impl HttpBody for Tracked {
@@ -163,20 +255,24 @@ impl HttpBody for Tracked {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Ending::Told(end) = &mut self.ending
-            && end.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(None);
+        self.deadline.asked();
+        let polled = self.poll_whole(cx);
+        if polled.is_ready() {
+            self.deadline.gave();
         }
-        Pin::new(&mut self.body).poll_frame(cx)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.split.as_ref().is_none_or(Bytes::is_empty) && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self.split.as_ref().map_or(0, Bytes::len) {
+            0 => self.body.size_hint(),
+            // Asked for only before the first frame.
+            _ => SizeHint::default(),
+        }
     }
 }
 
@@ -186,41 +282,62 @@ mod tests {
     use super::*;
     use tokio_util::task::TaskTracker;
 
-    #[test]
-    fn watches_are_known_by_their_path_or_query() {
-        for (uri, want) in [
-            ("/apis/g/v1/things", false),
-            ("/apis/g/v1/things?watch=true", true),
-            ("/apis/g/v1/things?limit=5&watch=1", true),
-            ("/apis/g/v1/things?watch=false", false),
-            ("/apis/g/v1/things?watch=0", false),
-            ("/apis/g/v1/things?watch", false),
-            ("/apis/g/v1/things?labelSelector=watch%3Dtrue", false),
-            ("/apis/g/v1/watch/things", true),
-            ("/prefix/apis/g/v1/watch/namespaces/a/things", true),
-            ("/api/v1/watch/namespaces", true),
-            ("/apis/g/v1/namespaces/a/things/watch", false),
-            ("/watch", false),
-        ] {
-            assert_eq!(is_watch(&uri.parse().unwrap()), want, "{uri}");
-        }
+    const LIMIT: Duration = Duration::from_secs(90);
+
+    async fn unwanted_within(activity: &Activity, time: Duration) -> Option<Unwanted> {
+        tokio::time::timeout(time, activity.unwanted(LIMIT)).await.ok()
+    }
+
+    fn no_hurry() -> Arc<SendDeadline> {
+        Arc::new(SendDeadline::whole(LIMIT * 1000))
+    }
+
+    fn waited() -> Ending {
+        Ending::Waited(TaskTracker::new().token())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_only_while_no_answer_is_under_way() {
         let activity = Arc::new(Activity::default());
-        let limit = Duration::from_secs(90);
-        let busy = activity.begin();
-        assert!(tokio::time::timeout(limit * 3, activity.idle_for(limit)).await.is_err(), "a request is under way");
-        let body = busy.until_end_of(Body::from("x"), Ending::Waited(TaskTracker::new().token()));
-        assert!(tokio::time::timeout(limit * 3, activity.idle_for(limit)).await.is_err(), "its answer is not read");
+        let busy = activity.begin(None);
+        assert_eq!(unwanted_within(&activity, LIMIT * 3).await, None, "a request is under way");
+        let body = busy.until_end_of(Body::from("x"), waited(), no_hurry(), Version::HTTP_11);
+        assert_eq!(unwanted_within(&activity, LIMIT * 3).await, None, "its answer is not read");
         drop(body);
-        assert!(tokio::time::timeout(limit * 2, activity.idle_for(limit)).await.is_ok());
+        assert_eq!(unwanted_within(&activity, LIMIT * 2).await, Some(Unwanted::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_whose_response_is_not_read_is_closed() {
+        let activity = Arc::new(Activity::default());
+        let _busy = activity.begin(Some(Arc::new(SendDeadline::whole(LIMIT))));
+        assert_eq!(unwanted_within(&activity, LIMIT * 3).await, Some(Unwanted::Overdue));
+    }
+
+    /// The lengths of the frames of a body of this length.
+    async fn frames(length: usize, version: Version) -> Vec<usize> {
+        let busy = Arc::new(Activity::default()).begin(None);
+        let mut body = busy.until_end_of(Body::from(vec![0; length]), waited(), no_hurry(), version);
+        let mut lengths = Vec::new();
+        while !body.is_end_stream() {
+            let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
+            lengths.push(frame.into_data().unwrap().len());
+        }
+        lengths
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_over_only_when_its_client_has_room_for_the_whole_response() {
+        assert_eq!(frames(SMALL, Version::HTTP_2).await, [SMALL]);
+        assert_eq!(frames(SMALL + 1, Version::HTTP_2).await, [SMALL, 1]);
+        assert_eq!(frames(2 * FRAME + 1, Version::HTTP_2).await, [FRAME, FRAME, 1]);
+        assert_eq!(frames(2 * FRAME + SMALL, Version::HTTP_2).await, [FRAME, FRAME, SMALL]);
+        assert_eq!(frames(2 * FRAME + 1, Version::HTTP_11).await, [2 * FRAME + 1]);
     }
 
     fn endless(ending: Ending) -> Body {
         let endless = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-        Arc::new(Activity::default()).begin().until_end_of(endless, ending)
+        Arc::new(Activity::default()).begin(None).until_end_of(endless, ending, no_hurry(), Version::HTTP_11)
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ struct Running {
 
 /// Serves: `/` says how many certificates came with the connection; `/slow` answers after half a second; `/hang` never
 /// ends; `/refuse` answers without reading;
-/// `/things?watch=1` sends one event and goes on.
+/// `/apis/g/v1/things?watch=1` sends one event and goes on.
 fn start(change: impl FnOnce(&mut Connections)) -> Running {
     let endless = || async { Body::from_stream(futures::stream::iter([Ok::<_, Infallible>("event\n")]).chain(futures::stream::pending())) };
     let router = Router::new()
@@ -32,7 +32,7 @@ fn start(change: impl FnOnce(&mut Connections)) -> Running {
         .route("/slow", get(|| async { tokio::time::sleep(Duration::from_millis(500)).await }))
         .route("/refuse", axum::routing::post(|| async { http::StatusCode::PAYLOAD_TOO_LARGE }))
         .route("/hang", get(endless))
-        .route("/things", get(endless));
+        .route("/apis/g/v1/things", get(endless));
     let dir = tempfile::tempdir().unwrap();
     let made = pki::self_made(dir.path(), &["127.0.0.1".to_owned()].into(), jiff::Timestamp::now().as_second()).unwrap();
     let serving = Serving::new(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
@@ -41,7 +41,16 @@ fn start(change: impl FnOnce(&mut Connections)) -> Running {
     let mut bounds = Connections::standard();
     change(&mut bounds);
     let ends = Ends::default();
-    let ended = tokio::spawn(serve(listener, crate::tls::config_of(&serving), router, bounds, ends.clone(), Arc::default()));
+    let listening = Listening {
+        tls: crate::tls::config_of(&serving),
+        router,
+        path_prefix: String::new(),
+        bounds,
+        ends: ends.clone(),
+        failed_handshakes: Arc::default(),
+        handlers: Handle::current(),
+    };
+    let ended = tokio::spawn(async { listening.serve(listener).await.unwrap() });
     Running { serving, address, root: made.ca_certificate, ends, ended }
 }
 
@@ -52,6 +61,10 @@ impl Running {
     }
 
     async fn connect(&self) -> TlsStream<TcpStream> {
+        self.try_connect().await.unwrap()
+    }
+
+    async fn try_connect(&self) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.root.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -59,7 +72,7 @@ impl Running {
         let config = config.with_root_certificates(roots).with_no_client_auth();
         let stream = TcpStream::connect(self.address).await.unwrap();
         let name = rustls_pki_types::ServerName::try_from("127.0.0.1").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 
     async fn send(&self, path: &str) -> TlsStream<TcpStream> {
@@ -116,7 +129,7 @@ async fn a_connection_outlives_the_certificate_that_it_was_made_with() {
 #[tokio::test]
 async fn at_the_end_watches_end_cleanly_and_requests_have_their_answer() {
     let server = start(|_| ());
-    let mut watch = server.send("/things?watch=1").await;
+    let mut watch = server.send("/apis/g/v1/things?watch=1").await;
     read_until(&mut watch, "event").await;
     let mut slow = server.send("/slow").await;
     // Its connection is accepted, and the request read, before a later one is answered.
@@ -162,17 +175,31 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn only_so_many_connections_are_open_at_a_time() {
+async fn a_new_connection_replaces_an_idle_one_and_none_that_is_in_use() {
     let server = start(|bounds| bounds.max = 1);
-    let first = server.connect().await;
-    let mut second = TcpStream::connect(server.address).await.unwrap();
-    second.write_all(b"not TLS").await.unwrap();
-    let early = tokio::time::timeout(Duration::from_millis(100), second.read(&mut [0; 1])).await;
-    assert!(early.is_err(), "waits in the queue");
-    drop(first);
-    // Then it is accepted, and refused for what it said.
-    let _ = within(second.read(&mut [0; 1])).await;
-    read_until(&mut server.send("/").await, "certificates").await;
+    let mut first = server.connect().await;
+    let mut second = server.send("/apis/g/v1/things?watch=1").await;
+    read_until(&mut second, "event").await;
+    assert_eq!(within(first.read(&mut [0; 1])).await.unwrap_or(0), 0, "the idle one is closed");
+    let mut third = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(within(third.read(&mut [0; 1])).await.unwrap_or(0), 0, "its address has as many as it may, and in use");
+    drop(second);
+    // Its end is noticed in a while.
+    vci_testkit::wait_for("room for another", async || server.try_connect().await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_response_that_nobody_reads_ends() {
+    let server = start(|bounds| bounds.request_timeout = Duration::from_millis(100));
+    let mut hang = server.send("/hang").await;
+    read_until(&mut hang, "event").await;
+    let rest = read_rest(&mut hang).await;
+    assert!(!rest.contains("0\r\n"), "what was cut does not look whole: {rest}");
+    // A watch goes on.
+    let mut watch = server.send("/apis/g/v1/things?watch=1").await;
+    read_until(&mut watch, "event").await;
+    let ended = tokio::time::timeout(Duration::from_secs(6), watch.read(&mut [0; 1])).await;
+    assert!(ended.is_err(), "no frame waits for its client");
 }
 
 #[tokio::test]

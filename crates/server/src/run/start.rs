@@ -2,6 +2,7 @@
 //! fill, and the first objects are made.
 
 use super::callers::{Callers, authorizers};
+use super::connection_runtime::ConnectionRuntime;
 use super::late_store::LateStore;
 use super::routes::{self, Stores};
 use super::{Prepared, Ready, certificate};
@@ -13,13 +14,14 @@ use crate::config::{Config, Shutdown};
 use crate::directory_feed::DirectoryFeed;
 use crate::host_cluster::Host;
 use crate::key_activity::KeyActivity;
-use crate::listen::Ends;
+use crate::listen::{Ends, Listening};
 use crate::metrics::{self, Admissions, FailedHandshakes, Measured};
 use crate::otlp::Traces;
 use crate::quota::QuotaStatus;
-use crate::{StartError, leftovers, listen, orphaned_keys, private_file};
+use crate::{StartError, leftovers, orphaned_keys, private_file};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use vci_auth::directory::Directory;
@@ -30,7 +32,7 @@ use vci_store::Store;
 
 /// A server that listens: what it takes to stop it.
 pub(super) struct Server {
-    pub(super) serving: JoinHandle<()>,
+    pub(super) serving: JoinHandle<std::io::Result<()>>,
     pub(super) ends: Ends,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) registries: Vec<Arc<Registry>>,
@@ -40,6 +42,7 @@ pub(super) struct Server {
     pub(super) shutdown: Shutdown,
     pub(super) drain_timeout: Duration,
     _listens: DropGuard,
+    _connections: ConnectionRuntime,
 }
 
 /// What it still lacks.
@@ -91,9 +94,19 @@ impl Prepared {
             None => router,
         };
         let ends = Ends::default();
-        let listening = listen::serve(listener, tls, router, config.connections.clone(), ends.clone(), Arc::clone(&handshakes));
+        let listening = Listening {
+            tls,
+            router,
+            path_prefix: config.path_prefix.clone(),
+            bounds: config.connections.clone(),
+            ends: ends.clone(),
+            failed_handshakes: handshakes,
+            handlers: Handle::current(),
+        };
+        let connections = ConnectionRuntime::start()?;
         let server = Server {
-            serving: tokio::spawn(listening),
+            serving: connections.spawn(listening.serve(listener)),
+            _connections: connections,
             _listens: ends.connections.clone().drop_guard(),
             ends,
             lifecycle: Arc::clone(&lifecycle),

@@ -29,7 +29,8 @@ impl Server {
         tracing::info!("stopping: waiting for requests to end");
         self.ends.watches.cancel();
         self.ends.connections.cancel();
-        self.serving.await.map_err(|error| StartError::Internal(error.to_string()))?;
+        let served = self.serving.await.map_err(std::io::Error::from).flatten();
+        served.map_err(|error| StartError::Internal(error.to_string()))?;
         self.activity.finish().await;
         // Writes whose clients went away are carried to their end as well.
         futures::future::join_all(self.registries.iter().map(|registry| registry.drain())).await;
