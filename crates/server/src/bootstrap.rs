@@ -96,10 +96,15 @@ pub(crate) async fn first_objects(
 ) -> Result<Option<PathBuf>, StartError> {
     let before = Users::of(registries).await?;
     let (keys, others): (Vec<_>, Vec<_>) = manifests.into_iter().partition(|manifest| manifest.plural == "ownedaccesskeys");
-    for Manifest { plural, object } in others.into_iter().chain(keys) {
+    for Manifest { plural, object } in others {
         registries.ensure(plural, object).await?;
     }
-    administrator::ensure(registries, directory, administrator, before, now).await
+    let kubeconfig = administrator::ensure(registries, directory, administrator, before, now).await?;
+    // A key is made for a holder that is there; the first administrator may be one.
+    for Manifest { plural, object } in keys {
+        registries.ensure(plural, object).await?;
+    }
+    Ok(kubeconfig)
 }
 
 fn refused(plural: &str, name: &str, error: &ApiError) -> StartError {

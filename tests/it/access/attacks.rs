@@ -260,7 +260,8 @@ async fn credentials_that_are_ambiguous_or_huge_are_refused() {
         ("two in one", "Authorization: Bearer key-of-una, Bearer key-of-adam\r\n".into(), "401"),
         ("folded", "Authorization: Bearer key-of-una\r\n key-of-adam\r\n".into(), "400"),
         ("a space before the colon", "Authorization : Bearer key-of-una\r\n".into(), "400"),
-        ("many headers", (0..200).map(|n| format!("X-{n}: x\r\n")).collect::<String>() + good, "431"),
+        ("many headers", (0..2000).map(|n| format!("X-{n}: x\r\n")).collect::<String>() + good, "200"),
+        ("too many headers", (0..3000).map(|n| format!("X-{n}: x\r\n")).collect::<String>() + good, "431"),
         ("a huge key", format!("Authorization: Bearer {}\r\n", "x".repeat(2 << 20)), "431"),
         ("a long key", format!("Authorization: Bearer {}\r\n", "x".repeat(64 << 10)), "401"),
     ] {

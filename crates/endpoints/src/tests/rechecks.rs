@@ -43,3 +43,33 @@ async fn a_watch_ends_by_a_refusal_or_by_a_doubt_that_lasts() {
         tokio::time::resume();
     }
 }
+
+#[tokio::test]
+async fn a_list_that_is_still_being_sent_breaks_off_when_its_caller_may_no_longer_have_it() {
+    let server = Server::start().await;
+    let padding = "x".repeat(60_000);
+    for number in 0..4 {
+        let object = serde_json::json!({"metadata": {"name": format!("big-{number}"), "annotations": {"padding": padding}}});
+        let headers = [("authorization", "Bearer admin"), ("content-type", "application/json")];
+        assert_eq!(server.send("POST", COLLECTION, &headers, object.to_string()).await.status, 201);
+    }
+    let table = ("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
+    for headers in [&[("authorization", "Bearer ruled")][..], &[("authorization", "Bearer ruled"), table]] {
+        for (ruling, want) in [((|| Decision::Allow(View::All)) as fn() -> Decision, true), (|| Decision::Deny("by rule".into()), false)] {
+            *server.ruling.lock().unwrap() = || Decision::Allow(View::All);
+            let path = format!("{COLLECTION}?includeObject=Object");
+            let mut list = server.open("GET", &path, headers, "").await.into_body().into_data_stream();
+            list.next().await.unwrap().unwrap();
+            *server.ruling.lock().unwrap() = ruling;
+            server.access.send_modify(|count| *count += 1);
+            let mut is_whole = true;
+            while let Some(piece) = list.next().await {
+                if piece.is_err() {
+                    is_whole = false;
+                    break;
+                }
+            }
+            assert_eq!(is_whole, want, "{headers:?}");
+        }
+    }
+}

@@ -22,13 +22,19 @@ struct Running {
     ended: JoinHandle<()>,
 }
 
-/// Serves: `/` says how many certificates came with the connection; `/slow` answers after half a second; `/hang` never
+/// Serves: `/livez` is answered where connections are; `/` says how many certificates came with the connection; `/slow` answers after half a second; `/hang` never
 /// ends; `/refuse` answers without reading;
 /// `/apis/g/v1/things?watch=1` sends one event and goes on.
 fn start(change: impl FnOnce(&mut Connections)) -> Running {
+    start_with(Router::new(), Handle::current(), change)
+}
+
+/// The same with more routes, and handlers on this runtime.
+fn start_with(more: Router, handlers: Handle, change: impl FnOnce(&mut Connections)) -> Running {
     let endless = || async { Body::from_stream(futures::stream::iter([Ok::<_, Infallible>("event\n")]).chain(futures::stream::pending())) };
-    let router = Router::new()
+    let router = more
         .route("/", get(|peer: Extension<PeerCertificates>| async move { format!("{} certificates", peer.0.0.len()) }))
+        .route("/livez", get(|| async { "ok" }))
         .route("/slow", get(|| async { tokio::time::sleep(Duration::from_millis(500)).await }))
         .route("/refuse", axum::routing::post(|| async { http::StatusCode::PAYLOAD_TOO_LARGE }))
         .route("/hang", get(endless))
@@ -48,7 +54,7 @@ fn start(change: impl FnOnce(&mut Connections)) -> Running {
         bounds,
         ends: ends.clone(),
         failed_handshakes: Arc::default(),
-        handlers: Handle::current(),
+        handlers,
     };
     let ended = tokio::spawn(async { listening.serve(listener).await.unwrap() });
     Running { serving, address, root: made.ca_certificate, ends, ended }
@@ -214,4 +220,45 @@ async fn an_answer_that_comes_before_the_body_was_read_arrives() {
         let answer = read_rest(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.1 413") && answer.to_lowercase().contains("connection: close"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn handlers_that_compute_hold_up_neither_health_nor_new_connections() {
+    let handlers = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let ended = Arc::new(std::sync::Mutex::new(ended));
+    let begun = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (count, wait) = (Arc::clone(&begun), Arc::clone(&ended));
+    let busy = get(move || async move {
+        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        // Does not give its thread back until the test ends.
+        let _ = wait.lock().map(|wait| wait.recv());
+    });
+    let server = start_with(Router::new().route("/busy", busy), handlers.handle().clone(), |_| ());
+    let _busy = [server.send("/busy").await, server.send("/busy").await, server.send("/busy").await];
+    vci_testkit::wait_for("all threads of handlers to be busy", async || begun.load(std::sync::atomic::Ordering::SeqCst) == 2).await;
+    for _ in 0..5 {
+        read_until(&mut server.send("/livez").await, "ok").await;
+    }
+    drop(end);
+    handlers.shutdown_background();
+}
+
+#[tokio::test]
+async fn every_form_of_a_watch_ends_with_the_server() {
+    for query in ["?watch", "?watch=", "?watch=f", "?watch=1&watch=0"] {
+        let server = start(|_| ());
+        let mut watch = server.send(&format!("/apis/g/v1/things{query}")).await;
+        read_until(&mut watch, "event").await;
+        server.stop();
+        assert!(read_rest(&mut watch).await.ends_with("0\r\n\r\n"), "{query}");
+        within(server.ended).await.unwrap();
+    }
+    // None of these is one: it is not cut as if it were whole.
+    let server = start(|bounds| bounds.drain_timeout = Duration::from_millis(100));
+    let mut list = server.send("/apis/g/v1/things?watch=0&watch=1").await;
+    read_until(&mut list, "event").await;
+    server.stop();
+    within(server.ended).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(100), list.read(&mut [0; 64])).await.is_err(), "nothing says that it is whole");
 }
