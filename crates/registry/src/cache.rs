@@ -181,14 +181,22 @@ impl Cache {
     /// # Errors
     /// Also 429 before the first load, 504 when a revision is not reached in time, and what the store fails with.
     pub async fn get(&self, ctx: &RequestContext, key: &ObjectKey, options: &GetOptions, view: &View) -> Result<Arc<Item>, ApiError> {
+        self.show(key, self.find(ctx, key, options).await?, view)
+    }
+
+    /// One object, whoever may see it; `None` when there is none.
+    ///
+    /// # Errors
+    /// 429 before the first load, 504 when a revision is not reached in time, and what the store fails with.
+    pub async fn find(&self, ctx: &RequestContext, key: &ObjectKey, options: &GetOptions) -> Result<Option<Arc<Item>>, ApiError> {
         let Freshness::Cached(snapshot) = self.fresh(options.resource_version, ctx.deadline, "get").await? else {
-            return self.show(key, self.item_of_store(key).await?, view);
+            return self.item_of_store(key).await;
         };
         let path = path_of(self.descriptor(), key);
         if snapshot.corrupt.contains(path.as_str()) {
             return Err(self.unreadable(&path, "get"));
         }
-        self.show(key, snapshot.objects.get(path.as_str()).cloned(), view)
+        Ok(snapshot.objects.get(path.as_str()).cloned())
     }
 
     /// The objects of a namespace, or of all when it is empty, that selectors and view let through.
@@ -323,7 +331,7 @@ impl Cache {
 }
 
 /// A random number from 0 to below 1, so that watches do not end or get their bookmarks all at once.
-fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     // Without random numbers everything works, only less evenly.
     getrandom::u32().map_or(0.5, |random| f64::from(random) / (f64::from(u32::MAX) + 1.0))
 }

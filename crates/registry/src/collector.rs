@@ -1,227 +1,205 @@
-//! What a garbage collector does, for a server that stands alone: dependents follow their owners.
+//! The garbage collector, for a server that stands alone: dependents follow their owners.
 //!
 //! On a cluster kube-controller-manager does this for every resource it discovers; without one, an object
 //! deleted with `--cascade=foreground` or `orphan` would keep its finalizer for ever, and dependents of a deleted
-//! object would stay. Only owner references within the served kinds are followed. Every step is an ordinary
-//! write and may be done twice, so several replicas need no leader.
+//! object would stay. As upstream's, it keeps a [`graph`] of who refers to whom, and works on one object at a time, of which
+//! each succeeds or fails by itself. Only owners of the served kinds are followed; an object with an owner of another kind
+//! stays. Every step is an ordinary write, for the object as it was looked at, and may be done twice, so several
+//! replicas need no leader.
 
+use crate::informer::{self, Delta};
+use crate::work_queue::WorkQueue;
 use crate::write::{FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
-use crate::{EventKind, Frame, Item, Patch, PatchKind, Registry};
-use futures::StreamExt;
+use crate::{Patch, PatchKind, Registry, WriteFailure};
+use graph::{Graph, Mode, Node};
+use owners::{Dependent, Look, Owners};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use vci_meta::options::{DeleteOptions, ListOptions, PatchOptions, Propagation, ResourceVersion, WriteOptions};
-use vci_meta::{ApiError, Caller, Object, ObjectKey, Reason, RequestContext, Subresource, User, View};
+use vci_meta::options::{DeleteOptions, PatchOptions, Propagation, WriteOptions};
+use vci_meta::{ApiError, Caller, Object, RequestContext, Subresource, User, View};
 
-/// How long an object rests before it is looked at, so that clients see the state they asked for; also the pause
-/// before another look while dependents are still there.
-const REST: Duration = Duration::from_secs(2);
-/// How many objects may wait to be looked at; more are found again by the next scan.
-const QUEUE: usize = 10_000;
+mod graph;
+mod owners;
+
+/// How long an object that is deleted with a policy rests before its finalizer is taken off, so that clients see the state
+/// that they asked for, and dependents are known that were made right before.
+const REST: Duration = Duration::from_secs(1);
+/// How many objects are worked on at a time.
+const AT_A_TIME: usize = 8;
+const TIMEOUT: Duration = Duration::from_secs(30);
 const NAME: &str = "garbage-collector";
 
 /// Collects until `stop`.
 pub async fn collect(registries: Vec<Arc<Registry>>, stop: CancellationToken) {
-    let (sender, receiver) = mpsc::channel(QUEUE);
-    let collector = Collector { registries };
-    let followers = collector.registries.iter().enumerate().map(|(index, registry)| follow(registry, index, sender.clone()));
+    let collector = Collector { registries, graph: Mutex::default(), queue: WorkQueue::new("garbage collection") };
+    let followers = collector.registries.iter().enumerate().map(|(index, registry)| {
+        let collector = &collector;
+        informer::follow(Arc::clone(registry), stop.clone(), move |delta| collector.hear(index, &delta))
+    });
     tokio::select! {
-        () = stop.cancelled() => {}
         _ = futures::future::join_all(followers) => {}
-        () = collector.work(receiver, sender.clone()) => {}
+        () = collector.queue.run(AT_A_TIME, |task| collector.work(task)) => {}
     }
 }
 
-/// Something to look at, and when.
-struct Task {
-    due: Instant,
-    registry: usize,
-    key: ObjectKey,
-    what: What,
-}
-
-enum What {
-    /// The object is terminating under a finalizer of ours.
-    Finalize,
-    /// The object with this UID is gone.
-    Gone(String),
-}
-
-/// Turns a kind's changes into tasks, for ever.
-async fn follow(registry: &Arc<Registry>, index: usize, tasks: mpsc::Sender<Task>) {
-    loop {
-        registry.cache().ready().await;
-        let options = ListOptions { resource_version: ResourceVersion::Any, watch: true, ..ListOptions::default() };
-        if let Ok(mut frames) = registry.watch(&context(), "", &options, &View::All).await {
-            while let Some(Frame::Event { kind, item, .. }) = frames.next().await {
-                let what = match kind {
-                    EventKind::Deleted => object(&item).map(|object| What::Gone(object.uid().to_owned())),
-                    EventKind::Added | EventKind::Modified => waits_for_us(&item).then_some(What::Finalize),
-                };
-                if let Some(what) = what {
-                    let task = Task { due: Instant::now() + REST, registry: index, key: item.key.clone(), what };
-                    if tasks.send(task).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-        tokio::time::sleep(REST).await;
-    }
+/// An object to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Task {
+    /// It refers to others, of which the last may be gone.
+    Check(Node),
+    /// It is deleted with a policy, and may be done with it.
+    Finalize(Node),
 }
 
 struct Collector {
     registries: Vec<Arc<Registry>>,
+    graph: Mutex<Graph>,
+    queue: WorkQueue<Task>,
 }
 
 impl Collector {
-    async fn work(&self, mut tasks: mpsc::Receiver<Task>, again: mpsc::Sender<Task>) {
-        while let Some(task) = tasks.recv().await {
-            tokio::time::sleep_until(task.due.into()).await;
-            let result = match &task.what {
-                What::Finalize => self.finalize(task.registry, &task.key).await,
-                What::Gone(uid) => self.after(uid).await.map(|()| Progress::Done),
-            };
-            match result {
-                Ok(Progress::Done) => {}
-                Ok(Progress::Waiting) => {
-                    // A full queue drops it; the next change of the object brings it back.
-                    let _ = again.try_send(Task { due: Instant::now() + REST, ..task });
-                }
-                Err(error) => {
-                    tracing::warn!(key = %task.key, %error, "garbage collection failed, trying again");
-                    let _ = again.try_send(Task { due: Instant::now() + REST, ..task });
-                }
-            }
+    fn hear(&self, registry: usize, delta: &Delta) {
+        let tasks = self.graph().apply(registry, delta);
+        if let Some(task) = tasks.hurry {
+            self.queue.hurry(&task);
+        }
+        for task in tasks.add {
+            let rest = if matches!(task, Task::Finalize(_)) { REST } else { Duration::ZERO };
+            self.queue.add_after(task, rest);
         }
     }
 
-    /// Does what the object's finalizers stand for, then takes them off.
-    async fn finalize(&self, registry: usize, key: &ObjectKey) -> Result<Progress, ApiError> {
-        let registry = &self.registries[registry];
-        let Some(item) = registry.cache().guess(key) else { return Ok(Progress::Done) };
-        let Some(owner) = object(&item).filter(|owner| owner.is_terminating()) else { return Ok(Progress::Done) };
-        let dependents = self.dependents(owner.uid());
-        let finalizer = if owner.finalizers().contains(&FINALIZER_ORPHAN) {
-            for dependent in &dependents {
-                self.release(dependent, owner.uid()).await?;
-            }
-            FINALIZER_ORPHAN
-        } else if owner.finalizers().contains(&FINALIZER_FOREGROUND) {
-            let blocking: Vec<_> = dependents.iter().filter(|dependent| dependent.blocks(owner.uid())).collect();
-            for dependent in dependents.iter().filter(|dependent| !dependent.object.is_terminating()) {
-                dependent.delete(Propagation::Foreground).await?;
-            }
-            if !blocking.is_empty() {
-                return Ok(Progress::Waiting);
-            }
-            FINALIZER_FOREGROUND
-        } else {
-            return Ok(Progress::Done);
+    /// Held for as long as a change's own references take, never across a wait.
+    fn graph(&self) -> MutexGuard<'_, Graph> {
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn work(&self, task: Task) -> Result<(), ApiError> {
+        let done = match &task {
+            Task::Check(node) => self.check(node).await,
+            Task::Finalize(node) => self.finalize(node).await,
         };
-        let rest: Vec<&str> = owner.finalizers().into_iter().filter(|name| *name != finalizer).collect();
-        let body = json!({"metadata": {"uid": owner.uid(), "resourceVersion": owner.resource_version(), "finalizers": rest}});
-        patch(registry, key, &body).await?;
-        Ok(Progress::Done)
+        match done {
+            Ok(()) | Err(WriteFailure::Missing(_)) => Ok(()),
+            // It has changed since it was looked at.
+            Err(WriteFailure::Stale(_)) => {
+                self.queue.add_after(task, REST);
+                Ok(())
+            }
+            Err(failure) => Err(failure.into()),
+        }
     }
 
-    /// Deletes the dependents of a deleted object that have no other owner left.
-    async fn after(&self, uid: &str) -> Result<(), ApiError> {
-        for dependent in self.dependents(uid) {
-            let orphaned = dependent.owners().all(|owner| owner == uid || !self.exists(owner));
-            if orphaned && !dependent.object.is_terminating() {
-                dependent.delete(Propagation::Background).await?;
+    /// Does with a dependent what its owners make necessary.
+    async fn check(&self, node: &Node) -> Result<(), WriteFailure> {
+        let registry = &self.registries[node.registry];
+        if let Some(item) = registry.cache().guess(&node.key) {
+            let dependent = Dependent::read(item).await?;
+            if self.owners(node, &dependent, Look::Cached).await? == (Owners { holds: true, ..Owners::default() }) {
+                return Ok(());
             }
         }
+        let Some(item) = registry.find(&context(), &node.key).await? else { return Ok(()) };
+        if item.owners.is_empty() {
+            return Ok(());
+        }
+        let dependent = Dependent::read(item).await?;
+        let owners = self.owners(node, &dependent, Look::Certain).await?;
+        if !owners.orphaning.is_empty() {
+            return self.release(node, &dependent, &owners.orphaning).await;
+        }
+        match (dependent.is_terminating, owners.holds) {
+            (true, _) => Ok(()),
+            (false, true) if owners.foreground.is_empty() => Ok(()),
+            (false, true) => self.release(node, &dependent, &owners.foreground).await,
+            (false, false) => self.delete(node, &dependent, !owners.foreground.is_empty()).await,
+        }
+    }
+
+    /// Deletes an object that nobody holds any more. Its own dependents go first where its owner waits for it.
+    async fn delete(&self, node: &Node, dependent: &Dependent, in_foreground: bool) -> Result<(), WriteFailure> {
+        let (waits, is_circle) = {
+            let graph = self.graph();
+            (in_foreground && graph.has_dependents(&dependent.uid), in_foreground && graph.has_waiting_dependents(&dependent.uid))
+        };
+        if is_circle && dependent.item.owners.iter().any(|owner| owner.blocks) {
+            // They would wait for each other for ever. The change brings the object here again.
+            return self.change_references(node, dependent, |references| references.iter_mut().for_each(unblock)).await;
+        }
+        let options = DeleteOptions {
+            uid: Some(dependent.uid.clone()),
+            resource_version: Some(dependent.item.revision.to_string()),
+            propagation: waits.then_some(Propagation::Foreground),
+            ..DeleteOptions::default()
+        };
+        self.registries[node.registry].try_delete(&context(), &node.key, &options, &View::All).await?;
+        tracing::debug!(key = %node.key, uid = dependent.uid, "deleted: its owners are gone");
         Ok(())
     }
 
-    async fn release(&self, dependent: &Dependent, owner: &str) -> Result<(), ApiError> {
-        let references = dependent.object.metadata().get("ownerReferences").and_then(Value::as_array);
-        let rest: Vec<&Value> = references.into_iter().flatten().filter(|r| r["uid"] != owner).collect();
-        let body = json!({"metadata": {
-            "uid": dependent.object.uid(), "resourceVersion": dependent.object.resource_version(), "ownerReferences": rest,
-        }});
-        patch(&dependent.registry, &dependent.object.key(), &body).await
+    /// Takes owners out of an object's references.
+    async fn release(&self, node: &Node, dependent: &Dependent, owners: &[String]) -> Result<(), WriteFailure> {
+        let owners: std::collections::HashSet<&str> = owners.iter().map(String::as_str).collect();
+        let is_kept = |reference: &Value| reference["uid"].as_str().is_none_or(|uid| !owners.contains(uid));
+        self.change_references(node, dependent, |references| references.retain(is_kept)).await
     }
 
-    fn dependents(&self, uid: &str) -> Vec<Dependent> {
-        let mut found = Vec::new();
-        for registry in &self.registries {
-            let items = registry.cache().items();
-            let dependents = items.iter().filter(|item| item.owners.iter().any(|owner| owner == uid));
-            found.extend(dependents.filter_map(|item| Some(Dependent { registry: Arc::clone(registry), object: object(item)? })));
+    async fn change_references(
+        &self,
+        node: &Node,
+        dependent: &Dependent,
+        change: impl FnOnce(&mut Vec<Value>),
+    ) -> Result<(), WriteFailure> {
+        let mut object = object(&dependent.item.bytes)?;
+        let Some(Value::Array(mut references)) = object.metadata_mut().remove("ownerReferences") else { return Ok(()) };
+        change(&mut references);
+        self.patch(node, &object, "ownerReferences", &references).await
+    }
+
+    /// Takes the finalizer off an object that is deleted with a policy, when there is nothing more to wait for.
+    async fn finalize(&self, node: &Node) -> Result<(), WriteFailure> {
+        let Some(item) = self.registries[node.registry].find(&context(), &node.key).await? else { return Ok(()) };
+        let Some(mode) = graph::mode(&item) else { return Ok(()) };
+        let owner = object(&item.bytes)?;
+        let (finalizer, is_waiting) = {
+            let graph = self.graph();
+            match mode {
+                Mode::Orphan => (FINALIZER_ORPHAN, graph.has_dependents(owner.uid())),
+                Mode::Foreground => (FINALIZER_FOREGROUND, graph.is_blocked(owner.uid())),
+            }
+        };
+        if is_waiting {
+            // Each dependent is a task of its own; when one goes, this comes again.
+            return Ok(());
         }
-        found
+        let rest: Vec<&str> = owner.finalizers().into_iter().filter(|name| *name != finalizer).collect();
+        self.patch(node, &owner, "finalizers", &rest).await
     }
 
-    fn exists(&self, uid: &str) -> bool {
-        let has = |item: &Arc<Item>| contains(&item.bytes, uid) && object(item).is_some_and(|object| object.uid() == uid);
-        self.registries.iter().any(|registry| registry.cache().items().iter().any(has))
-    }
-}
-
-enum Progress {
-    Done,
-    Waiting,
-}
-
-struct Dependent {
-    registry: Arc<Registry>,
-    object: Object,
-}
-
-impl Dependent {
-    fn references(&self) -> impl Iterator<Item = &Value> {
-        self.object.metadata().get("ownerReferences").and_then(Value::as_array).into_iter().flatten()
-    }
-
-    fn owners(&self) -> impl Iterator<Item = &str> {
-        self.references().filter_map(|reference| reference["uid"].as_str())
-    }
-
-    fn blocks(&self, owner: &str) -> bool {
-        self.references().any(|reference| reference["uid"] == owner && reference["blockOwnerDeletion"] == true)
-    }
-
-    async fn delete(&self, propagation: Propagation) -> Result<(), ApiError> {
-        let options = DeleteOptions { uid: Some(self.object.uid().into()), propagation: Some(propagation), ..DeleteOptions::default() };
-        tolerate(self.registry.delete(&context(), &self.object.key(), &options, &View::All).await)
+    /// Changes one field of an object's metadata, if the object is still as it was looked at.
+    async fn patch(&self, node: &Node, object: &Object, field: &str, value: &impl serde::Serialize) -> Result<(), WriteFailure> {
+        let body = json!({"metadata": {"uid": object.uid(), "resourceVersion": object.resource_version(), field: value}});
+        let patch = Patch { kind: PatchKind::Merge, body: body.to_string().into(), create_denial: None };
+        let options = PatchOptions { write: WriteOptions { field_manager: NAME.into(), ..WriteOptions::default() }, force: None };
+        let registry = &self.registries[node.registry];
+        registry.try_patch(&context(), &node.key, Subresource::Main, patch, &options, &View::All).await.map(drop)
     }
 }
 
-async fn patch(registry: &Arc<Registry>, key: &ObjectKey, body: &Value) -> Result<(), ApiError> {
-    let patch = Patch { kind: PatchKind::Merge, body: body.to_string().into(), create_denial: None };
-    let options = PatchOptions { write: WriteOptions { field_manager: NAME.into(), ..WriteOptions::default() }, force: None };
-    tolerate(registry.patch(&context(), key, Subresource::Main, patch, &options, &View::All).await)
-}
-
-/// Somebody was faster: another replica, or a client. What is left to do is seen at the next look.
-fn tolerate<T>(result: Result<T, ApiError>) -> Result<(), ApiError> {
-    match result {
-        Err(error) if !matches!(error.reason, Reason::NotFound | Reason::Conflict) => Err(error),
-        _ => Ok(()),
+fn unblock(reference: &mut Value) {
+    if let Some(reference) = reference.as_object_mut() {
+        reference.remove("blockOwnerDeletion");
     }
 }
 
-fn waits_for_us(item: &Item) -> bool {
-    (contains(&item.bytes, FINALIZER_FOREGROUND) || contains(&item.bytes, FINALIZER_ORPHAN))
-        && object(item).is_some_and(|object| object.is_terminating())
-}
-
-/// Asked of every change: the search for text is several times faster than one by windows of bytes.
-fn contains(json: &[u8], text: &str) -> bool {
-    !text.is_empty() && std::str::from_utf8(json).is_ok_and(|json| json.contains(text))
-}
-
-fn object(item: &Item) -> Option<Object> {
-    serde_json::from_slice(&item.bytes).ok().map(Object)
+fn object(bytes: &[u8]) -> Result<Object, ApiError> {
+    let parsed = serde_json::from_slice(bytes).map(Object);
+    parsed.map_err(|error| ApiError::internal("a stored object cannot be read").with_source(error))
 }
 
 fn context() -> RequestContext {
     let user = User { name: format!("system:{NAME}"), groups: vec![vci_meta::context::GROUP_MASTERS.into()], ..User::default() };
-    RequestContext::new(Arc::new(user), Arc::new(Caller::default()), Instant::now() + Duration::from_secs(30), NAME.into())
+    RequestContext::new(Arc::new(user), Arc::new(Caller::default()), Instant::now() + TIMEOUT, NAME.into())
 }

@@ -5,7 +5,7 @@
 //! `uid` is the last member of metadata and resourceVersion stands right before it, so a splice is one
 //! allocation and two copies. Bytes that somebody else wrote in another form are brought into this one.
 
-use crate::{Item, storage_key};
+use crate::{Item, OwnerUid, storage_key};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -45,9 +45,16 @@ impl Item {
             fields: descriptor.selectable_fields.iter().map(|field| text_of(object.at(field.path))).collect(),
             access: resource.access(&object),
             labels: metadata.labels.unwrap_or_default().into_iter().collect(),
-            owners: metadata.owner_references.unwrap_or_default().into_iter().map(|owner| owner.uid).collect(),
+            owners: metadata.owner_references.unwrap_or_default().into_iter().map(OwnerUid::from).collect(),
             key,
         })
+    }
+
+    /// Its UID, read from its bytes.
+    pub fn uid(&self) -> String {
+        let raw = metadata_of(&self.bytes);
+        // An item's own bytes were parsed before.
+        raw.and_then(Metadata::parse).map(|metadata| metadata.uid.into_owned()).unwrap_or_default()
     }
 
     /// The same object as the event of `revision` shows it when it is deleted or leaves a selection.
@@ -118,6 +125,14 @@ struct Metadata<'a> {
 struct Owner {
     #[serde(default)]
     uid: String,
+    #[serde(default, rename = "blockOwnerDeletion")]
+    blocks: Option<bool>,
+}
+
+impl From<Owner> for OwnerUid {
+    fn from(owner: Owner) -> Self {
+        Self { uid: owner.uid.into(), blocks: owner.blocks == Some(true) }
+    }
 }
 
 impl<'a> Metadata<'a> {

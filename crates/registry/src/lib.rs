@@ -14,8 +14,10 @@ use vci_store::Revision;
 pub mod cache;
 pub mod collector;
 pub mod heavy;
+pub mod informer;
 #[cfg(feature = "suite")]
 pub mod suite;
+pub mod work_queue;
 pub mod write;
 
 /// A stored object as readers get it: its bytes, and beside them the little that selectors and filters need.
@@ -32,9 +34,18 @@ pub struct Item {
     /// The values of the descriptor's selectable fields, in its order.
     pub fields: Box<[String]>,
     /// The UIDs that its owner references name; nearly always none.
-    pub owners: Box<[String]>,
+    pub owners: Box<[OwnerUid]>,
     /// What it says about who may do what with it.
     pub access: ObjectAccess,
+}
+
+/// What an owner reference says, as far as it is kept beside the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerUid {
+    /// The owner's UID; the graph of the garbage collector shares it.
+    pub uid: Arc<str>,
+    /// `blockOwnerDeletion`: a deletion of the owner in the foreground waits for the object.
+    pub blocks: bool,
 }
 
 /// The answer to a list.
@@ -81,6 +92,7 @@ pub enum Frame {
     Error(Arc<vci_meta::Status>),
 }
 
+mod backoff;
 mod item;
 mod keys;
 mod store_error;
@@ -88,4 +100,4 @@ mod store_error;
 pub use cache::{Cache, CacheConfig, CacheStats, ConsistencyChecks, ListStats, ReadStats, WAIT_BOUNDS, Watch};
 pub use keys::{collection_prefix, storage_key};
 pub use store_error::from_store;
-pub use write::{Admission, AdmissionRequest, Deleted, Fences, Knowledge, Patch, PatchKind, Registry, Written};
+pub use write::{Admission, AdmissionRequest, Deleted, Fences, Knowledge, Patch, PatchKind, Registry, WriteFailure, Written};

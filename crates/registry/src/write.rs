@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vci_meta::options::{DryRun, GetOptions, ListOptions};
-use vci_meta::{ApiError, Descriptor, Object, ObjectKey, Reason, RequestContext, Resource, Schema, Subresource, Verb, View};
+use vci_meta::{ApiError, Descriptor, Object, ObjectKey, RequestContext, Resource, Schema, Subresource, Verb, View};
 use vci_store::Store;
 
 mod checks;
@@ -23,12 +23,14 @@ mod collection;
 mod commit;
 mod create;
 mod delete;
+mod failure;
 mod fence;
 mod patch;
 mod system;
 mod update;
 
 pub use delete::{FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
+pub use failure::WriteFailure;
 pub use fence::{Fences, Knowledge};
 
 /// One kind, served: Kubernetes' verbs over a store.
@@ -93,11 +95,7 @@ impl Registry {
     /// # Errors
     /// What keeps it from being read.
     pub async fn find(&self, ctx: &RequestContext, key: &ObjectKey) -> Result<Option<Arc<Item>>, ApiError> {
-        match self.get(ctx, key, &GetOptions::default(), &View::All).await {
-            Ok(item) => Ok(Some(item)),
-            Err(error) if error.reason == Reason::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.cache.find(ctx, key, &GetOptions::default()).await
     }
 
     /// The objects of a namespace, or of all when it is empty.
@@ -126,13 +124,13 @@ impl Registry {
         &self,
         ctx: &RequestContext,
         bytes: usize,
-        write: impl Future<Output = Result<T, ApiError>> + Send + 'static,
-    ) -> Result<T, ApiError> {
+        write: impl Future<Output = Result<T, WriteFailure>> + Send + 'static,
+    ) -> Result<T, WriteFailure> {
         let task = self.writes.spawn(heavy::in_steps(bytes, write));
         match tokio::time::timeout_at(ctx.deadline.into(), task).await {
             Ok(Ok(result)) => result,
-            Ok(Err(panic)) => Err(ApiError::internal("the write ended unexpectedly").with_source(panic)),
-            Err(_) => Err(ApiError::timeout("request did not complete within the allotted timeout")),
+            Ok(Err(panic)) => Err(ApiError::internal("the write ended unexpectedly").with_source(panic).into()),
+            Err(_) => Err(ApiError::timeout("request did not complete within the allotted timeout").into()),
         }
     }
 }

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use vci_auth::directory::Directory;
 use vci_meta::options::{FieldValidation, WriteOptions};
-use vci_meta::{ApiError, Object, ObjectKey, Reason};
-use vci_registry::Registry;
+use vci_meta::{ApiError, Object, ObjectKey};
+use vci_registry::{Registry, WriteFailure};
 use vci_store::Revision;
 
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,15 +62,15 @@ impl Registries {
     async fn create(&self, plural: &str, object: Object) -> Result<Ensured, StartError> {
         let name = object.name().to_owned();
         let options = WriteOptions { field_validation: FieldValidation::Strict, ..own_writes() };
-        match self.find(plural)?.create(&own_context(CREATE_TIMEOUT), "", object, &options).await {
+        match self.find(plural)?.try_create(&own_context(CREATE_TIMEOUT), "", object, &options).await {
             Ok(written) => {
                 self.feed.reached(plural, revision_of(&written.bytes)).await;
                 tracing::info!(resource = plural, name, "created");
                 Ok(Ensured::Created)
             }
             // Another replica was faster.
-            Err(error) if error.reason == Reason::AlreadyExists => Ok(Ensured::WasThere),
-            Err(error) => Err(refused(plural, &name, &error)),
+            Err(WriteFailure::Exists(_)) => Ok(Ensured::WasThere),
+            Err(failure) => Err(refused(plural, &name, &failure.into())),
         }
     }
 }

@@ -13,9 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use vci_auth::directory::{Directory, KeyRecord, Lifetime};
-use vci_meta::options::GetOptions;
-use vci_meta::{ApiError, Object, ObjectKey, Reason, Subresource, View};
-use vci_registry::Registry;
+use vci_meta::{ApiError, Object, ObjectKey, Subresource, View};
+use vci_registry::{Registry, WriteFailure};
 
 /// How often is looked for uses that are not stored.
 const ROUND: Duration = Duration::from_secs(1);
@@ -82,12 +81,7 @@ impl KeyActivity {
 
     async fn store_all(&self, uses: Vec<(String, i64)>) -> Result<(), ApiError> {
         for (name, used) in uses {
-            match self.store(&name, used).await {
-                Ok(()) => {}
-                // Gone, or changed by somebody else at this moment: then it is looked at again.
-                Err(error) if matches!(error.reason, Reason::NotFound | Reason::Conflict) => {}
-                Err(error) => return Err(error),
-            }
+            self.store(&name, used).await?;
         }
         Ok(())
     }
@@ -96,7 +90,10 @@ impl KeyActivity {
         let (ctx, key) = (own_context(WRITE_TIMEOUT), ObjectKey::new("", name));
         let item = match self.keys.cache().guess(&key) {
             Some(item) => item,
-            None => self.keys.get(&ctx, &key, &GetOptions::default(), &View::All).await?,
+            None => match self.keys.find(&ctx, &key).await? {
+                Some(item) => item,
+                None => return Ok(()),
+            },
         };
         let value = serde_json::from_slice(&item.bytes).map_err(ApiError::internal)?;
         let Some(mut object) = Object::from_value(value) else { return Ok(()) };
@@ -107,7 +104,11 @@ impl KeyActivity {
         if let Some(status) = object.0.entry("status").or_insert_with(|| serde_json::json!({})).as_object_mut() {
             status.insert("lastActivity".into(), time.to_string().into());
         }
-        self.keys.update(&ctx, &key, Subresource::Status, object, &own_writes(), &View::All).await.map(|_| ())
+        match self.keys.try_update(&ctx, &key, Subresource::Status, object, &own_writes(), &View::All).await {
+            // Gone, or changed by somebody else at this moment: then it is looked at again.
+            Ok(_) | Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => Ok(()),
+            Err(failure) => Err(failure.into()),
+        }
     }
 }
 

@@ -9,32 +9,37 @@
 //! find them all to be without.
 
 use crate::own_context::own_context;
-use futures::StreamExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use vci_meta::options::{DeleteOptions, ListOptions, Propagation, ResourceVersion};
-use vci_meta::{ApiError, Object, ObjectKey, Reason, Scope, View};
-use vci_registry::{EventKind, Frame, Registry};
+use vci_meta::options::{DeleteOptions, ListOptions, Propagation};
+use vci_meta::{ApiError, Object, ObjectKey, Scope, View};
+use vci_registry::informer::{self, Delta};
+use vci_registry::work_queue::WorkQueue;
+use vci_registry::{Item, Registry, WriteFailure};
 
-/// How long after the deletion a namespace is looked at, and again when that fails.
+/// How long after the deletion a namespace is looked at.
 const REST: Duration = Duration::from_secs(2);
-/// How often it is tried.
-const TRIES: usize = 10;
-/// How many namespaces are waited for at a time; others are told of later.
-const AT_A_TIME: usize = 256;
+/// How many namespaces are looked at at a time.
+const AT_A_TIME: usize = 8;
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// No watch of the registry lasts longer than this.
-const WATCH_TIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long to wait before a watch that ended is begun again.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows the projects and looks after the namespaces of those that are deleted, until `stop`.
 pub(crate) async fn clear(registries: Vec<Arc<Registry>>, prefix: String, stop: CancellationToken) {
     let Some(projects) = registries.iter().find(|registry| registry.descriptor().plural == "projects").cloned() else { return };
     let namespaced = registries.into_iter().filter(|registry| registry.descriptor().scope == Scope::Namespaced).collect();
-    let leftovers = Leftovers { projects, namespaced, prefix };
-    stop.run_until_cancelled(leftovers.follow()).await;
+    let leftovers = Leftovers { projects: Arc::clone(&projects), namespaced, prefix };
+    let deleted = WorkQueue::new("leftovers of deleted projects");
+    tokio::select! {
+        () = informer::follow(projects, stop, |delta| note(&deleted, delta)) => {}
+        () = deleted.run(AT_A_TIME, |project| async { leftovers.empty(project).await }) => {}
+    }
+}
+
+fn note(deleted: &WorkQueue<String>, delta: Delta) {
+    if let Delta::Deleted(project) = delta {
+        deleted.add_after(project.key.name.clone(), REST);
+    }
 }
 
 struct Leftovers {
@@ -44,45 +49,21 @@ struct Leftovers {
 }
 
 impl Leftovers {
-    async fn follow(&self) {
-        loop {
-            self.projects.cache().ready().await;
-            let options = ListOptions { resource_version: ResourceVersion::Any, watch: true, ..ListOptions::default() };
-            if let Ok(watch) = self.projects.watch(&own_context(WATCH_TIME), "", &options, &View::All).await {
-                let deleted = watch.filter_map(|frame| std::future::ready(deleted_by(frame)));
-                deleted.for_each_concurrent(AT_A_TIME, |project| self.look_after(project)).await;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn look_after(&self, project: String) {
-        for _ in 0..TRIES {
-            tokio::time::sleep(REST).await;
-            match self.empty(&project).await {
-                Ok(()) => return,
-                Err(error) => tracing::warn!(project, %error, "what is left of a project's namespace is not deleted"),
-            }
-        }
-    }
-
-    /// What is listed before the project is found to be missing was made for a project that is gone.
-    async fn empty(&self, project: &str) -> Result<(), ApiError> {
+    /// What is listed before the project is found to be missing was made for a project that is gone. An object that cannot
+    /// be deleted keeps no other.
+    async fn empty(&self, project: String) -> Result<(), ApiError> {
         let namespace = format!("{}{project}", self.prefix);
+        let mut failed = None;
         for registry in &self.namespaced {
-            let ctx = own_context(TIMEOUT);
-            let left = registry.list(&ctx, &namespace, &ListOptions::default(), &View::All).await?.items;
-            if left.is_empty() || self.exists(project).await? {
+            let left = registry.list(&own_context(TIMEOUT), &namespace, &ListOptions::default(), &View::All).await?.items;
+            if left.is_empty() || self.exists(&project).await? {
                 continue;
             }
             for item in left {
-                let uid = serde_json::from_slice(&item.bytes).ok().map(|map| Object(map).uid().to_owned());
-                let options = DeleteOptions { uid, propagation: Some(Propagation::Background), ..DeleteOptions::default() };
-                tolerate(registry.delete(&ctx, &item.key, &options, &View::All).await)?;
-                tracing::info!(key = %item.key, "deleted: its project was deleted while it was made");
+                failed = delete(registry, &item).await.err().or(failed);
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     async fn exists(&self, project: &str) -> Result<bool, ApiError> {
@@ -90,20 +71,16 @@ impl Leftovers {
     }
 }
 
-/// The name of what is gone.
-fn deleted_by(frame: Frame) -> Option<String> {
-    match frame {
-        Frame::Event { kind: EventKind::Deleted, item, .. } => Some(item.key.name.clone()),
-        _ => None,
+async fn delete(registry: &Arc<Registry>, item: &Item) -> Result<(), ApiError> {
+    let uid = serde_json::from_slice(&item.bytes).ok().map(|map| Object(map).uid().to_owned());
+    let options = DeleteOptions { uid, propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+    match registry.try_delete(&own_context(TIMEOUT), &item.key, &options, &View::All).await {
+        Ok(_) => tracing::info!(key = %item.key, "deleted: its project was deleted while it was made"),
+        // Somebody was faster.
+        Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => {}
+        Err(failure) => return Err(failure.into()),
     }
-}
-
-/// Somebody was faster.
-fn tolerate<T>(result: Result<T, ApiError>) -> Result<(), ApiError> {
-    match result {
-        Err(error) if !matches!(error.reason, Reason::NotFound | Reason::Conflict) => Err(error),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -13,13 +13,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use vci_auth::directory::{Directory, Holder, HolderIdentity};
 use vci_meta::options::{DeleteOptions, Propagation};
-use vci_meta::{ApiError, Object, ObjectKey, Reason, RequestContext, View};
-use vci_registry::Registry;
+use vci_meta::{ApiError, Object, ObjectKey, RequestContext, View};
+use vci_registry::work_queue::WorkQueue;
+use vci_registry::{Registry, WriteFailure};
 
 /// For how long changes of the directory are gathered.
 const GATHER: Duration = Duration::from_secs(1);
-/// How long to wait before what failed is tried again.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How many keys are looked at at a time.
+const AT_A_TIME: usize = 4;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Deletes them until `stop`, those that are there at the beginning too.
@@ -39,27 +40,26 @@ struct OrphanedKeys {
 }
 
 impl OrphanedKeys {
+    /// Each key is a piece of work of its own: one that cannot be deleted holds up no other.
     async fn run(&self) {
-        let mut changes = self.directory.changes();
-        loop {
-            changes.mark_unchanged();
-            match self.sweep().await {
-                // The directory is held here: waiting cannot fail.
-                Ok(()) => _ = changes.changed().await,
-                Err(error) => {
-                    tracing::warn!(%error, "access keys whose holder is gone are not deleted");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-            tokio::time::sleep(GATHER).await;
+        let queue = WorkQueue::new("access keys whose holder is gone");
+        let look_at = |name: String| async move { self.look_at(&own_context(TIMEOUT), &ObjectKey::new("", name)).await };
+        tokio::select! {
+            () = self.gather(&queue) => {}
+            () = queue.run(AT_A_TIME, look_at) => {}
         }
     }
 
-    async fn sweep(&self) -> Result<(), ApiError> {
-        for name in self.directory.orphaned_keys() {
-            self.look_at(&own_context(TIMEOUT), &ObjectKey::new("", name)).await?;
+    /// Notes which keys may be meant, after each change of the directory; never ends.
+    async fn gather(&self, queue: &WorkQueue<String>) {
+        let mut changes = self.directory.changes();
+        loop {
+            changes.mark_unchanged();
+            self.directory.orphaned_keys().into_iter().for_each(|name| queue.add(name));
+            // The directory is held here: waiting cannot fail.
+            _ = changes.changed().await;
+            tokio::time::sleep(GATHER).await;
         }
-        Ok(())
     }
 
     async fn look_at(&self, ctx: &RequestContext, name: &ObjectKey) -> Result<(), ApiError> {
@@ -78,10 +78,10 @@ impl OrphanedKeys {
         }
         let uid = Some(key.uid().to_owned());
         let options = DeleteOptions { uid, propagation: Some(Propagation::Background), ..DeleteOptions::default() };
-        match self.keys.delete(ctx, name, &options, &View::All).await {
+        match self.keys.try_delete(ctx, name, &options, &View::All).await {
             // Somebody was faster.
-            Err(error) if !matches!(error.reason, Reason::NotFound | Reason::Conflict) => Err(error),
-            Err(_) => Ok(()),
+            Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => Ok(()),
+            Err(failure) => Err(failure.into()),
             Ok(_) => {
                 tracing::info!(key = %name.name, holder = ?known.holder, "deleted: the access key's holder is gone");
                 Ok(())

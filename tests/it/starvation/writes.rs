@@ -14,7 +14,7 @@ const YAML: &str = "application/yaml";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
 /// The processor time that a process has used.
-fn cpu(pid: u32) -> Duration {
+pub(super) fn cpu(pid: u32) -> Duration {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux");
     let fields: Vec<&str> = text.rsplit(')').next().expect("a name").split_whitespace().collect();
     let ticks: u64 = [11, 12].iter().filter_map(|at| fields.get(*at)?.parse::<u64>().ok()).sum();
@@ -37,7 +37,7 @@ fn status_mib(pid: u32, field: &str) -> u64 {
 }
 
 /// Asks for `/livez` all the time, each time when the answer is there, and counts the answers.
-fn keep_asking(server: &TestServer, stop: &Arc<AtomicBool>) -> (Arc<AtomicU32>, tokio::task::JoinHandle<()>) {
+pub(super) fn keep_asking(server: &TestServer, stop: &Arc<AtomicBool>) -> (Arc<AtomicU32>, tokio::task::JoinHandle<()>) {
     let (client, stop, answers) = (server.admin(Protocol::Http1), Arc::clone(stop), Arc::new(AtomicU32::new(0)));
     let count = Arc::clone(&answers);
     let task = tokio::spawn(async move {

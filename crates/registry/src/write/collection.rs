@@ -1,11 +1,11 @@
 //! `deletecollection`: what a list shows, deleted one by one. Not atomic, as upstream.
 
-use super::Registry;
+use super::{Registry, WriteFailure};
 use crate::List;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::sync::Arc;
 use vci_meta::options::{DeleteOptions, ListOptions};
-use vci_meta::{ApiError, Reason, RequestContext, View};
+use vci_meta::{ApiError, RequestContext, View};
 
 /// How many deletions of one request run at a time.
 const CONCURRENT_DELETES: usize = 8;
@@ -33,8 +33,8 @@ impl Registry {
                     let (registry, ctx, options, view) = (&registry, &ctx2, &options, &view);
                     async move {
                         match registry.delete_now(ctx, &item.key, options, view).await {
-                            Err(error) if error.reason != Reason::NotFound => Err(error),
-                            _ => Ok(()),
+                            Ok(_) | Err(WriteFailure::Missing(_)) => Ok(()),
+                            Err(failure) => Err(failure),
                         }
                     }
                 })

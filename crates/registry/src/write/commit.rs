@@ -5,7 +5,7 @@
 //! store has confirmed it: a write by its compare, an error or a write that changes nothing by a read of the
 //! live object.
 
-use super::{Fences, Knowledge, Registry};
+use super::{Fences, Knowledge, Registry, WriteFailure};
 use crate::item::{splice, unreadable};
 use crate::keys::storage_key;
 use crate::store_error::from_store;
@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Instant;
 use vci_meta::options::DryRun;
-use vci_meta::{ApiError, Object, ObjectKey, Reason, RequestContext, View};
+use vci_meta::{ApiError, Object, ObjectKey, RequestContext, View};
 use vci_store::{Entry, Expect, Fence, FencedError, Form, Revision, StoreError, WriteError};
 
 /// The object that a change starts from.
@@ -74,11 +74,11 @@ pub(super) trait Change: Send + Sync {
     /// The word in errors: `update`, `delete`.
     fn operation(&self) -> &'static str;
     /// The next state.
-    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, ApiError>;
+    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, WriteFailure>;
 }
 
 impl Registry {
-    /// Carries a change out. `NotFound` when there is no object; `Forbidden` when the view does not show it.
+    /// Carries a change out. `Forbidden` when the view does not show the object.
     pub(super) async fn commit(
         &self,
         ctx: &RequestContext,
@@ -86,7 +86,7 @@ impl Registry {
         view: &View,
         dry_run: DryRun,
         change: &dyn Change,
-    ) -> Result<Outcome, ApiError> {
+    ) -> Result<Outcome, WriteFailure> {
         let mut current = match self.guess(key) {
             Some(guess) => guess,
             None => self.live(key, change.operation()).await?,
@@ -94,14 +94,14 @@ impl Registry {
         loop {
             let next = match self.permitted(key, view, &current) {
                 Ok(()) => change.next(ctx, &current).await,
-                Err(denied) => Err(denied),
+                Err(denied) => Err(denied.into()),
             };
             current = match self.settle(key, &current, next, dry_run, change.operation()).await? {
                 Settled::Done(outcome) => return Ok(outcome),
                 Settled::Again(live) => live,
             };
             if Instant::now() >= ctx.deadline {
-                return Err(ApiError::timeout("request did not complete within the allotted timeout"));
+                return Err(ApiError::timeout("request did not complete within the allotted timeout").into());
             }
         }
     }
@@ -110,10 +110,10 @@ impl Registry {
         &self,
         key: &ObjectKey,
         current: &Current,
-        next: Result<Next, ApiError>,
+        next: Result<Next, WriteFailure>,
         dry_run: DryRun,
         operation: &'static str,
-    ) -> Result<Settled, ApiError> {
+    ) -> Result<Settled, WriteFailure> {
         let storage_key = storage_key(self.descriptor(), key);
         let written = match next {
             Err(error) => return self.believe(key, current, Err(error), operation).await,
@@ -143,8 +143,8 @@ impl Registry {
         match written {
             Ok(outcome) => Ok(Settled::Done(outcome?)),
             Err(WriteError::Conflict(Some(entry))) => Ok(Settled::Again(self.current(&entry, Origin::Live)?)),
-            Err(WriteError::Conflict(None)) => Err(ApiError::not_found(self.descriptor().group_resource(), &key.name)),
-            Err(WriteError::Store(error)) => Err(from_store(error, self.descriptor(), operation)),
+            Err(WriteError::Conflict(None)) => Err(self.missing(key)),
+            Err(WriteError::Store(error)) => Err(from_store(error, self.descriptor(), operation).into()),
         }
     }
 
@@ -153,9 +153,9 @@ impl Registry {
         &self,
         key: &ObjectKey,
         current: &Current,
-        result: Result<Outcome, ApiError>,
+        result: Result<Outcome, WriteFailure>,
         operation: &'static str,
-    ) -> Result<Settled, ApiError> {
+    ) -> Result<Settled, WriteFailure> {
         if current.origin == Origin::Live {
             return result.map(Settled::Done);
         }
@@ -191,15 +191,19 @@ impl Registry {
         splice(stored, revision).map_err(|error| from_store(error, self.descriptor(), "read"))
     }
 
+    fn missing(&self, key: &ObjectKey) -> WriteFailure {
+        WriteFailure::Missing(ApiError::not_found(self.descriptor().group_resource(), &key.name))
+    }
+
     /// What a client is told whose object is not there: where that must not be told from one that they may not see, that they may
     /// not.
-    pub(super) fn absent(&self, key: &ObjectKey, view: &View, error: ApiError) -> ApiError {
-        // Somebody who was asked about the write may miss something else.
-        let named = |details: &vci_meta::Details| details.name == key.name && details.kind == self.descriptor().plural;
-        let is_missing = error.reason == Reason::NotFound && error.details.as_deref().is_some_and(named);
-        match view.denial_of_absent(&key.namespace).filter(|_| is_missing) {
-            Some(denial) => ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial).with_source(error),
-            None => error,
+    pub(super) fn absent(&self, key: &ObjectKey, view: &View, failure: WriteFailure) -> WriteFailure {
+        match (failure, view.denial_of_absent(&key.namespace)) {
+            (WriteFailure::Missing(error), Some(denial)) => {
+                let denied = ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial);
+                WriteFailure::Missing(denied.with_source(error))
+            }
+            (failure, _) => failure,
         }
     }
 
@@ -220,11 +224,11 @@ impl Registry {
         Some(Current { object, revision: item.revision, stored, form: Form::Current, origin: Origin::Guess })
     }
 
-    async fn live(&self, key: &ObjectKey, operation: &'static str) -> Result<Current, ApiError> {
+    async fn live(&self, key: &ObjectKey, operation: &'static str) -> Result<Current, WriteFailure> {
         let entry = self.store.get(&storage_key(self.descriptor(), key)).await;
         match entry.map_err(|error| from_store(error, self.descriptor(), operation))? {
-            Some(entry) => self.current(&entry, Origin::Live),
-            None => Err(ApiError::not_found(self.descriptor().group_resource(), &key.name)),
+            Some(entry) => Ok(self.current(&entry, Origin::Live)?),
+            None => Err(self.missing(key)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `create`.
 
 use super::commit::stored_bytes;
-use super::{AdmissionRequest, Knowledge, Registry, Written, system};
+use super::{AdmissionRequest, Knowledge, Registry, WriteFailure, Written, system};
 use crate::keys::storage_key;
 use crate::store_error::from_store;
 use bytes::Bytes;
@@ -29,6 +29,20 @@ impl Registry {
         object: Object,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
+        Ok(self.try_create(ctx, namespace, object, options).await?)
+    }
+
+    /// As [`Registry::create`], and says which failure it is.
+    ///
+    /// # Errors
+    /// See [`WriteFailure`].
+    pub async fn try_create(
+        self: &Arc<Self>,
+        ctx: &RequestContext,
+        namespace: &str,
+        object: Object,
+        options: &WriteOptions,
+    ) -> Result<Written, WriteFailure> {
         let (registry, ctx2, namespace, options) = (Arc::clone(self), ctx.clone(), namespace.to_owned(), options.clone());
         self.detached(ctx, encoded_len(&object.0), async move {
             let object = registry.own(&namespace, object, &options);
@@ -52,7 +66,7 @@ impl Registry {
     }
 
     /// Creates an object whose managed fields are settled.
-    pub(super) async fn create_owned(&self, ctx: &RequestContext, mut object: Object, dry_run: DryRun) -> Result<Written, ApiError> {
+    pub(super) async fn create_owned(&self, ctx: &RequestContext, mut object: Object, dry_run: DryRun) -> Result<Written, WriteFailure> {
         let given = object.key();
         let request = AdmissionRequest {
             descriptor: self.descriptor(),
@@ -77,11 +91,11 @@ impl Registry {
             object.set_meta_str("uid", &system::uid());
             match self.insert(ctx, request, &object, dry_run).await? {
                 Inserted::Done(written) => return Ok(written),
-                Inserted::Taken(holder) if draws == 1 => return Err(self.taken(object.name(), &holder)),
+                Inserted::Taken(holder) if draws == 1 => return Err(WriteFailure::Exists(self.taken(object.name(), &holder))),
                 Inserted::Taken(_) => {}
             }
         }
-        Err(self.no_unique_name(object.name()))
+        Err(self.no_unique_name(object.name()).into())
     }
 
     async fn insert(

@@ -1,7 +1,7 @@
 //! `delete`: at once, or by marking the object while finalizers hold it.
 
 use super::commit::{Change, Current, Next, Outcome};
-use super::{AdmissionRequest, Deleted, Fences, Registry, system};
+use super::{AdmissionRequest, Deleted, Fences, Registry, WriteFailure, system};
 use async_trait::async_trait;
 use std::sync::Arc;
 use vci_meta::error::GroupResource;
@@ -25,11 +25,25 @@ impl Registry {
         options: &DeleteOptions,
         view: &View,
     ) -> Result<Deleted, ApiError> {
+        Ok(self.try_delete(ctx, key, options, view).await?)
+    }
+
+    /// As [`Registry::delete`], and says which failure it is.
+    ///
+    /// # Errors
+    /// See [`WriteFailure`].
+    pub async fn try_delete(
+        self: &Arc<Self>,
+        ctx: &RequestContext,
+        key: &ObjectKey,
+        options: &DeleteOptions,
+        view: &View,
+    ) -> Result<Deleted, WriteFailure> {
         let (registry, ctx2, key, options, view) = (Arc::clone(self), ctx.clone(), key.clone(), options.clone(), view.clone());
         let bytes = self.stored_size(&key);
         self.detached(ctx, bytes, async move {
             let deleted = registry.delete_now(&ctx2, &key, &options, &view).await;
-            deleted.map_err(|error| registry.absent(&key, &view, error))
+            deleted.map_err(|failure| registry.absent(&key, &view, failure))
         })
         .await
     }
@@ -41,7 +55,7 @@ impl Registry {
         key: &ObjectKey,
         options: &DeleteOptions,
         view: &View,
-    ) -> Result<Deleted, ApiError> {
+    ) -> Result<Deleted, WriteFailure> {
         let change = Remove { registry: self, key, options };
         match self.commit(ctx, key, view, options.dry_run, &change).await? {
             Outcome::Stored(bytes) => Ok(Deleted::Pending { bytes }),
@@ -65,7 +79,7 @@ impl Change for Remove<'_> {
         "delete"
     }
 
-    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, ApiError> {
+    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, WriteFailure> {
         let old = &current.object;
         self.check_preconditions(old)?;
         let request = AdmissionRequest {
@@ -96,7 +110,7 @@ impl Change for Remove<'_> {
 }
 
 impl Remove<'_> {
-    fn check_preconditions(&self, live: &Object) -> Result<(), ApiError> {
+    fn check_preconditions(&self, live: &Object) -> Result<(), WriteFailure> {
         let descriptor = self.registry.descriptor();
         // Upstream names the kind here, not the plural.
         let what = GroupResource { group: descriptor.group, resource: descriptor.kind };
@@ -105,14 +119,14 @@ impl Remove<'_> {
                 "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
                 live.uid()
             );
-            return Err(ApiError::conflict(what, &self.key.name, why));
+            return Err(WriteFailure::Stale(ApiError::conflict(what, &self.key.name, why)));
         }
         if let Some(version) = self.options.resource_version.as_deref().filter(|version| *version != live.resource_version()) {
             let why = format!(
                 "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
                 live.resource_version()
             );
-            return Err(ApiError::conflict(what, &self.key.name, why));
+            return Err(WriteFailure::Stale(ApiError::conflict(what, &self.key.name, why)));
         }
         Ok(())
     }

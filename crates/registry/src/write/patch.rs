@@ -3,7 +3,7 @@
 use super::commit::{Change, Current, Next, Outcome};
 use super::create::wipe;
 use super::update::Tracking;
-use super::{Patch, PatchKind, Registry, Written, system};
+use super::{Patch, PatchKind, Registry, WriteFailure, Written, system};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -29,16 +29,32 @@ impl Registry {
         options: &PatchOptions,
         view: &View,
     ) -> Result<Written, ApiError> {
+        Ok(self.try_patch(ctx, key, subresource, patch, options, view).await?)
+    }
+
+    /// As [`Registry::patch`], and says which failure it is.
+    ///
+    /// # Errors
+    /// See [`WriteFailure`].
+    pub async fn try_patch(
+        self: &Arc<Self>,
+        ctx: &RequestContext,
+        key: &ObjectKey,
+        subresource: Subresource,
+        patch: Patch,
+        options: &PatchOptions,
+        view: &View,
+    ) -> Result<Written, WriteFailure> {
         let (registry, ctx2, key, options, view) = (Arc::clone(self), ctx.clone(), key.clone(), options.clone(), view.clone());
         let bytes = patch.body.len() + self.stored_size(&key);
         self.detached(ctx, bytes, async move {
             if patch.kind == PatchKind::Apply {
                 let applied = registry.apply(&ctx2, &key, subresource, &patch, &options, &view).await;
-                return applied.map_err(|error| registry.absent(&key, &view, error));
+                return applied.map_err(|failure| registry.absent(&key, &view, failure));
             }
             let change = Patched { registry: &registry, key: &key, subresource, patch: &patch, options: &options };
             let outcome = registry.commit(&ctx2, &key, &view, options.write.dry_run, &change).await;
-            let outcome = outcome.map_err(|error| registry.absent(&key, &view, error))?;
+            let outcome = outcome.map_err(|failure| registry.absent(&key, &view, failure))?;
             Ok(Written { bytes: outcome.into_bytes(), created: false })
         })
         .await
@@ -52,23 +68,23 @@ impl Registry {
         patch: &Patch,
         options: &PatchOptions,
         view: &View,
-    ) -> Result<Written, ApiError> {
+    ) -> Result<Written, WriteFailure> {
         let applied = self.applied_object(ctx, patch, options)?;
         let change = Applied { registry: self, key, subresource, applied: &applied, options };
         loop {
             let missing = match self.commit(ctx, key, view, options.write.dry_run, &change).await {
                 Ok(Outcome::Stored(bytes) | Outcome::Deleted(bytes)) => return Ok(Written { bytes, created: false }),
-                Err(error) if error.reason == Reason::NotFound && subresource == Subresource::Main => error,
-                Err(error) => return Err(error),
+                Err(WriteFailure::Missing(error)) if subresource == Subresource::Main => error,
+                Err(failure) => return Err(failure),
             };
             if let Some(denial) = &patch.create_denial {
                 // Where what is missing is not told, it is not told by what would have to be allowed to make it either.
                 let denial = view.denial_of_absent(&key.namespace).unwrap_or(denial);
-                return Err(ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial));
+                return Err(ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial).into());
             }
             match self.apply_to_nothing(ctx, key, &applied, options, missing).await {
                 // Somebody created it meanwhile: then it is there to be applied to.
-                Err(error) if error.reason == Reason::AlreadyExists && Instant::now() < ctx.deadline => {}
+                Err(WriteFailure::Exists(_)) if Instant::now() < ctx.deadline => {}
                 result => return result,
             }
         }
@@ -82,10 +98,11 @@ impl Registry {
         applied: &Object,
         options: &PatchOptions,
         missing: ApiError,
-    ) -> Result<Written, ApiError> {
+    ) -> Result<Written, WriteFailure> {
         if !applied.uid().is_empty() {
             let why = format!("uid mismatch: the provided object specified uid {}, and no existing object was found", applied.uid());
-            return Err(ApiError::conflict(self.descriptor().group_resource(), &key.name, why).with_source(missing));
+            let conflict = ApiError::conflict(self.descriptor().group_resource(), &key.name, why);
+            return Err(WriteFailure::Stale(conflict.with_source(missing)));
         }
         let mut object = self.merge_applied(None, applied, Subresource::Main, options)?;
         check_place(key, &object)?;
@@ -235,7 +252,7 @@ impl Change for Patched<'_> {
         "patch"
     }
 
-    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, ApiError> {
+    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, WriteFailure> {
         let before = Value::Object(current.object.0.clone());
         let body = &self.patch.body;
         let after = match self.patch.kind {
@@ -290,7 +307,7 @@ impl Change for Applied<'_> {
         "patch"
     }
 
-    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, ApiError> {
+    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, WriteFailure> {
         let merged = self.registry.merge_applied(Some(&current.object), self.applied, self.subresource, self.options)?;
         check_place(self.key, &merged)?;
         // Absent, it is the current one; said, it is a lock even when it is empty.

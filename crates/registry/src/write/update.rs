@@ -1,7 +1,7 @@
 //! `update`, of an object or its status; and the step that every change of an object ends with.
 
 use super::commit::{Change, Current, Next};
-use super::{AdmissionRequest, Registry, Written, system};
+use super::{AdmissionRequest, Registry, WriteFailure, Written, system};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::Arc;
@@ -24,23 +24,39 @@ impl Registry {
         options: &WriteOptions,
         view: &View,
     ) -> Result<Written, ApiError> {
+        Ok(self.try_update(ctx, key, subresource, object, options, view).await?)
+    }
+
+    /// As [`Registry::update`], and says which failure it is.
+    ///
+    /// # Errors
+    /// See [`WriteFailure`].
+    pub async fn try_update(
+        self: &Arc<Self>,
+        ctx: &RequestContext,
+        key: &ObjectKey,
+        subresource: Subresource,
+        object: Object,
+        options: &WriteOptions,
+        view: &View,
+    ) -> Result<Written, WriteFailure> {
         let (registry, ctx2, key, options, view) = (Arc::clone(self), ctx.clone(), key.clone(), options.clone(), view.clone());
         let bytes = encoded_len(&object.0) + self.stored_size(&key);
         self.detached(ctx, bytes, async move {
             let change = Replace { registry: &registry, key: &key, subresource, object, options: &options };
             let outcome = registry.commit(&ctx2, &key, &view, options.dry_run, &change).await;
-            let outcome = outcome.map_err(|error| registry.absent(&key, &view, error))?;
+            let outcome = outcome.map_err(|failure| registry.absent(&key, &view, failure))?;
             Ok(Written { bytes: outcome.into_bytes(), created: false })
         })
         .await
     }
 
     /// The version that a change is based on must be there and be the current one.
-    pub(super) fn check_version(&self, name: &str, given: &str, current: &Current) -> Result<(), ApiError> {
+    pub(super) fn check_version(&self, name: &str, given: &str, current: &Current) -> Result<(), WriteFailure> {
         let invalid = |value: Value, detail: &str| {
             let error = FieldError::invalid(&FieldPath::new("metadata").child("resourceVersion"), value, detail);
             // Upstream names the plural here, not the kind.
-            Err(ApiError::invalid(self.descriptor().group, self.descriptor().plural, name, &[error]))
+            Err(ApiError::invalid(self.descriptor().group, self.descriptor().plural, name, &[error]).into())
         };
         match given.parse::<u64>() {
             _ if given.is_empty() => invalid(0.into(), "must be specified for an update"),
@@ -48,7 +64,7 @@ impl Registry {
             _ if given.starts_with('+') => invalid(given.into(), "must be a decimal number"),
             Ok(0) => invalid(0.into(), "must be specified for an update"),
             Ok(version) if version == current.revision => Ok(()),
-            Ok(_) => Err(ApiError::modified(self.descriptor().group_resource(), name)),
+            Ok(_) => Err(WriteFailure::Stale(ApiError::modified(self.descriptor().group_resource(), name))),
             Err(_) => invalid(given.into(), "must be a decimal number"),
         }
     }
@@ -63,7 +79,7 @@ impl Registry {
         subresource: Subresource,
         tracking: Tracking<'_>,
         dry_run: DryRun,
-    ) -> Result<Next, ApiError> {
+    ) -> Result<Next, WriteFailure> {
         let old = &current.object;
         restore(&mut new, old, subresource, self.descriptor().has_status());
         // Clients send back what they have read, and that may be more than is stored.
@@ -172,11 +188,11 @@ impl Change for Replace<'_> {
         "update"
     }
 
-    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, ApiError> {
+    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, WriteFailure> {
         let (given, live) = (self.object.uid(), current.object.uid());
         if !given.is_empty() && given != live {
             let why = format!("Precondition failed: UID in precondition: {given}, UID in object meta: {live}");
-            return Err(ApiError::conflict(self.registry.descriptor().group_resource(), &self.key.name, why));
+            return Err(WriteFailure::Stale(ApiError::conflict(self.registry.descriptor().group_resource(), &self.key.name, why)));
         }
         self.registry.check_version(&self.key.name, self.object.resource_version(), current)?;
         self.registry

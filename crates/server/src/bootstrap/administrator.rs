@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vci_auth::directory::Directory;
 use vci_meta::options::{DeleteOptions, ListOptions};
-use vci_meta::{Object, ObjectKey, Reason, View};
+use vci_meta::{Object, ObjectKey, View};
+use vci_registry::WriteFailure;
 
 const USERS: &str = "users";
 const KEYS: &str = "ownedaccesskeys";
@@ -107,10 +108,9 @@ async fn create_first(registries: &Registries) -> Result<Ensured, StartError> {
 /// Gives the administrator a fresh key; whoever has the old one loses it.
 async fn replace_key(registries: &Registries) -> Result<String, StartError> {
     let keys = registries.find(KEYS)?;
-    match keys.delete(&own_context(TIMEOUT), &ObjectKey::new("", KEY), &DeleteOptions::default(), &View::All).await {
-        Ok(_) => {}
-        Err(error) if error.reason == Reason::NotFound => {}
-        Err(error) => return Err(refused(KEYS, KEY, &error)),
+    match keys.try_delete(&own_context(TIMEOUT), &ObjectKey::new("", KEY), &DeleteOptions::default(), &View::All).await {
+        Ok(_) | Err(WriteFailure::Missing(_)) => {}
+        Err(failure) => return Err(refused(KEYS, KEY, &failure.into())),
     }
     let secret = fresh_secret().map_err(|error| StartError::Internal(format!("no random numbers: {error}")))?;
     let key = json!({ "displayName": "admin.kubeconfig", "user": NAME, "key": secret });

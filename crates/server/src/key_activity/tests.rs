@@ -2,7 +2,7 @@
 use super::*;
 use crate::directory_feed::DirectoryFeed;
 use serde_json::json;
-use vci_meta::options::WriteOptions;
+use vci_meta::options::{GetOptions, WriteOptions};
 use vci_registry::CacheConfig;
 use vci_store::Store;
 use vci_store::embedded::{EmbeddedConfig, EmbeddedStore};

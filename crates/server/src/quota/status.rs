@@ -1,7 +1,7 @@
 //! `status.quotas` of projects: the limits, and how much of them is used.
 //!
-//! Told, never asked: a limit is kept by counting (see the module above). One task in each server watches instances and
-//! projects, gathers for a second which projects are concerned, counts, and writes what differs. What is written depends on
+//! Told, never asked: a limit is kept by counting (see the module above). One task in each server follows instances and
+//! projects, gathers for a second what happens to a project, counts, and writes what differs. What is written depends on
 //! the project's resourceVersion and on instances at least as new, so servers on one store agree instead of taking turns in
 //! correcting each other; and who finds the status right writes nothing.
 
@@ -9,24 +9,19 @@ use super::facts::{Facts, Owner};
 use super::limits::{Scope, limits};
 use super::{Knowledge, instances};
 use crate::own_context::{own_context, own_writes};
-use futures::StreamExt as _;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vci_management::project::{ProjectQuotaStatus, QuotaStatus as Told, Quotas, UserQuotaStatus, UserQuotaUse};
-use vci_meta::options::{ListOptions, VersionMatch};
 use vci_meta::{ApiError, Descriptor, Object, ObjectKey, Subresource, View};
-use vci_registry::{Frame, Item, Registry};
+use vci_registry::informer::{self, Delta};
+use vci_registry::work_queue::WorkQueue;
+use vci_registry::{Item, Registry, WriteFailure};
 
 /// For how long changes are gathered; servers on one store wait up to half as much again, each its own time.
 const GATHER: Duration = Duration::from_secs(1);
-/// How long to wait before a watch that ended is begun again.
-const PAUSE: Duration = Duration::from_millis(200);
-/// No watch of the registry lasts longer than this.
-const WATCH_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time to write one status.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,86 +31,33 @@ pub(crate) struct QuotaStatus {
     projects: Arc<Registry>,
     instances: Arc<Registry>,
     prefix: String,
-    marks: Arc<Marks>,
-}
-
-/// The names of projects to look at.
-#[derive(Debug, Default)]
-struct Marks {
-    names: Mutex<BTreeSet<String>>,
-    changed: Notify,
-}
-
-impl Marks {
-    fn add(&self, name: &str) {
-        if self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned()) {
-            self.changed.notify_one();
-        }
-    }
-
-    fn take(&self) -> BTreeSet<String> {
-        std::mem::take(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+    /// The names of projects to look at.
+    marks: Arc<WorkQueue<String>>,
 }
 
 impl QuotaStatus {
     /// For projects whose namespace is `prefix` and their name.
     pub(crate) fn new(projects: Arc<Registry>, instances: Arc<Registry>, prefix: impl Into<String>) -> Self {
-        Self { projects, instances, prefix: prefix.into(), marks: Arc::default() }
+        Self { projects, instances, prefix: prefix.into(), marks: Arc::new(WorkQueue::new("quota status")) }
     }
 
     /// Works until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let work = async {
-            tokio::join!(self.follow(&self.projects), self.follow(&self.instances), self.refresh_marked());
-        };
-        stop.run_until_cancelled(work).await;
-    }
-
-    /// Marks the projects that a kind's changes concern; never ends.
-    async fn follow(&self, registry: &Registry) {
-        loop {
-            if let Err(error) = self.watch(registry).await {
-                tracing::debug!(kind = registry.descriptor().kind, %error, "quota status: watch is begun again");
-            }
-            tokio::time::sleep(PAUSE).await;
-            // What happened in between may have been the end of something that nobody names any more.
-            self.projects.cache().items().iter().for_each(|project| self.marks.add(&project.key.name));
+        let follow = |registry: &Arc<Registry>| informer::follow(Arc::clone(registry), stop.clone(), |delta| self.mark(&delta));
+        let this = &self;
+        tokio::select! {
+            _ = futures::future::join(follow(&self.projects), follow(&self.instances)) => {}
+            () = self.marks.run(1, |name| async move { this.refresh(&name).await }) => {}
         }
     }
 
-    async fn watch(&self, registry: &Registry) -> Result<(), ApiError> {
-        registry.cache().ready().await;
-        let version_match = Some(VersionMatch::NotOlderThan);
-        let options = ListOptions { watch: true, bookmarks: true, initial_events: Some(true), version_match, ..ListOptions::default() };
-        let mut watch = registry.watch(&own_context(WATCH_TIME), "", &options, &View::All).await?;
-        while let Some(frame) = watch.next().await {
-            match frame {
-                Frame::Event { item, .. } => self.mark(&item.key),
-                Frame::Bookmark { .. } => {}
-                Frame::Error(status) => return Err(ApiError::internal(&status.message)),
-            }
-        }
-        Ok(())
-    }
-
-    fn mark(&self, key: &ObjectKey) {
-        let project = if key.namespace.is_empty() { Some(key.name.as_str()) } else { key.namespace.strip_prefix(&self.prefix) };
+    /// Marks the project that a change concerns.
+    fn mark(&self, delta: &Delta) {
+        let (Delta::Added(item) | Delta::Updated { new: item, .. } | Delta::Deleted(item)) = delta else { return };
+        let project =
+            if item.key.namespace.is_empty() { Some(item.key.name.as_str()) } else { item.key.namespace.strip_prefix(&self.prefix) };
         if let Some(project) = project {
-            self.marks.add(project);
-        }
-    }
-
-    async fn refresh_marked(&self) {
-        loop {
-            self.marks.changed.notified().await;
-            tokio::time::sleep(GATHER + GATHER.mul_f64(jitter() / 2.0)).await;
-            for name in self.marks.take() {
-                if let Err(error) = self.refresh(&name).await {
-                    tracing::debug!(project = name, %error, "quota status: not written, tried again");
-                    self.marks.add(&name);
-                }
-            }
+            self.marks.add_after(project.to_owned(), GATHER + GATHER.mul_f64(jitter() / 2.0));
         }
     }
 
@@ -140,7 +82,11 @@ impl QuotaStatus {
             return Ok(());
         }
         let Some(object) = with_status(stored, status) else { return Ok(()) };
-        self.projects.update(&ctx, &key, Subresource::Status, object, &own_writes(), &View::All).await.map(|_| ())
+        match self.projects.try_update(&ctx, &key, Subresource::Status, object, &own_writes(), &View::All).await {
+            // Gone, or changed by somebody else at this moment: that change brings it here again.
+            Ok(_) | Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => Ok(()),
+            Err(failure) => Err(failure.into()),
+        }
     }
 }
 
