@@ -143,7 +143,7 @@ impl Rules {
     }
 
     fn owner_references(&self) -> Arc<dyn Admission> {
-        Arc::new(OwnerReferences::new(Arc::clone(&self.permissions), self.resources.clone()))
+        Arc::new(OwnerReferences::new(Arc::clone(&self.permissions), self.resources.clone(), Arc::clone(&self.kinds)))
     }
 
     fn ownership(&self) -> Arc<dyn Admission> {
