@@ -3,6 +3,7 @@
 mod acting;
 mod attacks;
 mod keys;
+mod owners;
 mod reviews;
 
 use crate::common::{GROUP, every_store_with};
@@ -279,8 +280,9 @@ async fn nobody_raises_their_own_rights() {
         let attempts = [
             json!({"owner": {"user": "victor"}}),
             json!({"owner": {"user": "una", "team": "devs"}}),
-            json!({"owner": null}),
             json!({"access": [{"verbs": ["*"], "users": ["victor", "olga"]}]}),
+            json!({"extraAccessRules": [{"users": ["victor"], "clusterRole": "cluster-admin"}]}),
+            json!({"template": {"access": {"defaultClusterRole": "cluster-admin"}}}),
             json!({"access": null}),
         ];
         for spec in attempts {
@@ -306,6 +308,9 @@ async fn nobody_raises_their_own_rights() {
 
         // The owner, and a project's admin, do.
         una.patch(&path, merge, &json!({"spec": {"access": [{"verbs": ["get"], "users": ["victor"]}]}})).await.expect(200);
+        una.patch(&path, merge, &json!({"spec": {"owner": {"user": "tina"}}})).await.expect(403);
+        let consent = json!({"spec": {"access": [{"verbs": ["makeowner"], "users": ["una"]}]}});
+        server.admin(Protocol::Http2).patch(&format!("{GROUP}/users/tina"), merge, &consent).await.expect(200);
         una.patch(&path, merge, &json!({"spec": {"owner": {"user": "tina"}}})).await.expect(200);
         una.patch(&path, merge, &json!({"spec": {"owner": {"user": "una"}}})).await.expect(403);
         adam.patch(&path, merge, &json!({"spec": {"owner": {"user": "una"}}})).await.expect(200);

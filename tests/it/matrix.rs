@@ -3,6 +3,7 @@
 //! What should come of it stands in [`table`], one line for each resource and some verbs. A route without a line fails the test, and
 //! so does a line without a route. Writes are dry runs, so that no request changes what the next one meets.
 
+mod granting_fields;
 mod revoked;
 mod routes;
 mod table;

@@ -303,7 +303,10 @@ async fn list_and_connect() {
     una.http.get(&format!("{API}/projects/secret")).await.expect(403);
     una.http.get(&format!("{API}/projects/secret/templates")).await.expect(403);
     assert_eq!(una.get(&format!("{API}/projects/blue/clusters")).await["clusters"], json!([]));
-    assert_eq!(own["spec"]["clusterRef"], json!({}), "no host cluster that the command line would look for");
+    let name_alone = json!({"virtualCluster": "of-una"});
+    assert_eq!(own["spec"]["clusterRef"], name_alone, "the name that it shows, and no host cluster that it would look for");
+    let stored = una.get(&format!("{}/of-una", una.instances("blue").await)).await;
+    assert_eq!(stored["spec"]["clusterRef"], json!({}), "nothing is chosen yet");
 }
 
 #[tokio::test(flavor = "multi_thread")]

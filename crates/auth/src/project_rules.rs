@@ -3,7 +3,8 @@
 //! Roles come from the project's members, the rest from the objects themselves: where a role gives a part of a
 //! namespace only, the answer is a [`View`] and the registry shows what the objects grant. The reach of a view is asked
 //! of the directory as it is at that moment, so that a watch follows changes of members. Refused: asking whether an
-//! object exists; a 403 hides a 404.
+//! object exists; a 403 hides a 404. Refused as well, to project admins, owners and whomever a rule names: writing a status.
+//! Quotas count what it says, and controllers and proxies believe it, so it is written by those who may do everything.
 
 use crate::directory::{Directory, Role};
 use crate::{Attributes, Authorizer, Decision, Target, denial};
@@ -37,7 +38,7 @@ impl Authorizer for ProjectRules {
         }
         let known_here = caller.user.is_some() || !caller.teams.is_empty();
         let Target::Resource { group, resource, subresource, namespace, name, .. } = &attributes.target else { return no_opinion() };
-        if !known_here {
+        if !known_here || group == GROUP && subresource == "status" && !is_read(&attributes.verb) {
             return no_opinion();
         }
         let asked = Asked { attributes, caller, verb: &attributes.verb, subresource, name };
@@ -75,7 +76,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn reads(self) -> bool {
-        matches!(self.verb, "get" | "list" | "watch")
+        is_read(self.verb)
     }
 
     fn reads_many(self) -> bool {
@@ -92,8 +93,8 @@ impl ProjectRules {
     }
 
     /// Members read their project and what is told about it; its admins change it. Beside that the project says itself
-    /// who may do what with it, though never with its status: that is what limits count on. The answer is whole and not a
-    /// view, so that a project that is not there cannot be told from one that is not the caller's.
+    /// who may do what with it. The answer is whole and not a view, so that a project that is not there cannot be told from one
+    /// that is not the caller's.
     fn projects(&self, asked: Asked<'_>) -> Decision {
         let Asked { caller, verb, subresource, name, .. } = asked;
         if asked.reads_many() && subresource.is_empty() {
@@ -105,7 +106,7 @@ impl ProjectRules {
             Some(Role::User | Role::Viewer) => verb == "get" && told,
             None => false,
         };
-        let about_one = !name.is_empty() && !matches!(verb, "create" | "deletecollection") && (subresource != "status" || verb == "get");
+        let about_one = !name.is_empty() && !matches!(verb, "create" | "deletecollection");
         let granted = || about_one && self.directory.project_grants(name, caller, verb, subresource);
         if by_role || granted() { Decision::Allow(View::All) } else { no_opinion() }
     }
@@ -174,6 +175,10 @@ impl ProjectRules {
 /// Those whom an object speaks of read it, also as a list or a watch of that one alone.
 fn read_if(asked: Asked<'_>, related: bool) -> Decision {
     if asked.reads() && related { Decision::Allow(View::All) } else { no_opinion() }
+}
+
+fn is_read(verb: &str) -> bool {
+    matches!(verb, "get" | "list" | "watch")
 }
 
 fn no_opinion() -> Decision {

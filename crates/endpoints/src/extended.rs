@@ -1,4 +1,5 @@
-//! `extended=true` on a read: the fields that say what whoever asks may do with an object.
+//! `extended=true` on a read: the fields that say what whoever asks may do with an object, and what the object leaves to be
+//! understood.
 //!
 //! The authorizers are asked once for each verb, not for each object; what they answer is a view, which is then held against
 //! what an object says of itself. Only here are objects decoded to be read: without the parameter stored bytes are copied.
@@ -9,46 +10,50 @@ use crate::layers::{attributes, decide};
 use crate::request_info::RequestInfo;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 use vci_meta::resource::ExtendedField;
-use vci_meta::{Subresource, View};
+use vci_meta::{Object, Resource, Subresource, View};
 use vci_registry::Item;
 
 /// What is filled in, and by which views. Empty unless it was asked for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Extended(Vec<(ExtendedField, View)>);
+pub(crate) struct Extended {
+    /// The kind, if anything is filled in.
+    resource: Option<Arc<dyn Resource>>,
+    fields: Vec<(ExtendedField, View)>,
+}
 
 impl Extended {
     /// What a request asks for. A verb that the caller has on no object at all is left out.
     pub(crate) async fn of(call: &Call) -> Self {
-        let asked = call.subresource == Subresource::Main && matches!(call.query().first("extended").as_deref(), Some("true" | "1"));
+        let extended = call.descriptor().extended;
+        let asked = !extended.is_empty()
+            && call.subresource == Subresource::Main
+            && matches!(call.query().first("extended").as_deref(), Some("true" | "1"));
         let mut fields = Vec::new();
-        for field in call.descriptor().extended.iter().filter(|_| asked) {
+        for field in extended.iter().filter(|_| asked) {
             let info = RequestInfo { verb: Cow::Borrowed(field.verb), ..RequestInfo::clone(&call.info) };
             let attributes = attributes(call.identity.clone(), &info);
             if let Ok(view) = decide(&call.app.config.authorizers, &attributes).await {
                 fields.push((*field, view));
             }
         }
-        Self(fields)
+        Self { resource: asked.then(|| Arc::clone(call.registry.resource())), fields }
     }
 
     /// Whether objects are as they are stored.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.resource.is_none()
     }
 
     /// The object with its fields filled in.
     pub(crate) fn fill<'a>(&self, item: &'a Item) -> Cow<'a, [u8]> {
-        let held = self.0.iter().filter(|(_, view)| view.shows(&item.key.namespace, &item.access)).map(|(field, _)| field.path);
-        let paths: Vec<_> = held.collect();
-        if paths.is_empty() {
-            return Cow::Borrowed(&item.bytes);
-        }
-        let Ok(mut object) = serde_json::from_slice::<Map<String, Value>>(&item.bytes) else { return Cow::Borrowed(&item.bytes) };
-        for path in paths {
-            set_true(&mut object, path);
-        }
-        serde_json::to_vec(&object).map_or(Cow::Borrowed(&item.bytes), Cow::Owned)
+        let Some(resource) = &self.resource else { return Cow::Borrowed(&item.bytes) };
+        let Ok(mut object) = serde_json::from_slice(&item.bytes).map(Object) else { return Cow::Borrowed(&item.bytes) };
+        resource.fill_extended(&mut object);
+        let held = self.fields.iter().filter(|(_, view)| view.shows(&item.key.namespace, &item.access));
+        held.for_each(|(field, _)| set_true(&mut object.0, field.path));
+        serde_json::to_vec(&object.0).map_or(Cow::Borrowed(&item.bytes), Cow::Owned)
     }
 }
 

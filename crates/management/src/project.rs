@@ -2,7 +2,7 @@
 
 use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{ACCESS, CONDITIONS, access_of, part};
+use crate::rules::{ACCESS, CONDITIONS, access_of, keep_owner, part};
 use crate::types::{Access, Condition, TemplateMetadata, Typed, UserOrTeam, is_false};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 use vci_meta::field::MOST_ERRORS;
 use vci_meta::validation::{SizeLimit, is_dns1123_label};
-use vci_meta::{AccessRule, Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema};
+use vci_meta::{AccessRule, Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema};
 
 mod quota;
 #[cfg(test)]
@@ -224,6 +224,10 @@ impl Resource for Projects {
 
     fn schema(&self) -> &Schema {
         &SCHEMA
+    }
+
+    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
+        keep_owner(new, old);
     }
 
     fn size_limits(&self) -> &'static [SizeLimit] {

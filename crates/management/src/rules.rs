@@ -76,6 +76,17 @@ pub(crate) fn default_owner(ctx: &RequestContext, object: &mut Object) {
     object_mut(object, "spec").insert("owner".into(), Value::Object(Map::from_iter([(who.into(), name.into())])));
 }
 
+/// Keeps the owner of an object whose new form names none: whoever replaces an object from a file that leaves the owner out, or
+/// takes the field away by a patch, does not mean that it belongs to nobody.
+pub(crate) fn keep_owner(new: &mut Object, old: &Object) {
+    if !is_owned(old) || is_owned(new) {
+        return;
+    }
+    if let Some(owner) = old.at(&["spec", "owner"]) {
+        object_mut(new, "spec").insert("owner".into(), owner.clone());
+    }
+}
+
 /// What `spec.owner` and `spec.access` say, in the words of authorization. What cannot be read grants nothing.
 pub(crate) fn access_of(object: &Object) -> ObjectAccess {
     let owner: UserOrTeam = part(object, &["spec", "owner"]).unwrap_or_default();

@@ -5,7 +5,7 @@
 
 use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{ACCESS, access_of, named, part};
+use crate::rules::{ACCESS, access_of, keep_owner, named, part};
 use crate::types::{Access, ClusterRoleRef, KindSecretRef, Typed, UserOrTeam};
 use crate::user::{cluster_role_errors, cluster_roles};
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 use vci_meta::validation::SizeLimit;
-use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema, Subresource};
+use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema, Subresource};
 
 /// A Team as Rust types.
 pub type Team = Typed<TeamSpec, TeamStatus>;
@@ -91,6 +91,10 @@ impl Resource for Teams {
 
     fn schema(&self) -> &Schema {
         &SCHEMA
+    }
+
+    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
+        keep_owner(new, old);
     }
 
     fn size_limits(&self) -> &'static [SizeLimit] {

@@ -148,6 +148,31 @@ fn what_is_no_object_of_its_kind_is_refused_and_grants_nothing() {
     }
 }
 
+#[test]
+fn what_is_replaced_without_an_owner_keeps_the_one_it_has() {
+    let ctx = crate::rules::tests::context("eve", Some("eve"), &[]);
+    let mut owned = 0;
+    for resource in resources() {
+        if resource.schema().field("spec").unwrap().schema.field("owner").is_none() {
+            continue;
+        }
+        owned += 1;
+        let old = object(json!({"spec": {"owner": {"user": "ann", "team": "t"}}}));
+        let nobody = [json!({}), json!({"spec": {}}), json!({"spec": {"owner": null}}), json!({"spec": {"owner": {}}})];
+        for new in nobody.into_iter().chain([json!({"spec": {"owner": {"user": "", "team": ""}}})]) {
+            let mut kept = object(new.clone());
+            resource.prepare_for_update(&ctx, &mut kept, &old);
+            assert_eq!(kept.at(&["spec", "owner"]), old.at(&["spec", "owner"]), "{new} of {}", resource.descriptor().plural);
+        }
+        let (mut given, mut none) = (object(json!({"spec": {"owner": {"user": "bob"}}})), object(json!({"spec": {}})));
+        resource.prepare_for_update(&ctx, &mut given, &old);
+        assert_eq!(given.at(&["spec", "owner"]), Some(&json!({"user": "bob"})), "who is named is meant");
+        resource.prepare_for_update(&ctx, &mut none, &object(json!({"spec": {}})));
+        assert_eq!(none.at(&["spec", "owner"]), None, "nobody becomes the owner by a change");
+    }
+    assert_eq!(owned, 5);
+}
+
 /// Objects of which every part may have any form, though only canonical ones reach the rules.
 fn any_object() -> impl Strategy<Value = Object> {
     let scalar = prop_oneof![
@@ -195,6 +220,7 @@ proptest! {
                 resource.validate_update(object, &old);
                 resource.warnings(object);
                 resource.access(object);
+                resource.fill_extended(&mut object.clone());
                 prop_assert_eq!(resource.cells(object, 0).len(), resource.descriptor().columns.len());
             }
         }

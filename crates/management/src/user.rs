@@ -5,7 +5,7 @@
 
 use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{ACCESS, access_of, named, part};
+use crate::rules::{ACCESS, access_of, keep_owner, named, part};
 use crate::types::{Access, ClusterRoleRef, KindSecretRef, SecretRef, Typed, UserOrTeam, is_false, is_zero};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use vci_meta::field::MOST_ERRORS;
 use vci_meta::validation::SizeLimit;
-use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema};
+use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema};
 
 /// A User as Rust types.
 pub type User = Typed<UserSpec, UserStatus>;
@@ -114,6 +114,10 @@ impl Resource for Users {
 
     fn schema(&self) -> &Schema {
         &SCHEMA
+    }
+
+    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
+        keep_owner(new, old);
     }
 
     fn size_limits(&self) -> &'static [SizeLimit] {

@@ -3,8 +3,8 @@
 use crate::STORED;
 use crate::columns::{self, cell};
 use crate::rules::{
-    ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES, access_of, default_owner, definition_errors, field, immutable_once_set, part,
-    role_errors,
+    ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES, access_of, default_owner, definition_errors, field, immutable_once_set,
+    keep_owner, object_mut, part, role_errors,
 };
 use crate::types::{
     Access, Condition, InstanceAccessRule, ObjectsStatus, SleepModeConfig, Typed, UserOrTeam, VirtualClusterTemplateDefinition, is_false,
@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use vci_meta::field::MOST_ERRORS;
 use vci_meta::resource::{ExtendedField, SelectableField};
 use vci_meta::validation::SizeLimit;
-use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema, Scope};
+use vci_meta::{AccessRule, Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema, Scope};
 
 #[cfg(test)]
 mod tests;
@@ -218,6 +218,11 @@ impl Resource for VirtualClusterInstances {
         default_owner(ctx, object);
     }
 
+    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
+        keep_owner(new, old);
+        keep_cluster_ref(new, old);
+    }
+
     fn size_limits(&self) -> &'static [SizeLimit] {
         &[ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES]
     }
@@ -235,8 +240,7 @@ impl Resource for VirtualClusterInstances {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<FieldError> {
-        let fields = ["cluster", "namespace", "virtualCluster"];
-        fields.iter().filter_map(|name| immutable_once_set(new, old, &["spec", "clusterRef", name])).collect()
+        CLUSTER_REF.iter().filter_map(|name| immutable_once_set(new, old, &["spec", "clusterRef", name])).collect()
     }
 
     fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
@@ -257,9 +261,57 @@ impl Resource for VirtualClusterInstances {
         ]
     }
 
-    fn access(&self, object: &Object) -> ObjectAccess {
-        access_of(object)
+    /// A virtual cluster bears its instance's name, unless somebody else deploys it. Command lines show the field as the name.
+    fn fill_extended(&self, object: &mut Object) {
+        let external = object.at(&["spec", "external"]) == Some(&Value::Bool(true));
+        if external || !object.str_at(&["spec", "clusterRef", "virtualCluster"]).is_empty() {
+            return;
+        }
+        let name = object.name().to_owned();
+        set_cluster_ref(object, "virtualCluster", &name);
     }
+
+    /// Whom a rule gives a role inside the virtual cluster, such as `vcluster platform share` adds, sees and uses it too.
+    fn access(&self, object: &Object) -> ObjectAccess {
+        let mut access = access_of(object);
+        access.rules.extend(use_of(object));
+        access
+    }
+}
+
+/// The fields of `spec.clusterRef`.
+const CLUSTER_REF: [&str; 3] = ["cluster", "namespace", "virtualCluster"];
+
+/// Keeps what `spec.clusterRef` said where the new form says nothing: the platform has filled it in, and files of clients leave
+/// it out.
+fn keep_cluster_ref(new: &mut Object, old: &Object) {
+    for name in CLUSTER_REF {
+        let set = old.str_at(&["spec", "clusterRef", name]);
+        if !set.is_empty() && new.str_at(&["spec", "clusterRef", name]).is_empty() {
+            set_cluster_ref(new, name, set);
+        }
+    }
+}
+
+fn set_cluster_ref(object: &mut Object, name: &str, value: &str) {
+    let cluster_ref = object_mut(object, "spec").entry("clusterRef").or_insert_with(|| json!({}));
+    if let Value::Object(cluster_ref) = cluster_ref {
+        cluster_ref.insert(name.into(), value.into());
+    }
+}
+
+/// One rule for all users and teams that `spec.extraAccessRules` names. Rules of templates give none of this: they say which
+/// role those get who may use the virtual cluster.
+fn use_of(object: &Object) -> Option<AccessRule> {
+    let rules: Vec<InstanceAccessRule> = part(object, &["spec", "extraAccessRules"]).unwrap_or_default();
+    let verbs = || ["get", "use"].map(str::to_owned).into();
+    let (users, teams) = rules.into_iter().fold((Vec::new(), Vec::new()), |(mut users, mut teams), rule| {
+        users.extend(rule.users);
+        teams.extend(rule.teams);
+        (users, teams)
+    });
+    let names_somebody = !users.is_empty() || !teams.is_empty();
+    names_somebody.then(|| AccessRule { verbs: verbs(), subresources: Vec::new(), users, teams })
 }
 
 fn template_errors(spec: &VirtualClusterInstanceSpec, path: &FieldPath) -> Vec<FieldError> {

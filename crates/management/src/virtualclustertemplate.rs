@@ -5,7 +5,7 @@
 
 use crate::STORED;
 use crate::columns::{self, cell};
-use crate::rules::{ACCESS, TEMPLATE_RULES, access_of, definition_errors, part, semantic_version};
+use crate::rules::{ACCESS, TEMPLATE_RULES, access_of, definition_errors, keep_owner, part, semantic_version};
 use crate::types::{Access, AppParameter, EntityInfo, Typed, UserOrTeam, VirtualClusterTemplateDefinition, parameter_errors};
 use schemars::JsonSchema;
 use semver::{BuildMetadata, Version};
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use vci_meta::field::MOST_ERRORS;
 use vci_meta::validation::SizeLimit;
-use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, Resource, Schema};
+use vci_meta::{Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema};
 
 #[cfg(test)]
 mod tests;
@@ -124,6 +124,10 @@ impl Resource for VirtualClusterTemplates {
 
     fn schema(&self) -> &Schema {
         &SCHEMA
+    }
+
+    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
+        keep_owner(new, old);
     }
 
     fn size_limits(&self) -> &'static [SizeLimit] {

@@ -204,6 +204,10 @@ pub trait Resource: std::fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Fills in what an object leaves to be understood, for readers who ask for it by `extended=true`. Asked of kinds that have
+    /// extended fields.
+    fn fill_extended(&self, _object: &mut Object) {}
+
     /// The cells of a Table row, one for each column of the descriptor. `now` is Unix seconds, for ages.
     fn cells(&self, object: &Object, now: i64) -> Vec<Value>;
 

@@ -4,6 +4,7 @@
 //! which are the kind's own; whether somebody may call at all, which is authorization.
 
 mod deletion;
+mod granting_fields;
 mod identities;
 mod key_holders;
 mod key_lifetimes;

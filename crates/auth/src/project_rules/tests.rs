@@ -293,3 +293,27 @@ async fn keys_are_made_by_users_and_their_status_by_the_server_alone() {
     assert_eq!(decisions(&rules, &user, &below(one.clone(), "status"), &verbs).await, "g----");
     assert_eq!(decisions(&rules, &team, &one, &verbs).await, "ggg-g");
 }
+
+#[tokio::test]
+async fn a_status_is_read_by_whoever_reads_the_object_and_written_by_admins_alone() {
+    let rules = rules();
+    let verbs = ["get", "update", "patch", "delete", "create"];
+    let instance = target(GROUP, "virtualclusterinstances", "loft-p-a", "x");
+    let template = target(GROUP, "virtualclustertemplates", "", "t");
+    // of an instance, of a template, of a project, of a user
+    let table = [
+        ("root", ["AAAAA", "AAAAA", "AAAAA", "AAAAA"]),
+        ("boss", ["A----", "g----", "A----", "-----"]),
+        ("owner", ["A----", "g----", "A----", "-----"]),
+        ("user", ["g----", "g----", "A----", "A----"]),
+        ("viewer", ["g----", "g----", "A----", "-----"]),
+        ("stranger", ["-----", "g----", "-----", "-----"]),
+    ];
+    let (project, user) = (target(GROUP, "projects", "", "a"), target(GROUP, "users", "", "user"));
+    for (name, want) in table {
+        for (on, want) in [&instance, &template, &project, &user].into_iter().zip(want) {
+            let on = below(on.clone(), "status");
+            assert_eq!(decisions(&rules, &identity(Some(name), &[]), &on, &verbs).await, want, "{name} on {on:?}");
+        }
+    }
+}

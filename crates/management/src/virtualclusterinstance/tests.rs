@@ -192,6 +192,62 @@ fn owners_and_access_rules_grant() {
 }
 
 #[test]
+fn what_is_shared_inside_is_seen_and_used_outside() {
+    let instance = object(json!({"spec": {
+        "owner": {"user": "ann"},
+        "extraAccessRules": [{"users": ["bob"], "clusterRole": "view"}, {"teams": ["t"], "clusterRole": "cluster-admin"}],
+        "template": {"access": {"rules": [{"users": ["zoe"], "clusterRole": "view"}]}},
+    }}));
+    let access = VirtualClusterInstances.access(&instance);
+    let caller = |user: Option<&str>, teams: &[&str]| Caller {
+        user: user.map(str::to_owned),
+        teams: teams.iter().map(|team| (*team).to_owned()).collect(),
+        ..Caller::default()
+    };
+    for (who, want) in [
+        (caller(Some("bob"), &[]), [true, true, false, false, false]),
+        (caller(Some("cid"), &["t"]), [true, true, false, false, false]),
+        (caller(Some("zoe"), &[]), [false; 5]),
+        (caller(Some("t"), &["bob"]), [false; 5]),
+    ] {
+        let asked = [("get", ""), ("use", ""), ("update", ""), ("makeowner", ""), ("get", "status")];
+        assert_eq!(asked.map(|(verb, part)| access.grants(&who, verb, part)), want, "{who:?}");
+    }
+}
+
+#[test]
+fn readers_of_everything_are_told_the_name_that_is_understood() {
+    for (spec, want) in [
+        (json!({"clusterRef": {}}), json!("one")),
+        (json!({}), json!("one")),
+        (json!({"clusterRef": {"virtualCluster": "other"}}), json!("other")),
+        (json!({"external": true}), json!(null)),
+    ] {
+        let mut seen = object(json!({"metadata": {"name": "one"}, "spec": spec}));
+        VirtualClusterInstances.fill_extended(&mut seen);
+        assert_eq!(seen.at(&["spec", "clusterRef", "virtualCluster"]).unwrap_or(&Value::Null), &want, "{spec}");
+    }
+}
+
+#[test]
+fn where_it_runs_stays_when_a_file_leaves_it_out() {
+    let old = object(json!({"spec": {"clusterRef": {"cluster": "c", "namespace": "n"}}}));
+    for (new, want) in [
+        (json!({}), json!({"cluster": "c", "namespace": "n"})),
+        (json!({"spec": {"clusterRef": {}}}), json!({"cluster": "c", "namespace": "n"})),
+        (
+            json!({"spec": {"clusterRef": {"cluster": "", "virtualCluster": "v"}}}),
+            json!({"cluster": "c", "namespace": "n", "virtualCluster": "v"}),
+        ),
+        (json!({"spec": {"clusterRef": {"cluster": "d"}}}), json!({"cluster": "d", "namespace": "n"})),
+    ] {
+        let mut kept = object(new.clone());
+        VirtualClusterInstances.prepare_for_update(&context("ann", Some("ann"), &[]), &mut kept, &old);
+        assert_eq!(kept.at(&["spec", "clusterRef"]), Some(&want), "{new}");
+    }
+}
+
+#[test]
 fn cells_show_what_people_ask_for() {
     let now = 1_767_225_600 + 4 * 86_400 + 7 * 3600;
     let null = Value::Null;

@@ -57,12 +57,17 @@ fn is_master(object: &Object) -> bool {
     named && object.str_at(&["kind"]) == "User" && object.at(&["spec", "disabled"]) != Some(&Value::Bool(true))
 }
 
+/// Whether a field of `spec` decides what somebody may do.
+pub(super) fn is_guarded(field: &str) -> bool {
+    !FREE.contains(&field)
+}
+
 /// The first guarded field that is not what it was.
 fn guarded_change<'a>(new: &'a Object, old: Option<&'a Object>) -> Option<&'a str> {
     let (new, old) = (spec(new), old.and_then(spec));
     let value = |map: Option<&'a Map<String, Value>>, field: &str| map.and_then(|map| map.get(field));
     let fields: BTreeSet<&str> = [new, old].into_iter().flatten().flat_map(Map::keys).map(String::as_str).collect();
-    fields.into_iter().find(|field| !FREE.contains(field) && value(new, field) != value(old, field))
+    fields.into_iter().find(|field| is_guarded(field) && value(new, field) != value(old, field))
 }
 
 fn spec(object: &Object) -> Option<&Map<String, Value>> {
@@ -89,7 +94,8 @@ mod tests {
             ("users", json!({"subject": "root"}), false),
             ("users", json!({"disabled": true}), false),
             ("users", json!({"ssoGroups": ["g"]}), false),
-            ("users", json!({"owner": null}), false),
+            ("users", json!({"owner": {"user": "zoe"}}), false),
+            ("users", json!({"owner": null}), true),
             ("users", json!({"access": []}), false),
             ("teams", json!({"displayName": "Devs"}), true),
             ("teams", json!({"users": ["una", "tina"]}), false),

@@ -1,20 +1,22 @@
 //! Who may say whose an object is, what its access rules grant, and who is a member of a project.
 //!
 //! A right to create or to change an object is no right to hand it, or rights on it, to others: otherwise whoever was
-//! granted `update` could grant themselves everything else. What is needed is the verb `makeowner`: on the object to give it
-//! to somebody else, on a User or a Team to make an object theirs from the beginning.
+//! granted `update` could grant themselves everything else. What is needed is the verb `makeowner`: on the object to say that it
+//! is somebody else's, and on the User or Team that becomes its owner. Otherwise people could fill the quotas of others, or
+//! escape their own. In a project the new owner must be one of its members. Administrators need nobody's consent.
 
+use super::granting_fields::{self, OWNER};
 use super::permissions::{Act, Permissions};
 use super::stored::Stored;
 use async_trait::async_trait;
-use serde_json::Value;
 use std::sync::Arc;
-use vci_auth::directory::{Directory, Role};
+use vci_auth::directory::{Directory, Role, TEAM_PREFIX};
 use vci_meta::access::VERB_MAKE_OWNER;
-use vci_meta::{ApiError, Descriptor, Object, ObjectKey, RequestContext, Subresource};
+use vci_meta::{ApiError, Caller, Descriptor, Object, ObjectKey, RequestContext, Scope, Subresource};
 use vci_registry::{Admission, AdmissionRequest};
 
 const PROJECTS: &str = "projects";
+const USERS: &str = "users";
 
 /// Lets everybody create objects of their own or of their teams. Owners and admins, of the project or of everything, say
 /// afterwards whose it is and what its rules are; who was granted `makeowner` gives it away and no more.
@@ -43,17 +45,58 @@ impl Ownership {
     }
 
     async fn create(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, object: &Object) -> Result<(), ApiError> {
-        let others = others(ctx, object);
-        let act = Act { descriptor: request.descriptor, verb: VERB_MAKE_OWNER, subresource: "", key: request.key };
-        if others.is_empty() || self.permissions.allow(ctx, act).await {
+        if self.may_receive(ctx, request, object).await? {
             return Ok(());
         }
-        for (plural, name) in others {
-            if !self.may_give_to(ctx, plural, name).await? {
-                return Err(refused(ctx, request.descriptor, object, "set spec.owner to somebody else"));
+        Err(refused(ctx, request.descriptor, object, "set spec.owner to somebody else"))
+    }
+
+    /// Whether all whom an object newly names as its owners may become that, by the word of the caller.
+    async fn may_receive(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, new: &Object) -> Result<bool, ApiError> {
+        let before = request.old.map(owners).unwrap_or_default();
+        let mut receivers = others(ctx, new);
+        receivers.retain(|(plural, name)| *name != if *plural == USERS { before.0 } else { before.1 });
+        if receivers.is_empty() || self.is_admin(ctx, request).await {
+            return Ok(true);
+        }
+        for (plural, name) in receivers {
+            let may = if self.is_project_admin(ctx, request) {
+                // Whoever says who is in a project gives it to whom they like, only not to nobody.
+                self.stored.uid(plural, name).await?.is_some()
+            } else {
+                self.is_member(request, plural, name) && self.may_give_to(ctx, plural, name).await?
+            };
+            if !may {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether the caller may do everything here. Of what lies outside of namespaces each object is asked about itself when it is
+    /// named, so none is.
+    async fn is_admin(&self, ctx: &RequestContext, request: AdmissionRequest<'_>) -> bool {
+        let AdmissionRequest { descriptor, key, .. } = request;
+        let unnamed = ObjectKey::new("", "");
+        let key = if descriptor.scope == Scope::Namespaced { key } else { &unnamed };
+        self.permissions.allow(ctx, Act { descriptor, verb: VERB_MAKE_OWNER, subresource: "", key }).await
+    }
+
+    fn is_project_admin(&self, ctx: &RequestContext, request: AdmissionRequest<'_>) -> bool {
+        let AdmissionRequest { descriptor, key, .. } = request;
+        descriptor.plural == PROJECTS && self.directory.role_in_project(&key.name, &ctx.caller) == Some(Role::Admin)
+    }
+
+    /// Whether a user or a team is in the project that the object is, or is in. Other objects are in none.
+    fn is_member(&self, request: AdmissionRequest<'_>, plural: &str, name: &str) -> bool {
+        let AdmissionRequest { descriptor, key, .. } = request;
+        let known = if plural == USERS { self.directory.known_as(name) } else { self.directory.known_as(&format!("{TEAM_PREFIX}{name}")) };
+        let role = |caller: &Caller| match descriptor.scope {
+            Scope::Namespaced => self.directory.role(&key.namespace, caller),
+            Scope::Cluster => self.directory.role_in_project(&key.name, caller),
+        };
+        let in_project = descriptor.scope == Scope::Namespaced || descriptor.plural == PROJECTS;
+        !in_project || known.is_some_and(|known| role(&known.caller).is_some())
     }
 
     /// Whether the caller may make objects that belong to this user or team.
@@ -68,43 +111,27 @@ impl Ownership {
     }
 
     async fn update(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
-        let changed: Vec<&str> = fields(request.descriptor).iter().copied().filter(|field| differs(new, old, field)).collect();
+        let fields = granting_fields::of(request.descriptor).iter().copied();
+        let changed: Vec<_> = fields.filter(|path| granting_fields::differs(new, old, path)).collect();
         let allowed = match changed.as_slice() {
             [] => true,
-            ["owner"] => self.standing(ctx, request, old).await != Standing::Stranger,
+            [path] if *path == OWNER => self.standing(ctx, request, old).await != Standing::Stranger,
             _ => self.standing(ctx, request, old).await == Standing::Owner,
         };
-        if allowed && changed.contains(&"owner") && !self.may_receive(ctx, request, new).await? {
-            return Err(refused(ctx, request.descriptor, new, "set spec.owner to somebody who is not known"));
+        if !allowed {
+            let what: Vec<String> = changed.iter().map(|path| path.join(".")).collect();
+            return Err(refused(ctx, request.descriptor, new, &format!("change {} of what somebody else owns", what.join(" and "))));
         }
-        if allowed {
-            return Ok(());
+        if changed.contains(&OWNER) && !self.may_receive(ctx, request, new).await? {
+            // One answer for all reasons: it tells nobody who is there.
+            return Err(refused(ctx, request.descriptor, new, "set spec.owner to somebody who does not let them or is in no such project"));
         }
-        let what = changed.join(" and spec.");
-        Err(refused(ctx, request.descriptor, new, &format!("change spec.{what} of what somebody else owns")))
-    }
-
-    /// Whether those who become owners are there. Otherwise whoever gives an object to nobody would keep it by its rules, and
-    /// it would count against nobody's quota. An admin may name whoever is still to come.
-    async fn may_receive(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, new: &Object) -> Result<bool, ApiError> {
-        let AdmissionRequest { descriptor, key, .. } = request;
-        let others = others(ctx, new);
-        if others.is_empty() || self.permissions.allow(ctx, Act { descriptor, verb: VERB_MAKE_OWNER, subresource: "", key }).await {
-            return Ok(true);
-        }
-        for (plural, name) in others {
-            let Some(resource) = self.stored.resource(plural) else { return Ok(false) };
-            if !self.stored.exists(&**resource, name).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Ok(())
     }
 
     async fn standing(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, old: &Object) -> Standing {
         let AdmissionRequest { descriptor, key, .. } = request;
-        let admin = || descriptor.plural == PROJECTS && self.directory.role_in_project(&key.name, &ctx.caller) == Some(Role::Admin);
-        if is_owned(ctx, old) || admin() {
+        if is_owned(ctx, old) || self.is_project_admin(ctx, request) {
             return Standing::Owner;
         }
         let granted =
@@ -130,17 +157,12 @@ impl Admission for Ownership {
     }
 }
 
-/// The fields that say who may do what with an object.
-fn fields(descriptor: &Descriptor) -> &'static [&'static str] {
-    if descriptor.plural == PROJECTS { &["access", "members", "owner"] } else { &["access", "owner"] }
-}
-
 /// Whom the object names as owners who are neither the caller nor a team of the caller: the plural of the kind, and the name.
 fn others<'a>(ctx: &RequestContext, object: &'a Object) -> Vec<(&'static str, &'a str)> {
     let (user, team) = owners(object);
     let mut others = Vec::new();
     if !user.is_empty() && !is_name_of(ctx, user) {
-        others.push(("users", user));
+        others.push((USERS, user));
     }
     if !team.is_empty() && !is_team_of(ctx, team) {
         others.push(("teams", team));
@@ -170,11 +192,6 @@ fn is_team_of(ctx: &RequestContext, team: &str) -> bool {
     ctx.caller.teams.iter().any(|own| own == team)
 }
 
-fn differs(a: &Object, b: &Object, field: &str) -> bool {
-    let value = |object: &Object| object.at(&["spec", field]).cloned().unwrap_or(Value::Null);
-    value(a) != value(b)
-}
-
 fn refused(ctx: &RequestContext, descriptor: &Descriptor, object: &Object, what: &str) -> ApiError {
     ApiError::forbidden(descriptor.group_resource(), object.name(), format!("User {:?} cannot {what}", ctx.user.name))
 }
@@ -182,9 +199,8 @@ fn refused(ctx: &RequestContext, descriptor: &Descriptor, object: &Object, what:
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
     use crate::admission::tests::{Rig, member};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const VCI: &str = "virtualclusterinstances";
 
@@ -198,9 +214,24 @@ mod tests {
         rig
     }
 
+    /// The team ops, a member of the project, and eve, who is none, as well as tina let una make things theirs.
+    async fn consents(rig: &Rig) {
+        let consent = json!({"access": [{"verbs": ["makeowner"], "users": ["una"]}]});
+        rig.patch("root", "users", "tina", &json!({ "spec": consent })).await.unwrap();
+        rig.create("root", "users", "eve", consent.clone()).await.unwrap();
+        rig.create("root", "teams", "ops", consent).await.unwrap();
+        let mut members = rig.get("root", "projects", "blue").await["spec"]["members"].clone();
+        members.as_array_mut().unwrap().push(json!({"kind": "Team", "name": "ops", "clusterRole": "loft-management-project-user"}));
+        rig.patch("root", "projects", "blue", &json!({"spec": {"members": members}})).await.unwrap();
+        let (directory, ..) = rig.feeding();
+        let of_ops = || directory.known_as("loft:team:ops").is_some_and(|ops| directory.role("loft-p-blue", &ops.caller).is_some());
+        rig.wait_for(|| of_ops() && directory.known_as("eve").is_some()).await;
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_creation_is_for_oneself_unless_others_let_it() {
         let rig = rig().await;
+        consents(&rig).await;
         rig.patch("root", "users", "zoe", &json!({"spec": {"access": [{"verbs": ["makeowner"], "users": ["una"]}]}})).await.unwrap();
         rig.patch("root", "teams", "devs", &json!({"spec": {"access": [{"verbs": ["get"], "users": ["una"]}]}})).await.unwrap();
         let table = [
@@ -212,6 +243,8 @@ mod tests {
             ("una", json!({"team": "devs"}), false),
             ("una", json!({"user": "una", "team": "devs"}), false),
             ("una", json!({"user": "zoe", "team": "devs"}), false),
+            ("una", json!({"user": "eve"}), false),
+            ("una", json!({"team": "ops"}), true),
             ("tina", json!({"team": "devs"}), true),
             ("tina", json!({"user": "tina", "team": "devs"}), true),
             ("tina", json!({"user": "zoe"}), false),
@@ -227,6 +260,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn to_change_is_not_to_give_away() {
         let rig = rig().await;
+        consents(&rig).await;
         let rules = json!([{"verbs": ["update", "patch"], "users": ["tina"]}, {"verbs": ["patch", "makeowner"], "users": ["zoe"]}]);
         let owner = |name: &str| json!({"owner": {"user": name}});
         let access = json!({"access": []});
@@ -235,14 +269,32 @@ mod tests {
             ("tina", json!({"displayName": "x"}), true),
             ("tina", owner("tina"), false),
             ("tina", access.clone(), false),
+            ("tina", json!({"extraAccessRules": [{"users": ["tina"], "clusterRole": "cluster-admin"}]}), false),
+            ("tina", json!({"template": {"access": {"defaultClusterRole": "cluster-admin"}}}), false),
+            ("tina", json!({"template": {"objects": "a ClusterRoleBinding for tina"}}), false),
+            ("tina", json!({"templateRef": {"name": "without-rules"}}), false),
+            ("tina", json!({"parameters": "size: large"}), true),
+            ("una", json!({"extraAccessRules": [{"users": ["tina"], "clusterRole": "view"}]}), true),
+            ("una", json!({"template": {"access": {"defaultClusterRole": "view"}}}), true),
             ("zoe", owner("zoe"), true),
             ("zoe", access.clone(), false),
             ("zoe", json!({"owner": {"user": "zoe"}, "access": []}), false),
-            ("una", owner("zoe"), true),
+            ("una", owner("zoe"), false),
+            ("una", owner("tina"), true),
+            ("una", owner("eve"), false),
             ("una", owner("nobody"), false),
+            ("una", json!({"owner": {"user": "una", "team": "devs"}}), false),
+            ("una", json!({"owner": {"user": "tina", "team": "devs"}}), false),
+            ("una", json!({"owner": {"user": "tina", "team": "ops"}}), true),
+            ("una", json!({"owner": {"team": "ops"}}), true),
+            ("una", json!({"owner": null}), true),
+            ("una", json!({"owner": {"user": null}}), true),
             ("una", json!({"owner": {"team": "nobody"}}), false),
             ("zoe", owner("nobody"), false),
+            ("zoe", owner("tina"), false),
+            ("zoe", json!({"owner": {"user": "zoe", "team": "devs"}}), false),
             ("adam", owner("nobody"), true),
+            ("adam", owner("eve"), true),
             ("una", access.clone(), true),
             ("adam", owner("adam"), true),
             ("adam", access, true),
@@ -254,9 +306,33 @@ mod tests {
             let changed = rig.patch(who, VCI, &at, &json!({ "spec": spec })).await;
             assert_eq!(changed.map_err(|error| error.code()).err(), (!want).then_some(403), "{who}: {spec}");
         }
-        let error = rig.patch("tina", VCI, "loft-p-blue/i0", &json!({"spec": {"owner": null, "access": null}})).await.unwrap_err();
+        let error =
+            rig.patch("tina", VCI, "loft-p-blue/i0", &json!({"spec": {"owner": {"user": "tina"}, "access": null}})).await.unwrap_err();
         let text = "virtualclusterinstances.management.loft.sh \"i0\" is forbidden: User \"tina\" cannot change spec.access and spec.owner of what somebody else owns";
         assert_eq!(error.message, text);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_has_which_role_by_a_template_is_its_owner_to_say() {
+        let rig = Rig::start().await;
+        let version = |role: &str, objects: &str| json!([{"version": "1.0.0", "template": {"access": {"defaultClusterRole": role}, "objects": objects}}]);
+        let rules = json!([{"verbs": ["*"], "users": ["tina"]}]);
+        let spec = json!({"owner": {"user": "una"}, "access": rules, "versions": version("view", "")});
+        rig.create("root", "virtualclustertemplates", "t", spec).await.unwrap();
+        let table = [
+            ("tina", json!({"versions": version("view", "kind: ConfigMap")}), true),
+            ("tina", json!({"versions": version("cluster-admin", "")}), false),
+            ("tina", json!({"versions": null}), false),
+            ("tina", json!({"template": {"access": {"rules": [{"users": ["tina"], "clusterRole": "cluster-admin"}]}}}), false),
+            ("tina", json!({"owner": {"user": "tina"}}), false),
+            ("una", json!({"owner": {"user": "zoe"}}), false),
+            ("una", json!({"versions": version("edit", "")}), true),
+            ("root", json!({"owner": {"user": "zoe"}}), true),
+        ];
+        for (who, spec, want) in table {
+            let changed = rig.patch(who, "virtualclustertemplates", "t", &json!({ "spec": spec })).await;
+            assert_eq!(changed.map_err(|error| error.code()).err(), (!want).then_some(403), "{who}: {spec}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -272,8 +348,15 @@ mod tests {
             assert_eq!(change("tina", spec.clone()).await, Err(403), "{spec}");
         }
         assert_eq!(change("una", all("una")).await, Err(403));
+        assert_eq!(change("una", json!({"argoCD": {"sso": {"enabled": true}}})).await, Err(403));
         assert_eq!(change("adam", all("eve")).await, Ok(()));
         assert_eq!(change("zoe", all("mallory")).await, Ok(()));
+        // Whoever may give the project away gives it to members who agree; its admins to whom they like, who must be there.
+        for (who, receiver, want) in
+            [("una", "nobody", Err(403)), ("una", "adam", Err(403)), ("zoe", "nobody", Err(403)), ("zoe", "adam", Ok(()))]
+        {
+            assert_eq!(change(who, json!({"owner": {"user": receiver}})).await, want, "{who} to {receiver}");
+        }
         assert_eq!(change("una", json!({"owner": {"user": "una"}})).await, Ok(()), "that is what makeowner is");
     }
 }

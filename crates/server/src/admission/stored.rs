@@ -65,16 +65,6 @@ impl Stored {
         Ok(object.transpose()?.map(|object| object.uid().to_owned()))
     }
 
-    /// Whether there is an object of the whole cluster by this name.
-    ///
-    /// # Errors
-    /// What keeps the store from being read.
-    pub(crate) async fn exists(&self, resource: &dyn Resource, name: &str) -> Result<bool, ApiError> {
-        let descriptor = resource.descriptor();
-        let found = self.store.get(&storage_key(descriptor, &ObjectKey::new("", name))).await;
-        found.map(|entry| entry.is_some()).map_err(|error| from_store(error, descriptor, "get"))
-    }
-
     /// Up to `limit` objects of the first kind that has any in this namespace; those that are being deleted count.
     ///
     /// # Errors
