@@ -59,7 +59,13 @@ impl Wire {
         {
             return response(status, self.media.content_type(), Body::from(json));
         }
-        self.stream(status, std::iter::once(Bytes::from(json)), Some(length))
+        let json = std::iter::once(Bytes::from(json));
+        if self.media == Media::Json && self.layout == Layout::Pretty && length <= WORTH_COMPRESSING {
+            // In one piece, with its length: such as an error that is to be sent when the rest of the request's body has come.
+            let readable: Vec<u8> = Pretty::new(json).flatten().collect();
+            return response(status, self.media.content_type(), Body::from(readable));
+        }
+        self.stream(status, json, Some(length))
     }
 
     /// An answer whose compact JSON is made while it is sent. `length` is that of the JSON, if known.
@@ -168,4 +174,21 @@ fn to_yaml(json: &[u8]) -> Result<String, ApiError> {
     let options = serde_yaml::ser_options! { folded_wrap_chars: 1_000_000_000 };
     serde_yaml::to_string_with_options(&value, options)
         .map_err(|error| ApiError::internal("cannot encode as YAML").with_source(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body::Body as _;
+
+    #[test]
+    fn every_error_is_in_memory_with_its_length_however_it_looks() {
+        let error = ApiError::bad_request("why");
+        for (media, layout) in [(Media::Json, Layout::Compact), (Media::Json, Layout::Pretty), (Media::Yaml, Layout::Compact)] {
+            for encoding in [Encoding::Identity, Encoding::Gzip] {
+                let response = error_response(&error, Wire { media, layout, encoding });
+                assert!(response.body().size_hint().exact().is_some_and(|size| size > 10), "{media:?} {layout:?} {encoding:?}");
+            }
+        }
+    }
 }
