@@ -1,8 +1,8 @@
 //! A connection that ends while its client still sends.
 //!
-//! An answer such as 413 comes before the body was read. To close the socket then would make the kernel tell the client
-//! that its data was lost, and the client throws the answer away unread. So what comes is read and dropped, for a
-//! while (nginx calls this a lingering close).
+//! An answer such as 413 comes before the body was read, and over HTTP/2 a client may send frames while the last GOAWAY is on
+//! its way. To close the socket then would make the kernel tell the client that its data was lost, and the client throws away
+//! unread what it was sent. So what comes is read and dropped, for a while (nginx calls this a lingering close).
 
 use super::activity::Activity;
 use std::io;
@@ -13,10 +13,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// How long a client may go on sending what nobody reads.
-const TIME: Duration = Duration::from_secs(2);
+/// How long a client may go on sending a body that nobody reads.
+const BODY: Duration = Duration::from_secs(2);
+/// How long frames may be on their way that a client sent before it heard that the connection ends.
+const FRAMES: Duration = Duration::from_millis(500);
 
-/// A stream that is closed only once its client has stopped sending, if a body was left unread.
+/// A stream that is closed only once its client has closed its own side, or has had time to.
 pub(super) struct Linger<T> {
     stream: T,
     activity: Arc<Activity>,
@@ -56,11 +58,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<T> {
         let this = self.get_mut();
         if this.until.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-            if !this.activity.left_unread() {
-                return Poll::Ready(Ok(()));
-            }
         }
-        let until = this.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(TIME)));
+        let time = if this.activity.left_unread() { BODY } else { FRAMES };
+        let until = this.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
         let mut dropped = [0; 16 * 1024];
         while until.as_mut().poll(cx).is_pending() {
             let mut buf = ReadBuf::new(&mut dropped);
