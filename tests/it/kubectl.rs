@@ -17,7 +17,7 @@ const TYPE: &str = "virtualclusterinstances.management.loft.sh";
 
 /// The versions at hand.
 fn versions() -> Vec<PathBuf> {
-    ["1.20", "1.30", "1.36"].into_iter().filter_map(|version| cached(&format!("bin/kubectl-{version}"))).collect()
+    ["1.20", "1.30", "1.36", "1.37"].into_iter().filter_map(|version| cached(&format!("bin/kubectl-{version}"))).collect()
 }
 
 pub(crate) struct Kubectl<'a> {

@@ -39,8 +39,17 @@ pub struct Programs {
 impl Programs {
     /// Those of `$VCI_TEST_CACHE/bin`. Where one is missing it says so loudly; with `CI=true` it panics instead.
     pub fn find() -> Option<Self> {
+        Self::with_apiserver("kube-apiserver")
+    }
+
+    /// The same with the next minor version of kube-apiserver: controllers may be a version behind it, never ahead.
+    pub fn find_next() -> Option<Self> {
+        Self::with_apiserver("kube-apiserver-1.37")
+    }
+
+    fn with_apiserver(apiserver: &str) -> Option<Self> {
         let [etcd, apiserver, controller_manager] =
-            ["etcd-3.6", "kube-apiserver", "kube-controller-manager"].map(|name| cached(&format!("bin/{name}")));
+            ["etcd-3.6", apiserver, "kube-controller-manager"].map(|name| cached(&format!("bin/{name}")));
         Some(Self { etcd: etcd?, apiserver: apiserver?, controller_manager: controller_manager? })
     }
 }

@@ -11,52 +11,54 @@ const REGISTRATION: &str = "/apis/admissionregistration.k8s.io/v1";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validating_webhook_refuses() {
-    let Some(stand) = stand::shared().await else { return };
-    let place = stand.project("webhook", &["ann"]).await;
-    stand.bind(&place, "ann", "edit").await;
-    let webhook = Webhook::serve(|request| match request["object"]["spec"]["displayName"].as_str() {
-        Some("refused") => json!({"allowed": false, "status": {"code": 403, "message": "not with that name"}}),
-        _ => json!({"allowed": true}),
-    })
-    .await;
-    let configuration = json!({
-        "metadata": {"name": "it-webhook"},
-        "webhooks": [{
-            "name": "it.webhook.test", "clientConfig": webhook.client_config(), "rules": rules(), "namespaceSelector": only(&place),
-            "sideEffects": "None", "admissionReviewVersions": ["v1"], "failurePolicy": "Fail",
-        }],
-    });
-    stand.admin().post(&format!("{REGISTRATION}/validatingwebhookconfigurations"), &configuration).await.expect(201);
+    for stand in stand::of_each_version().await {
+        let place = stand.project("webhook", &["ann"]).await;
+        stand.bind(&place, "ann", "edit").await;
+        let webhook = Webhook::serve(|request| match request["object"]["spec"]["displayName"].as_str() {
+            Some("refused") => json!({"allowed": false, "status": {"code": 403, "message": "not with that name"}}),
+            _ => json!({"allowed": true}),
+        })
+        .await;
+        let configuration = json!({
+            "metadata": {"name": "it-webhook"},
+            "webhooks": [{
+                "name": "it.webhook.test", "clientConfig": webhook.client_config(), "rules": rules(), "namespaceSelector": only(&place),
+                "sideEffects": "None", "admissionReviewVersions": ["v1"], "failurePolicy": "Fail",
+            }],
+        });
+        stand.admin().post(&format!("{REGISTRATION}/validatingwebhookconfigurations"), &configuration).await.expect(201);
 
-    let denied = "admission webhook \"it.webhook.test\" denied the request: not with that name";
-    both_refuse(&place, [&stand.cluster.client("ann", &[]), &stand.direct("ann")], denied, 403).await;
-    let asked = webhook.asked();
-    let users: Vec<&Value> = asked.iter().map(|request| &request["userInfo"]["username"]).collect();
-    assert!(users.iter().all(|user| **user == "ann"), "it is told who asks: {users:?}");
-    stand.admin().delete(&format!("{REGISTRATION}/validatingwebhookconfigurations/it-webhook")).await.expect(200);
+        let denied = "admission webhook \"it.webhook.test\" denied the request: not with that name";
+        both_refuse(&place, [&stand.cluster.client("ann", &[]), &stand.direct("ann")], denied, 403).await;
+        let asked = webhook.asked();
+        let users: Vec<&Value> = asked.iter().map(|request| &request["userInfo"]["username"]).collect();
+        assert!(users.iter().all(|user| **user == "ann"), "it is told who asks: {users:?}");
+        stand.admin().delete(&format!("{REGISTRATION}/validatingwebhookconfigurations/it-webhook")).await.expect(200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validating_admission_policy_refuses() {
-    let Some(stand) = stand::shared().await else { return };
-    let place = stand.project("policy", &["ann"]).await;
-    stand.bind(&place, "ann", "edit").await;
-    let policy = json!({
-        "metadata": {"name": "it-policy"},
-        "spec": {
-            "matchConstraints": {"resourceRules": rules(), "namespaceSelector": only(&place)},
-            "validations": [{"expression": "object.spec.displayName != 'refused'", "message": "not with that name"}],
-        },
-    });
-    let binding = json!({"metadata": {"name": "it-policy"}, "spec": {"policyName": "it-policy", "validationActions": ["Deny"]}});
-    let admin = stand.admin();
-    admin.post(&format!("{REGISTRATION}/validatingadmissionpolicies"), &policy).await.expect(201);
-    admin.post(&format!("{REGISTRATION}/validatingadmissionpolicybindings"), &binding).await.expect(201);
+    for stand in stand::of_each_version().await {
+        let place = stand.project("policy", &["ann"]).await;
+        stand.bind(&place, "ann", "edit").await;
+        let policy = json!({
+            "metadata": {"name": "it-policy"},
+            "spec": {
+                "matchConstraints": {"resourceRules": rules(), "namespaceSelector": only(&place)},
+                "validations": [{"expression": "object.spec.displayName != 'refused'", "message": "not with that name"}],
+            },
+        });
+        let binding = json!({"metadata": {"name": "it-policy"}, "spec": {"policyName": "it-policy", "validationActions": ["Deny"]}});
+        let admin = stand.admin();
+        admin.post(&format!("{REGISTRATION}/validatingadmissionpolicies"), &policy).await.expect(201);
+        admin.post(&format!("{REGISTRATION}/validatingadmissionpolicybindings"), &binding).await.expect(201);
 
-    let denied = "ValidatingAdmissionPolicy 'it-policy' with binding 'it-policy' denied request: not with that name";
-    both_refuse(&place, [&stand.cluster.client("ann", &[]), &stand.direct("ann")], denied, 422).await;
-    for kind in ["validatingadmissionpolicybindings", "validatingadmissionpolicies"] {
-        admin.delete(&format!("{REGISTRATION}/{kind}/it-policy")).await.expect(200);
+        let denied = "ValidatingAdmissionPolicy 'it-policy' with binding 'it-policy' denied request: not with that name";
+        both_refuse(&place, [&stand.cluster.client("ann", &[]), &stand.direct("ann")], denied, 422).await;
+        for kind in ["validatingadmissionpolicybindings", "validatingadmissionpolicies"] {
+            admin.delete(&format!("{REGISTRATION}/{kind}/it-policy")).await.expect(200);
+        }
     }
 }
 

@@ -15,44 +15,45 @@ fn as_user<'a>(stand: &'a Stand, user: &str) -> Kubectl<'a> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_with_both_roles_works_as_with_any_kind() {
-    let Some(stand) = stand::shared().await else { return };
-    let place = stand.project("kubectl", &["ann"]).await;
-    stand.bind(&place, "ann", "edit").await;
-    let kubectl = as_user(&stand, "ann");
-    let ns = ["-n", place.namespace.as_str()];
-    let run = |arguments: &[&str]| kubectl.run(&[&ns[..], arguments].concat());
-    let at = |path: &str| run(&["get", TYPE, "x", "-o", &format!("jsonpath={{{path}}}")]);
+    for stand in stand::of_each_version().await {
+        let place = stand.project("kubectl", &["ann"]).await;
+        stand.bind(&place, "ann", "edit").await;
+        let kubectl = as_user(&stand, "ann");
+        let ns = ["-n", place.namespace.as_str()];
+        let run = |arguments: &[&str]| kubectl.run(&[&ns[..], arguments].concat());
+        let at = |path: &str| run(&["get", TYPE, "x", "-o", &format!("jsonpath={{{path}}}")]);
 
-    let mut follower = follow(&stand, &place);
-    let file = kubectl.file("x.yaml", &manifest("x", 1));
-    assert!(run(&["create", "-f", &file]).contains("created"));
-    assert_eq!(at(".spec.owner.user"), "ann");
-    assert_eq!(follower.line().await, "virtualclusterinstance.management.loft.sh/x");
-    let changed = kubectl.file("changed.yaml", &manifest("x", 2));
-    run(&["apply", "-f", &changed]);
-    assert_eq!(at(".metadata.labels.number"), "2");
-    let applied = kubectl.file("applied.yaml", &manifest("x", 3));
-    run(&["apply", "--server-side", "--force-conflicts", "-f", &applied]);
-    assert_eq!(at(".metadata.labels.number"), "3");
-    let editor = format!("sh {}", kubectl.file("editor.sh", "sed -i s/shown-x/edited/ \"$1\"\n"));
-    let (good, _, stderr) = kubectl.output(&[&ns[..], &["edit", TYPE, "x"]].concat(), &[("KUBE_EDITOR", &editor)]);
-    assert!(good, "{stderr}");
-    assert_eq!(at(".spec.displayName"), "edited");
-    for (kind, patch) in [
-        ("merge", r#"{"metadata": {"annotations": {"by": "merge"}}}"#),
-        ("json", r#"[{"op": "add", "path": "/metadata/annotations/by", "value": "json"}]"#),
-        ("strategic", r#"{"metadata": {"annotations": {"by": "strategic"}}}"#),
-    ] {
-        run(&["patch", TYPE, "x", "--type", kind, "-p", patch]);
-        assert_eq!(at(".metadata.annotations.by"), kind);
+        let mut follower = follow(&stand, &place);
+        let file = kubectl.file("x.yaml", &manifest("x", 1));
+        assert!(run(&["create", "-f", &file]).contains("created"));
+        assert_eq!(at(".spec.owner.user"), "ann");
+        assert_eq!(follower.line().await, "virtualclusterinstance.management.loft.sh/x");
+        let changed = kubectl.file("changed.yaml", &manifest("x", 2));
+        run(&["apply", "-f", &changed]);
+        assert_eq!(at(".metadata.labels.number"), "2");
+        let applied = kubectl.file("applied.yaml", &manifest("x", 3));
+        run(&["apply", "--server-side", "--force-conflicts", "-f", &applied]);
+        assert_eq!(at(".metadata.labels.number"), "3");
+        let editor = format!("sh {}", kubectl.file("editor.sh", "sed -i s/shown-x/edited/ \"$1\"\n"));
+        let (good, _, stderr) = kubectl.output(&[&ns[..], &["edit", TYPE, "x"]].concat(), &[("KUBE_EDITOR", &editor)]);
+        assert!(good, "{stderr}");
+        assert_eq!(at(".spec.displayName"), "edited");
+        for (kind, patch) in [
+            ("merge", r#"{"metadata": {"annotations": {"by": "merge"}}}"#),
+            ("json", r#"[{"op": "add", "path": "/metadata/annotations/by", "value": "json"}]"#),
+            ("strategic", r#"{"metadata": {"annotations": {"by": "strategic"}}}"#),
+        ] {
+            run(&["patch", TYPE, "x", "--type", kind, "-p", patch]);
+            assert_eq!(at(".metadata.annotations.by"), kind);
+        }
+        let table = run(&["get", "virtualclusterinstances"]);
+        assert!(table.starts_with("NAME") && table.contains("edited"), "{table}");
+        let explained = kubectl.run(&["explain", "virtualclusterinstances.spec.templateRef"]);
+        assert!(explained.contains("syncOnce"), "{explained}");
+        assert!(run(&["auth", "can-i", "create", TYPE]).starts_with("yes"));
+        assert!(run(&["delete", TYPE, "x"]).contains("deleted"));
+        assert!(run(&["get", TYPE, "-o", "name"]).is_empty());
     }
-    let table = run(&["get", "virtualclusterinstances"]);
-    assert!(table.starts_with("NAME") && table.contains("edited"), "{table}");
-    let explained = kubectl.run(&["explain", "virtualclusterinstances.spec.templateRef"]);
-    assert!(explained.contains("syncOnce"), "{explained}");
-    assert!(run(&["auth", "can-i", "create", TYPE]).starts_with("yes"));
-    assert!(run(&["delete", TYPE, "x"]).contains("deleted"));
-    assert!(run(&["get", TYPE, "-o", "name"]).is_empty());
 }
 
 /// `kubectl get --watch` of the instances of a namespace, by name.

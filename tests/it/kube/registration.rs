@@ -7,40 +7,41 @@ use vci_testkit::wait_for;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cluster_serves_the_group_as_its_own() {
-    let Some(stand) = stand::shared().await else { return };
-    let admin = stand.admin();
-    let found = admin.get(API_SERVICE).await.expect(200).json();
-    let available = &found["status"]["conditions"][0];
-    assert_eq!((&available["type"], &available["reason"]), (&Value::from("Available"), &Value::from("Passed")), "{found}");
+    for stand in stand::of_each_version().await {
+        let admin = stand.admin();
+        let found = admin.get(API_SERVICE).await.expect(200).json();
+        let available = &found["status"]["conditions"][0];
+        assert_eq!((&available["type"], &available["reason"]), (&Value::from("Available"), &Value::from("Passed")), "{found}");
 
-    let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-    let aggregated = admin.header(http::header::ACCEPT, accept);
-    wait_for("aggregated discovery", async || {
-        let groups = aggregated.get("/apis").await.expect(200).json();
-        let group =
-            groups["items"].as_array().into_iter().flatten().find(|group| group["metadata"]["name"] == "management.loft.sh").cloned();
-        let Some(group) = group else { return false };
-        let version = &group["versions"][0];
-        let resources = version["resources"].as_array().cloned().unwrap_or_default();
-        version["freshness"] == "Current" && resources.iter().any(|resource| resource["resource"] == "virtualclusterinstances")
-    })
-    .await;
-    wait_for("OpenAPI v3 of the group", async || {
-        let paths = admin.get("/openapi/v3").await.expect(200).json();
-        let url = paths["paths"]["apis/management.loft.sh/v1"]["serverRelativeURL"].as_str().map(str::to_owned);
-        let Some(url) = url else { return false };
-        let document = admin.get(&url).await.expect(200).json();
-        document["components"]["schemas"]
-            .as_object()
-            .is_some_and(|schemas| schemas.keys().any(|name| name.ends_with("VirtualClusterInstance")))
-    })
-    .await;
-    wait_for("OpenAPI v2 with the group in it", async || {
-        let document = admin.get("/openapi/v2").await.expect(200).json();
-        let paths = document["paths"].as_object().cloned().unwrap_or_default();
-        paths.keys().any(|path| path.starts_with("/apis/management.loft.sh/v1/"))
-    })
-    .await;
+        let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+        let aggregated = admin.header(http::header::ACCEPT, accept);
+        wait_for("aggregated discovery", async || {
+            let groups = aggregated.get("/apis").await.expect(200).json();
+            let group =
+                groups["items"].as_array().into_iter().flatten().find(|group| group["metadata"]["name"] == "management.loft.sh").cloned();
+            let Some(group) = group else { return false };
+            let version = &group["versions"][0];
+            let resources = version["resources"].as_array().cloned().unwrap_or_default();
+            version["freshness"] == "Current" && resources.iter().any(|resource| resource["resource"] == "virtualclusterinstances")
+        })
+        .await;
+        wait_for("OpenAPI v3 of the group", async || {
+            let paths = admin.get("/openapi/v3").await.expect(200).json();
+            let url = paths["paths"]["apis/management.loft.sh/v1"]["serverRelativeURL"].as_str().map(str::to_owned);
+            let Some(url) = url else { return false };
+            let document = admin.get(&url).await.expect(200).json();
+            document["components"]["schemas"]
+                .as_object()
+                .is_some_and(|schemas| schemas.keys().any(|name| name.ends_with("VirtualClusterInstance")))
+        })
+        .await;
+        wait_for("OpenAPI v2 with the group in it", async || {
+            let document = admin.get("/openapi/v2").await.expect(200).json();
+            let paths = document["paths"].as_object().cloned().unwrap_or_default();
+            paths.keys().any(|path| path.starts_with("/apis/management.loft.sh/v1/"))
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,16 @@ pub(super) async fn shared() -> Option<RwLockReadGuard<'static, Stand>> {
     Some(the_one().await?.read().await)
 }
 
+/// The one stand and one with the next version of kube-apiserver, with others beside.
+pub(super) async fn of_each_version() -> Vec<RwLockReadGuard<'static, Stand>> {
+    static NEXT: Slot = OnceCell::const_new();
+    let next = match the_stand(&NEXT, Programs::find_next, "bin/kubectl-1.37").await {
+        Some(next) => Some(next.read().await),
+        None => None,
+    };
+    shared().await.into_iter().chain(next).collect()
+}
+
 /// The one stand, with nobody beside.
 pub(super) async fn alone() -> Option<RwLockWriteGuard<'static, Stand>> {
     Some(the_one().await?.write().await)
@@ -43,18 +53,24 @@ pub(super) async fn alone() -> Option<RwLockWriteGuard<'static, Stand>> {
 /// Nobody drops a static: the keeper ends what is in it.
 static KEEPER: OnceLock<Keeper> = OnceLock::new();
 
+type Slot = OnceCell<Option<RwLock<Stand>>>;
+
 async fn the_one() -> Option<&'static RwLock<Stand>> {
-    static STAND: OnceCell<Option<RwLock<Stand>>> = OnceCell::const_new();
+    static STAND: Slot = OnceCell::const_new();
+    the_stand(&STAND, Programs::find, "bin/kubectl-1.36").await
+}
+
+/// Started by the first test that wants it.
+async fn the_stand(slot: &'static Slot, programs: fn() -> Option<Programs>, kubectl: &str) -> Option<&'static RwLock<Stand>> {
     let start = async || {
-        let (programs, kubectl) = (Programs::find()?, cached("bin/kubectl-1.36")?);
-        let stand = Stand::start(&programs, kubectl).await;
+        let stand = Stand::start(&programs()?, cached(kubectl)?).await;
         let keeper = KEEPER.get_or_init(Keeper::start);
         stand.cluster.leave_to(keeper);
         keeper.kill_at_the_end(stand.server.pid());
         [stand.server.folder(), stand.files.path()].into_iter().for_each(|folder| keeper.wipe_at_the_end(folder));
         Some(RwLock::new(stand))
     };
-    STAND.get_or_init(start).await.as_ref()
+    slot.get_or_init(start).await.as_ref()
 }
 
 /// Where a test works: a project of its own, and its namespace in the cluster.
