@@ -132,6 +132,30 @@ async fn finalizers_hold_and_collections_go() {
     assert_eq!(names, ["held", "y"]);
 }
 
+/// Upstream forgets the query where there is a body.
+#[tokio::test]
+async fn what_protects_in_the_query_of_a_delete_counts_beside_a_body() {
+    let server = Server::start().await;
+    server.create("kept").await;
+    let kept = format!("{COLLECTION}/kept");
+    for body in ["{}", "null", r#"{"propagationPolicy":"Background"}"#, r#"{"dryRun":[]}"#, r#"{"kind":"DeleteOptions","apiVersion":"v1"}"#]
+    {
+        for path in [&kept, COLLECTION] {
+            let answer = server.send("DELETE", &format!("{path}?dryRun=All"), &[], body).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path} {body}: {}", answer.text);
+            assert_eq!(server.get(&kept, &[]).await.status, StatusCode::OK, "{path} {body}");
+        }
+        for query in ["uid=other", "resourceVersion=1"] {
+            let answer = server.send("DELETE", &format!("{kept}?{query}"), &[], body).await;
+            assert_eq!(answer.status, StatusCode::CONFLICT, "{query} {body}: {}", answer.text);
+        }
+    }
+    // That of a collection says which list is meant.
+    let listed = server.send("DELETE", &format!("{COLLECTION}?resourceVersion=0"), &[], "{}").await;
+    assert_eq!(listed.status, StatusCode::OK, "{}", listed.text);
+    assert_eq!(server.get(&kept, &[]).await.status, StatusCode::NOT_FOUND);
+}
+
 #[tokio::test]
 async fn a_query_that_nobody_can_read_is_not_forgotten() {
     let server = Server::start().await;

@@ -29,11 +29,15 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     }
 }
 
-/// The options of a delete: a body's if there is one, else the query's.
+/// The options of a delete. Beside a body, a resourceVersion in the query of a collection says which list is meant: it is no precondition.
 pub(crate) async fn options(call: &mut Call, body: Body) -> Result<DeleteOptions, ApiError> {
     let bytes = call.read(body).await?;
+    let mut query = call.query().decoded();
     if bytes.is_empty() {
-        return DeleteOptions::from_query(&call.query().decoded());
+        return DeleteOptions::from_query(&query);
+    }
+    if call.resource.name.is_empty() {
+        query.retain(|(name, _)| name != "resourceVersion");
     }
     let format = InputFormat::of(&call.headers)?;
     let parsed = heavy::compute(bytes.len(), || format.parse(&bytes, None)).await;
@@ -41,5 +45,5 @@ pub(crate) async fn options(call: &mut Call, body: Body) -> Result<DeleteOptions
     if let (Some(trail), Some(options)) = (&call.trail, parsed.value.as_object()) {
         trail.0.request_object(options);
     }
-    DeleteOptions::from_body(&parsed.value)
+    DeleteOptions::from_body(&parsed.value, &query)
 }
