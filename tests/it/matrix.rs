@@ -6,6 +6,7 @@
 mod granting_fields;
 mod revoked;
 mod routes;
+mod seen;
 mod table;
 mod world;
 

@@ -2,6 +2,7 @@
 
 mod access_keys;
 mod objects;
+mod offered_template;
 mod project;
 mod selves;
 

@@ -124,7 +124,9 @@ pub(super) async fn fill(stand: &Stand) {
         ("others", json!({"owner": {"user": "zoe"}})),
     ] {
         let mut template = spec.clone();
-        template["template"] = json!({});
+        let chart = json!({"name": "c", "username": format!("login-of-{name}"), "password": format!("password-of-{name}")});
+        template["displayName"] = format!("title-of-{name}").into();
+        template["template"] = json!({"helmRelease": {"chart": chart, "values": format!("values-of-{name}")}});
         root.post(&format!("{GROUP}/virtualclustertemplates"), &json!({"metadata": {"name": name}, "spec": template})).await.expect(201);
         let mut instance = spec;
         instance["templateRef"] = json!({"name": "others"});

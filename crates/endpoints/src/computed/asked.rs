@@ -83,6 +83,12 @@ impl Asked<'_> {
         }
     }
 
+    /// With which objects whoever asks may do something; `None`: with none.
+    pub async fn view(&self, verb: &str, target: &Target) -> Option<View> {
+        let attributes = Attributes { identity: self.identity.clone(), verb: verb.into(), target: target.clone() };
+        decide(&self.app.config.authorizers, &attributes).await.ok()
+    }
+
     /// All that is stored and served, in the order of discovery.
     pub(crate) fn kinds(&self) -> Vec<&'static Descriptor> {
         self.app.kinds()

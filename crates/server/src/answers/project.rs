@@ -1,16 +1,19 @@
 //! What a project tells its members: who else is in it, and what they may use.
 
 use super::objects::{Objects, json, read, team_info, user_info};
+use super::offered_template::offered;
 use crate::admission::templates;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use vci_auth::Target;
 use vci_endpoints::{Asked, Computed};
 use vci_management::computed::{
     PROJECT_CLUSTERS, PROJECT_MEMBERS, PROJECT_TEMPLATES, ProjectMember, project_clusters_schema, project_members_schema,
     project_templates_schema,
 };
 use vci_management::project::{AllowedTemplate, Member, Project};
+use vci_management::{GROUP, VERSION};
 use vci_meta::{ApiError, ComputedDescriptor, RequestContext, Schema};
 
 /// `GET /projects/NAME/members`: the users and teams that the project names and that there are. The name `*` stands for all.
@@ -70,7 +73,8 @@ fn names<'a>(members: &'a [Member], kind: &str) -> BTreeSet<&'a str> {
     members.iter().filter(|member| member.kind == kind && member.has_known_role()).map(|member| member.name.as_str()).collect()
 }
 
-/// `GET /projects/NAME/templates`: the templates that the project allows and that there are.
+/// `GET /projects/NAME/templates`: the templates that the project allows and that there are. Whole are those that the caller may get;
+/// of the others only what they are chosen by.
 #[derive(Debug)]
 pub(crate) struct Templates(pub(crate) Objects);
 
@@ -86,10 +90,12 @@ impl Computed for Templates {
 
     async fn answer(&self, asked: Asked<'_>) -> Result<Value, ApiError> {
         let Project { spec, .. } = asked.parent()?;
+        let readable = asked.view("get", &all_templates()).await;
         let mut allowed: Vec<Value> = Vec::new();
-        for item in self.0.all(asked.ctx, "virtualclustertemplates").await? {
+        for item in self.0.all(asked.ctx, PLURAL).await? {
             if templates::allows(&spec, &item.key.name) {
-                allowed.push(read(&item)?);
+                let is_readable = readable.as_ref().is_some_and(|view| view.shows("", &item.access));
+                allowed.push(if is_readable { read(&item)? } else { offered(read(&item)?)? });
             }
         }
         let is_there = |name: &str| allowed.iter().any(|template| template["metadata"]["name"] == name);
@@ -99,6 +105,19 @@ impl Computed for Templates {
             answer["defaultVirtualClusterTemplate"] = default.into();
         }
         Ok(answer)
+    }
+}
+
+const PLURAL: &str = "virtualclustertemplates";
+
+fn all_templates() -> Target {
+    Target::Resource {
+        group: GROUP.into(),
+        version: VERSION.into(),
+        resource: PLURAL.into(),
+        subresource: String::new(),
+        namespace: String::new(),
+        name: String::new(),
     }
 }
 
