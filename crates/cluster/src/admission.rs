@@ -1,8 +1,8 @@
 //! The host cluster's admission, run here because kube-apiserver does not run it for requests that it passes on: its
 //! namespaces, webhooks, policies and quotas.
 
-pub mod cel;
 mod events;
+mod expressions;
 mod namespaces;
 mod policy;
 mod quota;

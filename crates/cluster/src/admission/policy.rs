@@ -17,7 +17,8 @@ mod source;
 mod tests;
 
 use crate::HostCluster;
-use crate::admission::cel::{self, AccessCheck, Authorization, Variables};
+use crate::admission::expressions::off_runtime;
+use apiserver_cel::{AccessCheck, Activation};
 use async_trait::async_trait;
 use authorizer::ClusterAuthorizer;
 use compiled::{CompiledPolicy, FailurePolicy};
@@ -195,9 +196,9 @@ impl Admission for ValidatingAdmissionPolicies {
         if steps.is_empty() {
             return Ok(());
         }
-        let variables = self.facts.variables(ctx, subject, namespace?);
-        let done = cel::off_runtime(move || steps.into_iter().map(|step| carry_out(step, &variables)).collect::<Vec<_>>()).await;
-        let done = done.map_err(|error| ApiError::internal(error.to_string()))?;
+        let activation = self.facts.activation(ctx, subject, namespace?);
+        let done = off_runtime(move || steps.into_iter().map(|step| carry_out(step, &activation)).collect::<Vec<_>>()).await;
+        let done = done.map_err(ApiError::internal)?;
         match settle(ctx, done) {
             Some(refusal) => Err(refusal.into_error(what, &name)),
             None => Ok(()),
@@ -213,9 +214,10 @@ impl Facts {
         self.namespaces.namespace(&request.key.namespace).await.map(Some)
     }
 
-    pub(super) fn variables(&self, ctx: &RequestContext, subject: Subject<'_>, namespace: Option<Arc<Value>>) -> Variables {
+    /// The values of the variables, of which the parameters are not known yet.
+    pub(super) fn activation(&self, ctx: &RequestContext, subject: Subject<'_>, namespace: Option<Arc<Value>>) -> Activation {
         let AdmissionRequest { descriptor, subresource, key, old, .. } = subject.request;
-        let value = |object: Option<&Object>| Arc::new(object.map_or(Value::Null, |it| typed(it, subject.request)));
+        let value = |object: Option<&Object>| object.map_or(Value::Null, |it| typed(it, subject.request));
         let request_resource = AccessCheck {
             group: descriptor.group.into(),
             resource: descriptor.plural.into(),
@@ -224,16 +226,14 @@ impl Facts {
             name: key.name.clone(),
             ..AccessCheck::default()
         };
-        let authorizer = Arc::new(ClusterAuthorizer::new(self.client.clone(), ctx.deadline));
-        Variables {
-            object: value(subject.object),
-            old_object: value(old),
-            request: Arc::new(request_attributes(ctx, subject.request)),
-            params: Arc::default(),
-            namespace_object: namespace.map_or_else(Arc::default, |it| Arc::new(namespace_object(&it))),
-            authorizer: Some(Authorization { authorizer, user: Arc::clone(&ctx.user), request_resource }),
-            variables: Arc::default(),
-        }
+        let authorizer = Arc::new(ClusterAuthorizer::new(self.client.clone(), Arc::clone(&ctx.user), ctx.deadline));
+        Activation::default()
+            .bind("object", value(subject.object))
+            .bind("oldObject", value(old))
+            .bind("request", request_attributes(ctx, subject.request))
+            .bind("params", Value::Null)
+            .bind("namespaceObject", namespace.map_or(Value::Null, |it| namespace_object(&it)))
+            .bind_authorizer(authorizer, request_resource)
     }
 }
 
@@ -322,11 +322,11 @@ pub(super) fn shown_name(request: AdmissionRequest<'_>, object: Option<&Object>)
 }
 
 /// Does one step, on a thread that may block.
-fn carry_out(step: Step, variables: &Variables) -> Done {
+fn carry_out(step: Step, activation: &Activation) -> Done {
     match step {
         Step::Refuse(refusal) => Done::Refused(refusal),
         Step::Evaluate { policy, binding, actions, params } => {
-            let verdict = decide::decide(&policy, &Variables { params, ..variables.clone() });
+            let verdict = decide::decide(&policy, &activation.clone().bind("params", params));
             Done::Evaluated { policy, binding, actions, verdict }
         }
     }

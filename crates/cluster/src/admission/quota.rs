@@ -6,10 +6,10 @@
 //! scopes do not count such objects. Refused: quotas that must be there (`LimitedResources`), which are configured by a file
 //! that only kube-apiserver has.
 
-use super::cel::Quantity;
 use super::events::events;
 use super::policy::shown_name;
 use crate::HostCluster;
+use apiserver_cel::Quantity;
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ResourceQuota;
@@ -157,8 +157,8 @@ fn with_one_more(quota: &ResourceQuota, resource: &str) -> Result<ResourceQuota,
     let unknown = || format!("status unknown for quota: {}, resources: {resource}", quota.name_any());
     let used = status.used.as_mut().and_then(|used| used.get_mut(resource)).ok_or_else(unknown)?;
     let (Ok(most), Ok(before)) = (Quantity::parse(&hard.0), Quantity::parse(&used.0)) else { return Err(unknown()) };
-    let after = before.one_more();
-    if after.cmp(&most).is_gt() {
+    let after = before.saturating_add(Quantity::from(1));
+    if after.compare(&most).is_gt() {
         let (name, Written(used), Written(hard)) = (quota.name_any(), used, hard);
         return Err(format!("exceeded quota: {name}, requested: {resource}=1, used: {resource}={used}, limited: {resource}={hard}"));
     }

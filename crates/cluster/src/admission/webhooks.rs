@@ -11,10 +11,11 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use super::cel::{self, MATCH_CONDITIONS_BUDGET, Session, Variables};
+use super::expressions::off_runtime;
 use super::policy::{Facts, KnownNamespace, Namespaces, Subject, typed};
 use super::review::Verdict;
 use crate::HostCluster;
+use apiserver_cel::{Activation, Evaluator, MATCH_CONDITIONS_BUDGET};
 use async_trait::async_trait;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use serde::de::IgnoredAny;
@@ -207,9 +208,8 @@ impl Webhooks {
         if hook.conditions.is_empty() {
             return Ok(true);
         }
-        let (conditions, variables) = (Arc::clone(&hook.conditions), self.facts.variables(ctx, subject, None));
-        let met = cel::off_runtime(move || conditions_met(&conditions, &variables)).await;
-        match met.map_err(|error| error.to_string()).and_then(|met| met) {
+        let (conditions, activation) = (Arc::clone(&hook.conditions), self.facts.activation(ctx, subject, None));
+        match off_runtime(move || conditions_met(&conditions, &activation)).await.flatten() {
             Ok(met) => Ok(met),
             Err(_) if hook.failure_policy == FailurePolicy::Ignore => Ok(false),
             Err(why) => {
@@ -221,12 +221,12 @@ impl Webhooks {
 }
 
 /// Whether all conditions are met: one that is not decides, even where others fail.
-fn conditions_met(conditions: &[source::Condition], variables: &Variables) -> Result<bool, String> {
-    let mut session = Session::new(variables, MATCH_CONDITIONS_BUDGET);
+fn conditions_met(conditions: &[source::Condition], activation: &Activation) -> Result<bool, String> {
+    let mut evaluator = Evaluator::new(activation, MATCH_CONDITIONS_BUDGET);
     let mut failure = None;
     for condition in conditions {
         let truth = match condition {
-            Ok(expression) => session.evaluate_bool(expression).map_err(|error| error.to_string()),
+            Ok(program) => evaluator.evaluate_bool(program).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         match truth {

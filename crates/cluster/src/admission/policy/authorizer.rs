@@ -1,6 +1,6 @@
 //! `authorizer` in expressions: the host cluster is asked, once for each question of a request.
 
-use crate::admission::cel::{AccessCheck, Authorizer, Decision};
+use apiserver_cel::{AccessCheck, Authorizer, Decision, ServiceAccount};
 use k8s_openapi::api::authorization::v1::{
     FieldSelectorAttributes, LabelSelectorAttributes, NonResourceAttributes, ResourceAttributes, SubjectAccessReview,
     SubjectAccessReviewSpec,
@@ -9,7 +9,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use vci_meta::User;
@@ -20,19 +20,22 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Asks the host cluster from a thread that may block. For one request: it remembers what it was told.
 pub(super) struct ClusterAuthorizer {
     client: Client,
+    user: Arc<User>,
     runtime: Handle,
     /// When the request is due.
     deadline: Instant,
-    known: Mutex<HashMap<(String, AccessCheck), Result<Decision, String>>>,
+    known: Mutex<HashMap<AccessCheck, Result<Decision, String>>>,
 }
 
 impl ClusterAuthorizer {
-    /// For a request that is due then. Called on the runtime, which the questions are asked on.
-    pub(super) fn new(client: Client, deadline: Instant) -> Self {
-        Self { client, runtime: Handle::current(), deadline, known: Mutex::default() }
+    /// For a request of that user, which is due then. Called on the runtime, which the questions are asked on.
+    pub(super) fn new(client: Client, user: Arc<User>, deadline: Instant) -> Self {
+        Self { client, user, runtime: Handle::current(), deadline, known: Mutex::default() }
     }
 
-    async fn ask(&self, user: &User, access: &AccessCheck) -> Result<Decision, String> {
+    async fn ask(&self, access: &AccessCheck) -> Result<Decision, String> {
+        let account = access.service_account.as_ref().map(service_account);
+        let user = account.as_ref().unwrap_or(&self.user);
         let review = SubjectAccessReview { spec: spec(user, access), ..SubjectAccessReview::default() };
         let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
         let left = self.deadline.saturating_duration_since(Instant::now()).min(TIMEOUT);
@@ -54,15 +57,23 @@ impl fmt::Debug for ClusterAuthorizer {
 }
 
 impl Authorizer for ClusterAuthorizer {
-    fn check(&self, user: &User, access: &AccessCheck) -> Result<Decision, String> {
-        let question = (user.name.clone(), access.clone());
+    fn check(&self, access: &AccessCheck) -> Result<Decision, String> {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = known().get(&question) {
+        if let Some(answer) = known().get(access) {
             return answer.clone();
         }
-        let answer = self.runtime.block_on(self.ask(user, access));
-        known().insert(question, answer.clone());
+        let answer = self.runtime.block_on(self.ask(access));
+        known().insert(access.clone(), answer.clone());
         answer
+    }
+}
+
+fn service_account(account: &ServiceAccount) -> User {
+    let ServiceAccount { namespace, name } = account;
+    User {
+        name: format!("system:serviceaccount:{namespace}:{name}"),
+        groups: vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")],
+        ..User::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A policy whose expressions were parsed.
 
-use crate::admission::cel::{CompileError, Expression, Variable};
+use crate::admission::expressions::ENVIRONMENT;
+use apiserver_cel::{CompileError, CompositedVariable, Program};
 use k8s_openapi::api::admissionregistration::v1::{ParamKind, ValidatingAdmissionPolicy};
 use std::sync::Arc;
 use vci_meta::Reason;
@@ -12,8 +13,8 @@ pub(super) enum FailurePolicy {
     Ignore,
 }
 
-/// An expression, or why its text is none: told to those whose request it is asked for.
-pub(super) type Compiled = Result<Expression, CompileError>;
+/// A program, or its compilation error, which requests that need it are answered with.
+pub(super) type Compiled = Result<Program, CompileError>;
 
 /// One of `spec.validations`.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub(super) struct CompiledPolicy {
     pub(super) failure_policy: FailurePolicy,
     pub(super) param_kind: Option<ParamKind>,
     pub(super) match_conditions: Vec<Compiled>,
-    pub(super) variables: Arc<[Variable]>,
+    pub(super) variables: Arc<[CompositedVariable]>,
     pub(super) validations: Vec<Validation>,
     pub(super) audit_annotations: Vec<AuditAnnotation>,
 }
@@ -61,24 +62,24 @@ impl CompiledPolicy {
             name: policy.metadata.name.clone().unwrap_or_default(),
             failure_policy,
             param_kind: spec.param_kind,
-            match_conditions: conditions.iter().map(|it| Expression::compile(&it.expression)).collect(),
+            match_conditions: conditions.iter().map(|it| ENVIRONMENT.compile(&it.expression)).collect(),
             variables: variables
                 .into_iter()
-                .map(|it| Variable { expression: Expression::compile(&it.expression), name: it.name })
+                .map(|it| CompositedVariable { program: ENVIRONMENT.compile(&it.expression), name: it.name })
                 .collect(),
             validations: validations
                 .into_iter()
                 .map(|it| Validation {
-                    expression: Expression::compile(&it.expression),
+                    expression: ENVIRONMENT.compile(&it.expression),
                     source: it.expression,
                     message: it.message,
-                    message_expression: it.message_expression.filter(|it| !it.is_empty()).map(|it| Expression::compile(&it)),
+                    message_expression: it.message_expression.filter(|it| !it.is_empty()).map(|it| ENVIRONMENT.compile(&it)),
                     reason: reason(it.reason.as_deref()),
                 })
                 .collect(),
             audit_annotations: annotations
                 .into_iter()
-                .map(|it| AuditAnnotation { key: it.key, value: Expression::compile(&it.value_expression), source: it.value_expression })
+                .map(|it| AuditAnnotation { key: it.key, value: ENVIRONMENT.compile(&it.value_expression), source: it.value_expression })
                 .collect(),
         }
     }
@@ -86,7 +87,7 @@ impl CompiledPolicy {
     /// One that refuses everything that it is asked about.
     pub(super) fn broken(name: String) -> Self {
         let empty = Validation {
-            expression: Expression::compile(""),
+            expression: ENVIRONMENT.compile(""),
             source: String::new(),
             message: None,
             message_expression: None,

@@ -1,9 +1,8 @@
 //! What a policy says to a request, for one binding and one parameter.
 
 use super::compiled::{AuditAnnotation, Compiled, CompiledPolicy, FailurePolicy, Validation};
-use crate::admission::cel::{Answer, EvaluationError, MATCH_CONDITIONS_BUDGET, POLICY_BUDGET, Session, Variables};
+use apiserver_cel::{Activation, EvaluationError, Evaluator, MATCH_CONDITIONS_BUDGET, Output, POLICY_BUDGET};
 use serde_json::Value;
-use std::sync::Arc;
 use vci_meta::Reason;
 
 /// The longest message that an expression may make, in bytes.
@@ -32,22 +31,22 @@ pub(super) struct Verdict {
 }
 
 /// Evaluates a policy. May block: for a thread that may.
-pub(super) fn decide(policy: &CompiledPolicy, variables: &Variables) -> Verdict {
-    match meets_conditions(policy, variables) {
+pub(super) fn decide(policy: &CompiledPolicy, activation: &Activation) -> Verdict {
+    let activation = activation.clone().with_variables(policy.variables.clone());
+    match meets_conditions(policy, &activation) {
         Ok(true) => {}
         Ok(false) => return Verdict::default(),
         Err(message) => return failed(policy, message),
     }
-    let session_variables = Variables { variables: policy.variables.clone(), ..variables.clone() };
-    let mut verdict = match validate(policy, &session_variables) {
+    let mut verdict = match validate(policy, &activation) {
         Ok(denials) => Verdict { denials, ..Verdict::default() },
         Err(error) => return failed(policy, error.to_string()),
     };
     // Annotations may not ask the authorizer.
-    let without_authorizer = Variables { authorizer: None, ..session_variables };
-    let mut session = Session::new(&without_authorizer, POLICY_BUDGET);
+    let without_authorizer = activation.without_authorizer();
+    let mut evaluator = Evaluator::new(&without_authorizer, POLICY_BUDGET);
     for annotation in &policy.audit_annotations {
-        match annotate(&mut session, annotation) {
+        match annotate(&mut evaluator, annotation) {
             Ok(Some(value)) => verdict.annotations.push((annotation.key.clone(), value)),
             Ok(None) => {}
             Err(AnnotationFailure::OutOfBudget(message)) => return failed(policy, message),
@@ -70,13 +69,13 @@ fn failed(policy: &CompiledPolicy, message: String) -> Verdict {
 }
 
 /// Whether all conditions are met: one that is not decides, even where others fail.
-fn meets_conditions(policy: &CompiledPolicy, variables: &Variables) -> Result<bool, String> {
+fn meets_conditions(policy: &CompiledPolicy, activation: &Activation) -> Result<bool, String> {
     // Conditions are asked before the namespace is looked at.
-    let variables = Variables { namespace_object: Arc::new(Value::Null), variables: policy.variables.clone(), ..variables.clone() };
-    let mut session = Session::new(&variables, MATCH_CONDITIONS_BUDGET);
+    let activation = activation.clone().bind("namespaceObject", Value::Null);
+    let mut evaluator = Evaluator::new(&activation, MATCH_CONDITIONS_BUDGET);
     let mut failures = Vec::new();
     for condition in &policy.match_conditions {
-        match truth(&mut session, condition) {
+        match truth(&mut evaluator, condition) {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(EvaluationError::OutOfBudget) => return Err(EvaluationError::OutOfBudget.to_string()),
@@ -91,22 +90,22 @@ fn meets_conditions(policy: &CompiledPolicy, variables: &Variables) -> Result<bo
     }
 }
 
-fn truth<'a>(session: &mut Session<'a>, condition: &'a Compiled) -> Result<bool, EvaluationError> {
-    session.evaluate_bool(condition.as_ref().map_err(|error| EvaluationError::Compile(error.clone()))?)
+fn truth<'a>(evaluator: &mut Evaluator<'a>, condition: &'a Compiled) -> Result<bool, EvaluationError> {
+    evaluator.evaluate_bool(condition.as_ref().map_err(|error| EvaluationError::Compile(error.clone()))?)
 }
 
-fn validate(policy: &CompiledPolicy, variables: &Variables) -> Result<Vec<Denial>, EvaluationError> {
-    let mut session = Session::new(variables, POLICY_BUDGET);
+fn validate(policy: &CompiledPolicy, activation: &Activation) -> Result<Vec<Denial>, EvaluationError> {
+    let mut evaluator = Evaluator::new(activation, POLICY_BUDGET);
     let mut results = Vec::with_capacity(policy.validations.len());
     for validation in &policy.validations {
-        match truth(&mut session, &validation.expression) {
+        match truth(&mut evaluator, &validation.expression) {
             Err(EvaluationError::OutOfBudget) => return Err(EvaluationError::OutOfBudget),
             result => results.push(result),
         }
     }
     // Messages may not ask the authorizer, and are paid from what is left.
-    let without_authorizer = Variables { authorizer: None, ..variables.clone() };
-    let mut messages = Session::new(&without_authorizer, session.remaining());
+    let without_authorizer = activation.clone().without_authorizer();
+    let mut messages = Evaluator::new(&without_authorizer, evaluator.remaining());
     let mut denials = Vec::new();
     for (index, (validation, result)) in policy.validations.iter().zip(results).enumerate() {
         match result {
@@ -122,12 +121,12 @@ fn validate(policy: &CompiledPolicy, variables: &Variables) -> Result<Vec<Denial
 }
 
 /// What a failed validation is told as: the first of its expression's, its own and a composed message that is of use.
-fn message<'a>(session: &mut Session<'a>, validation: &'a Validation) -> String {
+fn message<'a>(evaluator: &mut Evaluator<'a>, validation: &'a Validation) -> String {
     let of_expression = match &validation.message_expression {
-        Some(Ok(expression)) => match session.evaluate(expression) {
-            Ok(Answer::Text(text)) => Some(text.trim().to_owned()).filter(|it| it.len() <= MAX_MESSAGE_BYTES && !it.contains('\n')),
+        Some(Ok(program)) => match evaluator.evaluate(program) {
+            Ok(Output::String(text)) => Some(text.trim().to_owned()).filter(|it| it.len() <= MAX_MESSAGE_BYTES && !it.contains('\n')),
             Err(error @ EvaluationError::OutOfBudget) => return format!("failed messageExpression: {error}"),
-            Ok(Answer::Bool(_) | Answer::Null | Answer::Other(_)) => None,
+            Ok(Output::Bool(_) | Output::Null | Output::Other(_)) => None,
             Err(error) => {
                 tracing::debug!(%error, "an expression for a message failed");
                 None
@@ -150,8 +149,8 @@ enum AnnotationFailure {
 }
 
 /// The value of an annotation; none when it is null or empty.
-fn annotate<'a>(session: &mut Session<'a>, annotation: &'a AuditAnnotation) -> Result<Option<String>, AnnotationFailure> {
-    let expression =
+fn annotate<'a>(evaluator: &mut Evaluator<'a>, annotation: &'a AuditAnnotation) -> Result<Option<String>, AnnotationFailure> {
+    let program =
         annotation.value.as_ref().map_err(|error| AnnotationFailure::Failed(EvaluationError::Compile(error.clone()).to_string()))?;
     let unsupported = |name: &str| {
         AnnotationFailure::Unsupported(format!(
@@ -159,11 +158,11 @@ fn annotate<'a>(session: &mut Session<'a>, annotation: &'a AuditAnnotation) -> R
             annotation.source
         ))
     };
-    match session.evaluate(expression) {
-        Ok(Answer::Text(text)) => Ok(Some(cut(text.trim(), MAX_ANNOTATION_BYTES).to_owned()).filter(|it| !it.is_empty())),
-        Ok(Answer::Null) => Ok(None),
-        Ok(Answer::Bool(_)) => Err(unsupported("bool")),
-        Ok(Answer::Other(name)) => Err(unsupported(name)),
+    match evaluator.evaluate(program) {
+        Ok(Output::String(text)) => Ok(Some(cut(text.trim(), MAX_ANNOTATION_BYTES).to_owned()).filter(|it| !it.is_empty())),
+        Ok(Output::Null) => Ok(None),
+        Ok(Output::Bool(_)) => Err(unsupported("bool")),
+        Ok(Output::Other(name)) => Err(unsupported(name)),
         Err(error @ EvaluationError::OutOfBudget) => Err(AnnotationFailure::OutOfBudget(error.to_string())),
         Err(error) => Err(AnnotationFailure::Failed(error.to_string())),
     }

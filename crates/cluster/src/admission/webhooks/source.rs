@@ -1,10 +1,11 @@
 //! The webhooks of the host cluster, followed and made ready.
 
-use super::super::cel::{CompileError, Expression};
 use super::super::events::{Collection, events};
+use super::super::expressions::ENVIRONMENT;
 use super::super::policy::Criteria;
 use super::call::Target;
 use crate::admission::review::VERSIONS;
+use apiserver_cel::{CompileError, Program};
 use futures::StreamExt as _;
 use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MatchResources, MutatingWebhook, MutatingWebhookConfiguration, NamedRuleWithOperations, RuleWithOperations,
@@ -26,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) type Hooks = Option<Arc<[Webhook]>>;
 
 /// A match condition, or why it is none.
-pub(super) type Condition = Result<Expression, CompileError>;
+pub(super) type Condition = Result<Program, CompileError>;
 
 /// A webhook, ready to be called.
 #[derive(Debug)]
@@ -169,7 +170,7 @@ impl Parts<'_> {
         Webhook {
             name: self.name.to_owned(),
             criteria: Criteria::new(Some(&self.resources())),
-            conditions: self.conditions.into_iter().flatten().map(|condition| Expression::compile(&condition.expression)).collect(),
+            conditions: self.conditions.into_iter().flatten().map(|condition| ENVIRONMENT.compile(&condition.expression)).collect(),
             failure_policy: if self.failure_policy == Some("Ignore") { FailurePolicy::Ignore } else { FailurePolicy::Fail },
             dry_runs: matches!(self.side_effects, "None" | "NoneOnDryRun"),
             timeout: self.timeout.and_then(|seconds| u64::try_from(seconds).ok()).map_or(TIMEOUT, Duration::from_secs),

@@ -1,4 +1,0 @@
-#![allow(clippy::unwrap_used)]
-
-mod hostile;
-mod language;
