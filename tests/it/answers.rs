@@ -118,6 +118,12 @@ async fn a_project_tells_its_members() {
     });
     assert_eq!(members["users"], json!([{"info": una}]), "whoever is not there is left out");
     assert_eq!(names(&members["teams"]), ["devs"]);
+    // How somebody is reached and logs in is for themselves to see, and for those who may change the project.
+    let others = json!({"name": "una", "displayName": "Una", "icon": "i", "username": "una", "subject": "una"});
+    for (key, want) in [("key-of-ada", &una), ("key-of-tina", &others), ("key-of-devs", &others)] {
+        let members = with(&server, key).get(&format!("{GROUP}/projects/blue/members")).await.expect(200).json();
+        assert_eq!(members["users"], json!([{"info": want}]), "{key}");
+    }
     let everybody = with(&server, "key-of-victor").get(&format!("{GROUP}/projects/open/members")).await.expect(200).json();
     assert!(["ada", "tina", "una", "victor"].iter().all(|name| names(&everybody["users"]).contains(name)), "{everybody}");
     let templates = with(&server, "key-of-victor").get(&format!("{GROUP}/projects/open/templates")).await.expect(200).json();

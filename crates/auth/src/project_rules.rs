@@ -94,10 +94,11 @@ impl ProjectRules {
 
     /// Members read their project and what is told about it; its admins change it. Beside that the project says itself
     /// who may do what with it. The answer is whole and not a view, so that a project that is not there cannot be told from one
-    /// that is not the caller's.
+    /// that is not the caller's. To change all of them is no request, but readers are shown more of those that they may change.
     fn projects(&self, asked: Asked<'_>) -> Decision {
         let Asked { caller, verb, subresource, name, .. } = asked;
-        if asked.reads_many() && subresource.is_empty() {
+        let changes_many = name.is_empty() && matches!(verb, "update" | "patch");
+        if (asked.reads_many() || changes_many) && subresource.is_empty() {
             return self.granted(asked);
         }
         let told = matches!(subresource, "" | "status" | "clusters" | "members" | "templates");

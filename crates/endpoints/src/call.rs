@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::body;
+use crate::extended::Extended;
 use crate::layers::Place;
 use crate::negotiation::{self, Offer, Representation};
 use crate::query::Query;
@@ -78,6 +79,12 @@ impl Call {
             self.wire(representation).send(status, json)
         };
         Ok(heavy::compute(bytes.len(), send).await)
+    }
+
+    /// An object that was written as the answer: as much of it as the writer may read.
+    pub(crate) async fn written(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
+        let shown = Extended::of_answer(self).await;
+        self.object(status, &shown.written(bytes, &**self.registry.resource()), representation).await
     }
 
     /// The request's body, whole. With it the write begins: from here on the call is that of whoever the caller is now, with what

@@ -126,7 +126,8 @@ impl Call<'_> {
         let ctx = self.ctx.clone().with_identity(Arc::clone(&identity.user), Arc::clone(&identity.caller));
         let parent = self.shown_parent(&ctx, &key, query, &view).await?;
         let metadata = metadata(&key);
-        let asked = Asked { ctx: &ctx, identity: &identity, key, parent, kind, question, app: self.app };
+        let (registry, info) = (self.parent, self.info);
+        let asked = Asked { ctx: &ctx, identity: &identity, key, parent, registry, info, kind, question, app: self.app };
         let mut answer = self.computed.answer(asked).await?;
         if let Some(members) = answer.as_object_mut() {
             members.insert("kind".into(), kind.kind.into());

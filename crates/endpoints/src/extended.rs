@@ -1,30 +1,33 @@
-//! `extended=true` on a read: the fields that say what whoever asks may do with an object, and what the object leaves to be
-//! understood.
+//! What an object is to whoever reads it: less where the kind has something private, and with `extended=true` more, the fields
+//! that say what whoever asks may do with the object, and what the object leaves to be understood.
 //!
 //! The authorizers are asked once for each verb, not for each object; what they answer is a view, which is then held against
-//! what an object says of itself. Only here are objects decoded to be read: without the parameter stored bytes are copied.
-//! An open watch goes on with the first answer: whom a rule makes an admin is told with the next list.
+//! what an object says of itself. Only here are objects decoded to be read: others are copied as they are stored.
+//! An open watch goes on with the first answer about `extended=true`: whom a rule makes an admin is told with the next list. When
+//! somebody is to see less of what is private, the watch ends ([`crate::recheck`]).
 
 use crate::call::Call;
 use crate::layers::{attributes, decide};
+use crate::private::Private;
 use crate::request_info::RequestInfo;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
 use vci_meta::resource::ExtendedField;
-use vci_meta::{Object, Resource, Subresource, View};
+use vci_meta::{Object, ObjectAccess, Resource, Subresource, View};
 use vci_registry::Item;
 
-/// What is filled in, and by which views. Empty unless it was asked for.
+/// What is filled in and what is hidden, and by which views. For most requests neither.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Extended {
     /// The kind, if anything is filled in.
     resource: Option<Arc<dyn Resource>>,
     fields: Vec<(ExtendedField, View)>,
+    private: Option<Private>,
 }
 
 impl Extended {
-    /// What a request asks for. A verb that the caller has on no object at all is left out.
+    /// What a read asks for. A verb that the caller has on no object at all is left out.
     pub(crate) async fn of(call: &Call) -> Self {
         let extended = call.descriptor().extended;
         let asked = !extended.is_empty()
@@ -38,23 +41,65 @@ impl Extended {
                 fields.push((*field, view));
             }
         }
-        Self { resource: asked.then(|| Arc::clone(call.registry.resource())), fields }
+        let resource = asked.then(|| Arc::clone(call.registry.resource()));
+        Self { resource, fields, ..Self::of_answer(call).await }
+    }
+
+    /// What is hidden in the answer to any request, such as one that writes.
+    pub(crate) async fn of_answer(call: &Call) -> Self {
+        let private = Private::of(&call.app, &call.identity, &call.info, &**call.registry.resource()).await;
+        Self { private, ..Self::default() }
     }
 
     /// Whether objects are as they are stored.
     pub(crate) fn is_empty(&self) -> bool {
-        self.resource.is_none()
+        self.resource.is_none() && self.private.is_none()
     }
 
-    /// The object with its fields filled in.
-    pub(crate) fn fill<'a>(&self, item: &'a Item) -> Cow<'a, [u8]> {
-        let Some(resource) = &self.resource else { return Cow::Borrowed(&item.bytes) };
-        let Ok(mut object) = serde_json::from_slice(&item.bytes).map(Object) else { return Cow::Borrowed(&item.bytes) };
-        resource.fill_extended(&mut object);
-        let held = self.fields.iter().filter(|(_, view)| view.shows(&item.key.namespace, &item.access));
-        held.for_each(|(field, _)| set_true(&mut object.0, field.path));
-        serde_json::to_vec(&object.0).map_or(Cow::Borrowed(&item.bytes), Cow::Owned)
+    /// What is hidden, to be asked again later.
+    pub(crate) fn private(&self) -> Option<&Private> {
+        self.private.as_ref()
     }
+
+    /// The object as this reader sees it.
+    pub(crate) fn fill<'a>(&self, item: &'a Item) -> Cow<'a, [u8]> {
+        let private = self.private.as_ref().filter(|private| private.hides(&item.key.namespace, &item.access));
+        if self.resource.is_none() && private.is_none() {
+            return Cow::Borrowed(&item.bytes);
+        }
+        let Some(mut object) = object(&item.bytes) else { return unreadable(&item.bytes, private) };
+        if let Some(resource) = &self.resource {
+            self.fill_in(&mut object, resource, &item.key.namespace, &item.access);
+        }
+        private.inspect(|private| private.hide(&mut object));
+        Cow::Owned(object.to_bytes())
+    }
+
+    /// The same of an object that was written.
+    pub(crate) fn written<'a>(&self, bytes: &'a [u8], resource: &dyn Resource) -> Cow<'a, [u8]> {
+        let Some(private) = &self.private else { return Cow::Borrowed(bytes) };
+        let Some(mut object) = object(bytes) else { return unreadable(bytes, Some(private)) };
+        if !private.hides(object.namespace(), &resource.access(&object)) {
+            return Cow::Borrowed(bytes);
+        }
+        private.hide(&mut object);
+        Cow::Owned(object.to_bytes())
+    }
+
+    fn fill_in(&self, object: &mut Object, resource: &Arc<dyn Resource>, namespace: &str, access: &ObjectAccess) {
+        resource.fill_extended(object);
+        let held = self.fields.iter().filter(|(_, view)| view.shows(namespace, access));
+        held.for_each(|(field, _)| set_true(&mut object.0, field.path));
+    }
+}
+
+fn object(bytes: &[u8]) -> Option<Object> {
+    serde_json::from_slice(bytes).ok().map(Object)
+}
+
+/// Stored bytes were written by this API, so that they can be read. If not, nothing of them is shown where something is to be hidden.
+fn unreadable<'a>(bytes: &'a [u8], private: Option<&Private>) -> Cow<'a, [u8]> {
+    if private.is_some() { Cow::Borrowed(b"{}") } else { Cow::Borrowed(bytes) }
 }
 
 fn set_true(object: &mut Map<String, Value>, path: &[&str]) {

@@ -20,6 +20,7 @@ mod observer;
 pub mod openapi;
 mod page;
 mod pretty;
+mod private;
 mod query;
 mod recheck;
 mod render;

@@ -6,16 +6,18 @@
 //! expire, goes on in seconds.
 //!
 //! When the configuration says that something may have changed, the caller of every open watch is authenticated and
-//! authorized again, with the credentials that the request came with, and with whom it acts for. Whoever is then somebody else, may no longer, or
-//! sees by another sort of [`View`], is told 410, so that the client lists again and gets the answer that holds now. Where
-//! it cannot be found out what somebody may, their watch goes on for a while: others cannot be asked, and all their watches
-//! would end at once. The same holds for a list while it is sent, which a slow client can make last: there is no way to say
-//! something within it, so that it breaks off. What a view reaches in each namespace changes inside of the watch and is the registry's business.
+//! authorized again, with the credentials that the request came with, and with whom it acts for. Whoever is then somebody else, may no longer,
+//! sees by another sort of [`View`] or is to be shown more or less of each object ([`Private`]), is told 410, so that the client lists
+//! again and gets the answer that holds now. Where it cannot be found out what somebody may, their watch goes on for a while: others cannot
+//! be asked, and all their watches would end at once. The same holds for a list while it is sent, which a slow client can make last: there
+//! is no way to say something within it, so that it breaks off. What a view reaches in each namespace, and shows of each object, changes
+//! inside of the watch.
 
 use crate::PeerCertificates;
 use crate::app::App;
 use crate::call::Call;
 use crate::layers::{self, acting_for, identify, is_credential, is_wish, permitted};
+use crate::private::Private;
 use crate::request_info::RequestInfo;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
@@ -31,7 +33,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use vci_auth::{Credentials, Identity};
 use vci_meta::{ApiError, View};
-use vci_registry::{Frame, Watch};
+use vci_registry::{Frame, Registry, Watch};
 
 /// How long to wait before it is tried again to find out whether a watch may go on, and how often that is tried in all: about
 /// a minute.
@@ -116,9 +118,9 @@ impl Proof {
 }
 
 /// The response to a list; it breaks off when its caller may no longer have it. One that is sent at once is left as it is.
-pub(crate) fn list_while_allowed(call: &Call, response: Response) -> Response {
+pub(crate) fn list_while_allowed(call: &Call, response: Response, private: Option<Private>) -> Response {
     let is_sent_at_once = response.body().size_hint().exact().is_some_and(|size| size <= SENT_AT_ONCE);
-    match Standing::of(call) {
+    match Standing::of(call, private) {
         Some(standing) if !is_sent_at_once => {
             let lost = Box::pin(standing.lost());
             response.map(|body| Body::new(WhileAllowed { body, lost }))
@@ -154,9 +156,9 @@ impl<F: Future<Output = ()>> HttpBody for WhileAllowed<F> {
 }
 
 /// The same watch; it ends when its caller may no longer have it, and holds its place until it is dropped.
-pub(crate) fn while_allowed(call: &Call, mut watch: Watch) -> Watch {
+pub(crate) fn while_allowed(call: &Call, mut watch: Watch, private: Option<Private>) -> Watch {
     let place = call.place.clone();
-    let Some(standing) = Standing::of(call) else { return watch.inspect(move |_| _ = &place).boxed() };
+    let Some(standing) = Standing::of(call, private) else { return watch.inspect(move |_| _ = &place).boxed() };
     let mut lost = Some(Box::pin(standing.lost()));
     poll_fn(move |cx| {
         let _ = &place;
@@ -182,11 +184,14 @@ struct Standing {
     info: Arc<RequestInfo>,
     identity: Identity,
     view: View,
+    registry: Arc<Registry>,
+    /// What of the objects is hidden from them.
+    private: Option<Private>,
 }
 
 impl Standing {
     /// `None` where nobody is looked at again.
-    fn of(call: &Call) -> Option<Self> {
+    fn of(call: &Call, private: Option<Private>) -> Option<Self> {
         let proof = call.proof.clone()?;
         let changes = proof.changes.clone()?;
         Some(Self {
@@ -196,6 +201,8 @@ impl Standing {
             info: Arc::clone(&call.info),
             identity: call.identity.clone(),
             view: call.view.clone(),
+            registry: Arc::clone(&call.registry),
+            private,
         })
     }
 
@@ -229,9 +236,18 @@ impl Standing {
             return Found::Other;
         }
         match (permitted(&self.app, &self.info, identity, standing).await, &self.view) {
-            (Ok(View::All), View::All) | (Ok(View::Granted(_)), View::Granted(_)) => Found::Same,
+            (Ok(View::All), View::All) | (Ok(View::Granted(_)), View::Granted(_)) => self.look_at_what_is_hidden().await,
             (Ok(_), _) => Found::Other,
             (Err(error), _) => Found::refused(&error),
+        }
+    }
+
+    async fn look_at_what_is_hidden(&self) -> Found {
+        let now = Private::of(&self.app, &self.identity, &self.info, &**self.registry.resource()).await;
+        match &now {
+            Some(now) if now.is_doubtful => Found::Doubt,
+            now if Private::is_like(now.as_ref(), self.private.as_ref()) => Found::Same,
+            _ => Found::Other,
         }
     }
 }

@@ -6,6 +6,7 @@ mod documents;
 mod fixture;
 mod fuzz;
 mod held_bodies;
+mod private;
 mod reads;
 mod rechecks;
 mod reviews;

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 use vci_meta::field::MOST_ERRORS;
+use vci_meta::resource::PrivatePart;
 use vci_meta::validation::{SizeLimit, is_dns1123_label};
 use vci_meta::{AccessRule, Column, Descriptor, FieldError, FieldPath, Object, ObjectAccess, RequestContext, Resource, Schema};
 
+mod private;
 mod quota;
 #[cfg(test)]
 mod tests;
@@ -156,7 +158,16 @@ pub struct Member {
 impl Member {
     /// Whether the role is one of [`PROJECT_ROLES`], in its long or short form. Others give nothing.
     pub fn has_known_role(&self) -> bool {
-        PROJECT_ROLES.iter().any(|role| self.cluster_role == *role || role.rsplit('-').next() == Some(self.cluster_role.as_str()))
+        PROJECT_ROLES.iter().any(|role| self.has_role(role))
+    }
+
+    /// Whether the role is the greatest.
+    fn is_admin(&self) -> bool {
+        self.has_role(PROJECT_ROLES[0])
+    }
+
+    fn has_role(&self, role: &str) -> bool {
+        self.cluster_role == role || role.rsplit('-').next() == Some(self.cluster_role.as_str())
     }
 }
 
@@ -230,6 +241,10 @@ impl Resource for Projects {
         keep_owner(new, old);
     }
 
+    fn private_part(&self) -> Option<PrivatePart> {
+        Some(private::PART)
+    }
+
     fn size_limits(&self) -> &'static [SizeLimit] {
         &[ACCESS, CONDITIONS]
     }
@@ -268,10 +283,11 @@ impl Resource for Projects {
         ]
     }
 
-    /// Members see their project.
+    /// Members see their project, and its admins change it.
     fn access(&self, object: &Object) -> ObjectAccess {
-        let mut access = access_of(object);
-        access.rules.push(sight_of(&members(object)));
+        let (mut access, members) = (access_of(object), members(object));
+        access.rules.push(rule(&["get"], &members, Member::has_known_role));
+        access.rules.push(rule(&["update", "patch"], &members, Member::is_admin));
         access
     }
 }
@@ -280,13 +296,13 @@ fn members(object: &Object) -> Vec<Member> {
     part(object, &["spec", "members"]).unwrap_or_default()
 }
 
-/// The rule that lets members see their project. The name `*` of kind User means everybody, teams too.
-fn sight_of(members: &[Member]) -> AccessRule {
-    let known = || members.iter().filter(|member| member.has_known_role());
-    let names = |kind: &'static str| known().filter(move |member| member.kind == kind).map(|member| member.name.clone());
-    let everybody = known().filter(|member| member.kind == "User" && member.name == "*").map(|member| member.name.clone());
+/// The rule that lets some members do this with their project. The name `*` of kind User means everybody, teams too.
+fn rule(verbs: &[&str], members: &[Member], is_meant: fn(&Member) -> bool) -> AccessRule {
+    let meant = || members.iter().filter(|member| is_meant(member));
+    let names = |kind: &'static str| meant().filter(move |member| member.kind == kind).map(|member| member.name.clone());
+    let everybody = meant().filter(|member| member.kind == "User" && member.name == "*").map(|member| member.name.clone());
     AccessRule {
-        verbs: vec!["get".into()],
+        verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
         subresources: Vec::new(),
         users: names("User").collect(),
         teams: names("Team").chain(everybody).collect(),

@@ -5,7 +5,7 @@
 //! machinery serves every kind. One descriptor feeds routes, discovery, OpenAPI, printing and the
 //! authorization tests.
 
-use crate::access::ObjectAccess;
+use crate::access::{Caller, ObjectAccess};
 use crate::context::RequestContext;
 use crate::error::GroupResource;
 use crate::field::FieldError;
@@ -110,6 +110,16 @@ pub struct ExtendedField {
     pub path: &'static [&'static str],
 }
 
+/// What of an object is not for everybody who may read it.
+#[derive(Clone, Copy, Debug)]
+pub struct PrivatePart {
+    /// Whoever may do one of these with the object is shown all of it, in the words of authorization. Those who may change it must be
+    /// among them: they could not write back what they were not shown, and could copy it to where they are.
+    pub verbs: &'static [&'static str],
+    /// Takes out of the object what this reader is not shown.
+    pub hide: fn(&mut Object, &Caller),
+}
+
 /// Everything static about a kind.
 #[derive(Clone, Debug)]
 pub struct Descriptor {
@@ -183,6 +193,11 @@ pub trait Resource: std::fmt::Debug + Send + Sync + 'static {
 
     /// Restores what a caller may not change, before an object is updated.
     fn prepare_for_update(&self, _ctx: &RequestContext, _new: &mut Object, _old: &Object) {}
+
+    /// What of an object is not for everybody who may read it. `None` for kinds of which readers are shown all.
+    fn private_part(&self) -> Option<PrivatePart> {
+        None
+    }
 
     /// How much parts of an object may hold, beside the limits of every kind.
     fn size_limits(&self) -> &'static [SizeLimit] {

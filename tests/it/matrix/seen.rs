@@ -5,6 +5,7 @@
 use super::world::{self, CALLERS};
 use super::{UNKNOWN, client, letter};
 use crate::common::{GROUP, every_store_with};
+use http::StatusCode;
 use vci_testkit::client::Client;
 
 /// What is asked for, what is looked for in the answer, and one letter for each caller who is known, as in [`super::table`]: `Y` for
@@ -17,8 +18,32 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("projects/blue/templates", "values-of-others", "----- -FF - YY -F -"),
     ("projects/blue/templates", "login-of-others", "----- -FF - YY -F -"),
     ("projects/blue/templates", "password-of-others", "----- -FF - YY -F -"),
+    ("projects/blue", OF_ALL, "YYYYY YFF Y YY YF Y"),
+    ("projects/blue", "address-of-a-vault", "YYYYY YFF Y YY YF Y"),
+    ("projects/blue", "token-of-a-vault", "----Y YFF - YY YF -"),
+    ("projects/blue", "\"f:una\"", "----Y YFF - YY YF -"),
+    ("projects/blue", OF_UNA, "-YY-Y YFF - YY YF Y"),
+    ("projects/blue", OF_ZOE, "----Y YFF - YY YF -"),
+    ("projects/blue", OF_DEVS, "---YY YFF Y YY YF -"),
+    ("projects/blue/status", OF_UNA, "-YY-Y YFF - YY YF Y"),
+    ("projects/blue/status", "token-of-a-vault", "----Y YFF - YY YF -"),
+    ("projects", OF_ALL, "YYYYY Y-- Y YY FF Y"),
+    ("projects", OF_UNA, "-YY-Y Y-- - YY FF Y"),
+    ("projects", "token-of-a-vault", "----Y Y-- - YY FF -"),
+    ("projects?watch=1", OF_ALL, "YYYYY Y-- Y YY FF Y"),
+    ("projects?watch=1", OF_UNA, "-YY-Y Y-- - YY FF Y"),
+    ("projects?watch=1&fieldSelector=metadata.name%3Dblue", OF_DEVS, "---YY Y-- Y YY YF -"),
+    ("projects/blue/members", "\"name\":\"una\"", "YYYYY YFF Y YY YF Y"),
+    ("projects/blue/members", "una@example.com", "-YY-Y YFF - YY YF Y"),
+    ("projects/blue/members", "login-of-una", "-YY-Y YFF - YY YF Y"),
     ("virtualclustertemplates", "password-of-others", "----- --- - YY FF -"),
 ];
+
+/// How much is used in the project, and by whom.
+const OF_ALL: &str = r#""used":{"virtualclusterinstances":"4"}"#;
+const OF_UNA: &str = r#""una":{"virtualclusterinstances":"1"}"#;
+const OF_ZOE: &str = r#""zoe":{"virtualclusterinstances":"2"}"#;
+const OF_DEVS: &str = r#""devs":{"virtualclusterinstances":"1"}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_sees_in_an_answer_what_is_not_theirs_to_see() {
@@ -40,9 +65,30 @@ async fn nobody_sees_in_an_answer_what_is_not_theirs_to_see() {
 }
 
 async fn look(client: &Client, path: &str, marker: &str) -> char {
-    let answer = client.get(&format!("{GROUP}/{path}")).await;
-    match letter(answer.status) {
-        'Y' if !answer.text().contains(marker) => '-',
+    let path = format!("{GROUP}/{path}");
+    let (status, text) = if path.contains("watch=1") { state(client, &path).await } else { whole(client, &path).await };
+    match letter(status) {
+        'Y' if !text.contains(marker) => '-',
         letter => letter,
     }
+}
+
+async fn whole(client: &Client, path: &str) -> (StatusCode, String) {
+    let answer = client.get(path).await;
+    (answer.status, answer.text())
+}
+
+/// All that a watch begins with.
+async fn state(client: &Client, path: &str) -> (StatusCode, String) {
+    let initial = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let mut watch = client.watch(&format!("{path}&{initial}")).await;
+    let mut text = String::new();
+    while watch.status == StatusCode::OK {
+        let event = watch.next().await.expect("an event");
+        if event["type"] == "BOOKMARK" {
+            break;
+        }
+        text.push_str(&event.to_string());
+    }
+    (watch.status, text)
 }

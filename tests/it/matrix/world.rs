@@ -78,7 +78,7 @@ pub(super) fn bootstrap() -> String {
         objects.push(json!({"apiVersion": "management.loft.sh/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}).to_string());
     };
     for name in ["victor", "una", "tina", "gina", "adam", "xena", "otto", "zoe"] {
-        add("User", name, json!({}));
+        add("User", name, json!({"email": format!("{name}@example.com"), "username": format!("login-of-{name}")}));
     }
     add("User", "chief", json!({"clusterRoles": [{"name": "loft-management-admin"}]}));
     add("User", "root", json!({"groups": ["system:masters"]}));
@@ -95,7 +95,13 @@ pub(super) fn bootstrap() -> String {
     let templates = json!([{"kind": "VirtualClusterTemplate", "group": "storage.loft.sh", "name": "*"}]);
     let rules = json!([{"verbs": ["update", "delete"], "users": ["gina"]}]);
     let owner = json!({"user": "zoe"});
-    add("Project", "blue", json!({"owner": owner, "members": members, "access": rules, "allowedTemplates": templates}));
+    let quotas = json!({"project": {"virtualclusterinstances": "99"}, "user": {"virtualclusterinstances": "99"}});
+    let vault = json!({"enabled": true, "address": "address-of-a-vault", "auth": {"token": "token-of-a-vault"}});
+    add(
+        "Project",
+        "blue",
+        json!({"owner": owner, "members": members, "access": rules, "allowedTemplates": templates, "quotas": quotas, "vault": vault}),
+    );
     add("Project", "red", json!({"owner": owner, "members": [member("User", "xena", "admin")]}));
     for name in ["victor", "una", "tina", "gina", "adam", "xena", "otto", "chief", "root"] {
         add("OwnedAccessKey", name, json!({"user": name, "key": format!("key-of-{name}")}));
@@ -114,7 +120,7 @@ pub(super) fn bootstrap() -> String {
     objects.join("\n---\n")
 }
 
-/// What belongs to whom; and waits until the short key is over.
+/// What belongs to whom; and waits until the short key is over and the project tells what is used in it.
 pub(super) async fn fill(stand: &Stand) {
     let root = stand.server.anonymous(Protocol::Http2).bearer("key-of-root");
     for (name, spec) in [
@@ -133,6 +139,11 @@ pub(super) async fn fill(stand: &Stand) {
         let blue = format!("{GROUP}/namespaces/loft-p-blue/virtualclusterinstances");
         root.post(&blue, &json!({"metadata": {"name": name}, "spec": instance})).await.expect(201);
     }
+    vci_testkit::wait_for("the project to tell what is used", async || {
+        root.get(&format!("{GROUP}/projects/blue")).await.expect(200).json()["status"]["quotas"]["project"]["used"]
+            == json!({"virtualclusterinstances": "4"})
+    })
+    .await;
     let over = stand.server.anonymous(Protocol::Http2).bearer("key-that-is-over");
     vci_testkit::wait_for("the key to be over", async || over.get("/version").await.status == 401).await;
 }

@@ -111,7 +111,7 @@ async fn the_objects_that_say_who_is_who_are_read_by_those_they_speak_of() {
         (target(GROUP, "projects", "", "a"), "Agg-----", "-gg-----"),
         (target(GROUP, "projects", "", "c"), "-gg-----", "-gg-----"),
         (target(GROUP, "projects", "", "none"), "-gg-----", "-gg-----"),
-        (target(GROUP, "projects", "", ""), "-gg-----", "-gg-----"),
+        (target(GROUP, "projects", "", ""), "-gg-gg--", "-gg-gg--"),
         (target(GROUP, "users", "", "user"), "AAA-----", "--------"),
         (target(GROUP, "users", "", "boss"), "--------", "--------"),
         (target(GROUP, "users", "", ""), "--------", "--------"),

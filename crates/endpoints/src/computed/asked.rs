@@ -3,14 +3,15 @@
 use crate::app::App;
 use crate::computed;
 use crate::layers::{Opinion, decide};
-use crate::request_info::ResourceInfo;
+use crate::private::Private;
+use crate::request_info::{RequestInfo, ResourceInfo};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 use vci_auth::{Attributes, Identity, Target};
 use vci_meta::options::GetOptions;
 use vci_meta::{ApiError, ComputedDescriptor, Descriptor, ObjectKey, RequestContext, View};
-use vci_registry::Item;
+use vci_registry::{Item, Registry};
 
 /// A question, or a wish to see something of an object. Has no `Debug`, because a question may hold a secret.
 pub struct Asked<'a> {
@@ -22,6 +23,9 @@ pub struct Asked<'a> {
     pub key: ObjectKey,
     /// The object that a subresource belongs to, which the caller may see.
     pub(super) parent: Option<Arc<Item>>,
+    /// Where that is kept.
+    pub(super) registry: Option<&'a Arc<Registry>>,
+    pub(super) info: &'a RequestInfo,
     pub(super) kind: &'static ComputedDescriptor,
     pub(super) question: Value,
     pub(super) app: &'a App,
@@ -87,6 +91,13 @@ impl Asked<'_> {
     pub async fn view(&self, verb: &str, target: &Target) -> Option<View> {
         let attributes = Attributes { identity: self.identity.clone(), verb: verb.into(), target: target.clone() };
         decide(&self.app.config.authorizers, &attributes).await.ok()
+    }
+
+    /// Whether whoever asks is shown all of the object that a subresource belongs to ([`vci_meta::Resource::private_part`]).
+    pub async fn sees_all_of_parent(&self) -> bool {
+        let (Some(item), Some(registry)) = (&self.parent, self.registry) else { return false };
+        let private = Private::of(self.app, self.identity, self.info, &**registry.resource()).await;
+        private.is_none_or(|private| !private.hides(&item.key.namespace, &item.access))
     }
 
     /// All that is stored and served, in the order of discovery.

@@ -21,9 +21,9 @@ use vci_auth::directory::Directory;
 use vci_auth::{AlwaysAllowedPaths, Attributes, Authentication, Authenticator, Authorizer, Credentials, Decision, Identity, Target};
 use vci_meta::computed::{Audience, Method, Place};
 use vci_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
-use vci_meta::resource::ExtendedField;
+use vci_meta::resource::{ExtendedField, PrivatePart};
 use vci_meta::types::ObjectMeta;
-use vci_meta::{ApiError, Column, ComputedDescriptor, Descriptor, Object, Resource, Schema, Scope, Subresource, User, Verb, View};
+use vci_meta::{ApiError, Caller, Column, ComputedDescriptor, Descriptor, Object, Resource, Schema, Scope, Subresource, User, Verb, View};
 use vci_registry::{CacheConfig, Registry};
 use vci_store::Store;
 use vci_store::embedded::{EmbeddedConfig, EmbeddedStore};
@@ -107,6 +107,14 @@ impl Resource for Widgets {
         &self.0
     }
 
+    /// What a widget is for is shown to those who may change it.
+    fn private_part(&self) -> Option<PrivatePart> {
+        let hide = |widget: &mut Object, _: &Caller| {
+            widget.0.get_mut("spec").and_then(Value::as_object_mut).and_then(|spec| spec.remove("text"));
+        };
+        Some(PrivatePart { verbs: &["update", "patch"], hide })
+    }
+
     fn cells(&self, object: &Object, _now: i64) -> Vec<Value> {
         vec![object.name().into(), object.at(&["spec", "size"]).cloned().unwrap_or(Value::Null)]
     }
@@ -163,8 +171,8 @@ impl Authenticator for Names {
 /// How it is decided about a user at this time.
 pub(super) type Ruling = Arc<Mutex<fn() -> Decision>>;
 
-/// admin, leaver and root, who is one of system:masters, may do everything, editor everything but create, panic shows what a panic does;
-/// about ruled it is decided by the ruling.
+/// admin, leaver and root, who is one of system:masters, may do everything, editor everything but create, deleter and reader only that, panic
+/// shows what a panic does; about ruled it is decided by the ruling, about trusted as well if they do not only read.
 #[derive(Debug)]
 struct Rules(Ruling);
 
@@ -178,8 +186,10 @@ impl Authorizer for Rules {
             "admin" | "root" | "leaver" => Decision::Allow(View::All),
             "editor" if attributes.verb != "create" => Decision::Allow(View::All),
             "reader" if matches!(attributes.verb.as_str(), "get" | "list" | "watch" | "use") => Decision::Allow(View::All),
+            "deleter" if matches!(attributes.verb.as_str(), "delete" | "deletecollection") => Decision::Allow(View::All),
+            "trusted" if matches!(attributes.verb.as_str(), "get" | "list" | "watch") => Decision::Allow(View::All),
             "denied" => Decision::Deny("by rule".into()),
-            "ruled" => self.0.lock().unwrap()(),
+            "ruled" | "trusted" => self.0.lock().unwrap()(),
             _ => Decision::NoOpinion(String::new()),
         }
     }

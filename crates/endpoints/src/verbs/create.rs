@@ -15,5 +15,5 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let mut object = call.decode(&bytes, options.field_validation).await?;
     call.settle_namespace(&mut object)?;
     let written = call.registry.create(&call.ctx, &call.resource.namespace, object, &options).await?;
-    call.object(StatusCode::CREATED, &written.bytes, representation).await
+    call.written(StatusCode::CREATED, &written.bytes, representation).await
 }

@@ -17,9 +17,9 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     match call.registry.delete(&call.ctx, &call.key(), &options, &call.view).await? {
         // Upstream says "accepted" to nobody else: older clients take it for an error.
         Deleted::Pending { bytes } if options.orphan_dependents == Some(false) => {
-            call.object(StatusCode::ACCEPTED, &bytes, representation).await
+            call.written(StatusCode::ACCEPTED, &bytes, representation).await
         }
-        Deleted::Pending { bytes } => call.object(StatusCode::OK, &bytes, representation).await,
+        Deleted::Pending { bytes } => call.written(StatusCode::OK, &bytes, representation).await,
         Deleted::Gone { uid, .. } => {
             let kind = call.descriptor();
             let details =

@@ -14,5 +14,5 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let selection = list_options(call.descriptor(), call.query())?;
     let options = delete::options(call, body).await?;
     let deleted = call.registry.delete_collection(&call.ctx, &call.resource.namespace, &selection, &options, &call.view).await?;
-    list::respond(call, deleted, Extended::default(), representation)
+    list::respond(call, deleted, Extended::of_answer(call).await, representation)
 }

@@ -19,8 +19,10 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = list_options(call.descriptor(), call.query())?;
     let list = call.registry.list(&call.ctx, &call.resource.namespace, &options, &call.view).await?;
-    let response = respond(call, list, Extended::of(call).await, representation)?;
-    Ok(list_while_allowed(call, response))
+    let extended = Extended::of(call).await;
+    let private = extended.private().cloned();
+    let response = respond(call, list, extended, representation)?;
+    Ok(list_while_allowed(call, response, private))
 }
 
 /// A list as an answer.

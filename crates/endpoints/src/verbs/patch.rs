@@ -32,7 +32,7 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let patch = Patch { kind, body, create_denial };
     let written = call.registry.patch(&call.ctx, &call.key(), call.subresource, patch, &options, &call.view).await?;
     let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
-    call.object(status, &written.bytes, representation).await
+    call.written(status, &written.bytes, representation).await
 }
 
 fn kind(call: &Call) -> Result<PatchKind, ApiError> {

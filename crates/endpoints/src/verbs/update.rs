@@ -17,7 +17,7 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     call.settle_namespace(&mut object)?;
     let written = call.registry.update(&call.ctx, &call.key(), call.subresource, object, &options, &call.view).await?;
     let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
-    call.object(status, &written.bytes, representation).await
+    call.written(status, &written.bytes, representation).await
 }
 
 fn check_name(call: &Call, object: &Object) -> Result<(), ApiError> {

@@ -37,9 +37,10 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
         options.timeout_seconds = Some(some_time(call.app.config.limits.min_watch).as_secs());
     }
     let watch = call.registry.watch(&call.ctx, &call.resource.namespace, &options, &call.view).await?;
-    let watch = while_allowed(call, watch);
+    let extended = Extended::of(call).await;
+    let watch = while_allowed(call, watch, extended.private().cloned());
     let observer = call.app.config.observer.as_ref().map(|observer| observer.watch(&call.info));
-    let frames = Frames::new(call.descriptor(), renderer, Extended::of(call).await, observer);
+    let frames = Frames::new(call.descriptor(), renderer, extended, observer);
     if let Some(handshake) = &call.handshake {
         return websocket::serve(handshake, watch, frames);
     }

@@ -81,6 +81,7 @@ fn members_see_their_project_and_owners_own_it() {
     let member = |kind: &str, name: &str, role: &str| json!({"kind": kind, "name": name, "clusterRole": role});
     let spec = json!({"owner": {"user": "own"}, "members": [
         member("User", "ann", "loft-management-project-user"), member("Team", "t", "viewer"), member("User", "bob", "nothing"),
+        member("User", "adm", "loft-management-project-admin"), member("Team", "admins", "admin"),
     ]});
     let access = Projects.access(&project("p", spec));
     let table = [
@@ -88,6 +89,8 @@ fn members_see_their_project_and_owners_own_it() {
         (user("ann"), true, false),
         (team("t"), true, false),
         (user("bob"), false, false),
+        (user("adm"), true, true),
+        (team("admins"), true, true),
         (user("t"), false, false),
     ];
     for (caller, get, update) in table {

@@ -1,4 +1,19 @@
 //! What a project tells its members: who else is in it, and what they may use.
+//!
+//! Who sees what of others, here and in the project itself (see `private_part` of its kind):
+//!
+//! |                                          | may change the project | other members               | may get the template |
+//! |------------------------------------------|------------------------|-----------------------------|----------------------|
+//! | users' names, display names, icons       | all                    | all                         |                      |
+//! | their e-mails, login names and subjects  | all                    | their own                   |                      |
+//! | teams' names and display names           | all                    | all                         |                      |
+//! | `status.quotas`: limits, and in all      | all                    | all                         |                      |
+//! | `status.quotas`: use by users and teams  | all                    | their own, and their teams' |                      |
+//! | `spec.vault.auth`                        | all                    | nothing                     |                      |
+//! | templates: names, versions, parameters   | all                    | all                         | all                  |
+//! | templates: what is made from them        | nothing                | nothing                     | all                  |
+//!
+//! Those who may change a project are its owner and admins, those whom it grants that, and admins of the whole server.
 
 use super::objects::{Objects, json, read, team_info, user_info};
 use super::offered_template::offered;
@@ -13,6 +28,7 @@ use vci_management::computed::{
     project_templates_schema,
 };
 use vci_management::project::{AllowedTemplate, Member, Project};
+use vci_management::types::EntityInfo;
 use vci_management::{GROUP, VERSION};
 use vci_meta::{ApiError, ComputedDescriptor, RequestContext, Schema};
 
@@ -32,8 +48,12 @@ impl Computed for Members {
 
     async fn answer(&self, asked: Asked<'_>) -> Result<Value, ApiError> {
         let Project { spec, .. } = asked.parent()?;
-        let users = self.users(asked.ctx, &names(&spec.members, "User")).await?;
+        let mut users = self.users(asked.ctx, &names(&spec.members, "User")).await?;
         let teams = self.teams(asked.ctx, &names(&spec.members, "Team")).await?;
+        if !asked.sees_all_of_parent().await {
+            let own = asked.identity.caller.user.as_deref();
+            users.iter_mut().filter(|user| own != Some(user.info.name.as_str())).for_each(|user| conceal(&mut user.info));
+        }
         Ok(json!({ "users": json(&users)?, "teams": json(&teams)? }))
     }
 }
@@ -66,6 +86,12 @@ impl Members {
         }
         Ok(teams)
     }
+}
+
+/// Leaves of a user what others share and pick by. In place of the names to log in with, which clients show, stands the object's.
+fn conceal(user: &mut EntityInfo) {
+    user.email.clear();
+    (user.username, user.subject) = (user.name.clone(), user.name.clone());
 }
 
 /// The members of a kind whose role gives them something.
