@@ -104,7 +104,7 @@ impl Rules {
         let mut rules: Vec<Arc<dyn Admission>> = match plural {
             "ownedaccesskeys" => self.of_keys(),
             "projects" => {
-                let contents = ProjectContents::new(Arc::clone(&self.stored), self.prefix.as_str());
+                let contents = ProjectContents::new(Arc::clone(&self.stored), Arc::clone(&self.permissions), self.prefix.as_str());
                 vec![self.ownership(), Arc::new(DeletionMarks), Arc::new(contents)]
             }
             "teams" | "users" => {

@@ -1,12 +1,14 @@
 //! A project that still holds something is not deleted.
 //!
 //! The store itself is asked, so what was created before the deletion came is seen. A creation that had been let through before,
-//! and reaches the store after that look, is deleted afterwards ([`crate::leftovers`]).
+//! and reaches the store after that look, is deleted afterwards ([`crate::leftovers`]). What it is is told to those who may read all of
+//! it: a project may let somebody delete it who sees nothing in it.
 
+use super::permissions::{Act, Permissions};
 use super::stored::{Held, Stored};
 use async_trait::async_trait;
 use std::sync::Arc;
-use vci_meta::{ApiError, Cause, Object, RequestContext, Verb};
+use vci_meta::{ApiError, Cause, Object, ObjectKey, RequestContext, Verb};
 use vci_registry::{Admission, AdmissionRequest};
 
 /// How many objects a refusal names.
@@ -16,24 +18,36 @@ const NAMED: usize = 5;
 #[derive(Debug)]
 pub(crate) struct ProjectContents {
     stored: Arc<Stored>,
+    permissions: Arc<Permissions>,
     prefix: String,
 }
 
 impl ProjectContents {
     /// The namespace of project P is `prefix` followed by P.
-    pub(crate) fn new(stored: Arc<Stored>, prefix: impl Into<String>) -> Self {
-        Self { stored, prefix: prefix.into() }
+    pub(crate) fn new(stored: Arc<Stored>, permissions: Arc<Permissions>, prefix: impl Into<String>) -> Self {
+        Self { stored, permissions, prefix: prefix.into() }
+    }
+
+    /// Whether the caller may read everything of this kind there.
+    async fn sees_all(&self, ctx: &RequestContext, plural: &str, namespace: &str) -> bool {
+        let Some(resource) = self.stored.resource(plural) else { return false };
+        let key = ObjectKey::new(namespace, "");
+        self.permissions.allow(ctx, Act { descriptor: resource.descriptor(), verb: "list", subresource: "", key: &key }).await
     }
 }
 
 #[async_trait]
 impl Admission for ProjectContents {
-    async fn validate(&self, _: &RequestContext, request: AdmissionRequest<'_>, _: Option<&Object>) -> Result<(), ApiError> {
+    async fn validate(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, _: Option<&Object>) -> Result<(), ApiError> {
         if request.verb != Verb::Delete {
             return Ok(());
         }
         let namespace = format!("{}{}", self.prefix, request.key.name);
         let Some(Held { plural, names, more }) = self.stored.held_by(&namespace, NAMED).await? else { return Ok(()) };
+        let resource = request.descriptor.group_resource();
+        if !self.sees_all(ctx, plural, &namespace).await {
+            return Err(ApiError::conflict(resource, &request.key.name, format!("the namespace {namespace:?} still holds {plural}")));
+        }
         let others = if more { " and others" } else { "" };
         let why = format!("the namespace {namespace:?} still holds {plural}: {}{others}", names.join(", "));
         let causes = names.iter().map(|name| Cause {
@@ -41,7 +55,7 @@ impl Admission for ProjectContents {
             message: format!("{plural} {name:?} in the namespace {namespace:?}"),
             field: String::new(),
         });
-        Err(ApiError::conflict(request.descriptor.group_resource(), &request.key.name, why).with_causes(causes.collect()))
+        Err(ApiError::conflict(resource, &request.key.name, why).with_causes(causes.collect()))
     }
 }
 
@@ -70,6 +84,12 @@ mod tests {
             (causes[0].reason.as_str(), causes[0].message.as_str()),
             ("NamespaceNotEmpty", "virtualclusterinstances \"i0\" in the namespace \"loft-p-blue\"")
         );
+
+        // What they may not read is not named to those who may delete the project.
+        let una = rig.delete("una", "projects", "blue").await.unwrap_err();
+        let text = "Operation cannot be fulfilled on projects.management.loft.sh \"blue\": the namespace \"loft-p-blue\" still holds virtualclusterinstances";
+        assert_eq!((una.code(), una.message.as_str()), (409, text));
+        assert!(una.details.is_none_or(|details| details.causes.is_empty()));
 
         rig.delete("root", "projects", "blue-2").await.unwrap();
         for index in 1..6 {
