@@ -97,6 +97,22 @@ impl Index {
             .filter_map(move |(key, versions)| Some((key, versions.at(at)?.value()?)))
     }
 
+    /// The revisions behind `after` and up to `until` that wrote keys under a prefix, in order; `None` when it has more than
+    /// `limit` keys.
+    pub(super) fn changes(&self, prefix: &str, after: Revision, until: Revision, limit: usize) -> Option<Vec<Revision>> {
+        let mut changes = Vec::new();
+        let keys = self.keys.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        for (count, (_, versions)) in keys.take_while(|(key, _)| key.as_str().starts_with(prefix)).enumerate() {
+            if count >= limit {
+                return None;
+            }
+            let revisions = versions.older.iter().chain([&versions.newest]).map(|version| version.revision());
+            changes.extend(revisions.filter(|revision| (after + 1..=until).contains(revision)));
+        }
+        changes.sort_unstable();
+        Some(changes)
+    }
+
     /// Some of what compaction to `self.oldest` may remove, at most `limit`. The newest record stays whatever it is:
     /// it is the file's memory of the revisions that were given out.
     pub(super) fn expired(&self, limit: usize) -> Vec<Superseded> {
@@ -176,6 +192,19 @@ mod tests {
             let after: Vec<_> = (oldest..=4).map(|at| names(&index, "", "", at)).collect();
             assert_eq!(after, before, "kept states change");
         }
+    }
+
+    #[test]
+    fn changes_of_a_prefix_are_known_without_the_log() {
+        use Version::{Deleted, Value};
+        let index =
+            index(&[("a/x", Value(2)), ("b/x", Value(3)), ("a/y", Value(4)), ("a/x", Deleted(5)), ("a/x", Value(6)), ("c", Value(7))]);
+        for (prefix, after, until, want) in
+            [("a/", 1, 7, &[2, 4, 5, 6][..]), ("a/", 2, 5, &[4, 5]), ("a/", 6, 7, &[]), ("b/", 1, 7, &[3]), ("d/", 1, 7, &[])]
+        {
+            assert_eq!(index.changes(prefix, after, until, 2).as_deref(), Some(want), "{prefix} {after} {until}");
+        }
+        assert_eq!(index.changes("a/", 1, 7, 1), None, "two keys");
     }
 
     #[test]

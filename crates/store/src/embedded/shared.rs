@@ -15,6 +15,8 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 const STEP_EVENTS: usize = 512;
 const STEP_BYTES: usize = 1 << 20;
 const STEP_RECORDS: usize = 8192;
+/// Up to so many keys are looked up one by one in the index, which takes less time than to read what all keys had.
+const STEP_KEYS: usize = 1024;
 
 /// Why nothing is written at the moment.
 #[derive(Clone, Debug)]
@@ -178,26 +180,54 @@ impl Shared {
     pub(super) fn history(&self, prefix: &str, gap: Gap) -> Result<(Vec<Event>, Option<Gap>), StoreError> {
         let log = self.snapshot()?;
         // Asked after the snapshot: compaction announces before it removes.
-        let oldest = self.index().oldest;
-        if gap.after < oldest {
-            return Err(StoreError::Compacted { oldest });
-        }
-        let (mut events, mut size) = (Vec::new(), 0);
-        for (scanned, record) in log.range(gap.after + 1..=gap.until).map_err(file::redb_error)?.enumerate() {
-            let (revision, bytes) = record.map_err(file::redb_error)?;
-            let revision = revision.value();
-            if events.len() >= STEP_EVENTS || size >= STEP_BYTES || scanned >= STEP_RECORDS {
-                return Ok((events, Some(Gap { after: revision - 1, until: gap.until })));
+        let changes = {
+            let index = self.index();
+            let oldest = index.oldest;
+            if gap.after < oldest {
+                return Err(StoreError::Compacted { oldest });
             }
-            let record = Record::decode(revision, bytes.value())?;
-            if record.key.starts_with(prefix) {
-                let event = event(&log, revision, &record)?;
-                size += event_size(&event);
-                events.push(event);
-            }
+            index.changes(prefix, gap.after, gap.until, STEP_KEYS)
+        };
+        match changes {
+            Some(changes) => looked_up(&log, gap, &changes),
+            None => scanned(&log, prefix, gap),
         }
-        Ok((events, None))
     }
+}
+
+/// The beginning of a gap by the revisions of its changes.
+fn looked_up(log: &Log, gap: Gap, changes: &[Revision]) -> Result<(Vec<Event>, Option<Gap>), StoreError> {
+    let (mut events, mut size) = (Vec::new(), 0);
+    for &revision in changes {
+        if events.len() >= STEP_EVENTS || size >= STEP_BYTES {
+            return Ok((events, Some(Gap { after: revision - 1, until: gap.until })));
+        }
+        let bytes = log.get(revision).map_err(file::redb_error)?;
+        let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("revision {revision} is missing")))?;
+        let event = event(log, revision, &Record::decode(revision, bytes.value())?)?;
+        size += event_size(&event);
+        events.push(event);
+    }
+    Ok((events, None))
+}
+
+/// The beginning of a gap, by reading everything that is in it.
+fn scanned(log: &Log, prefix: &str, gap: Gap) -> Result<(Vec<Event>, Option<Gap>), StoreError> {
+    let (mut events, mut size) = (Vec::new(), 0);
+    for (scanned, record) in log.range(gap.after + 1..=gap.until).map_err(file::redb_error)?.enumerate() {
+        let (revision, bytes) = record.map_err(file::redb_error)?;
+        let revision = revision.value();
+        if events.len() >= STEP_EVENTS || size >= STEP_BYTES || scanned >= STEP_RECORDS {
+            return Ok((events, Some(Gap { after: revision - 1, until: gap.until })));
+        }
+        let record = Record::decode(revision, bytes.value())?;
+        if record.key.starts_with(prefix) {
+            let event = event(log, revision, &record)?;
+            size += event_size(&event);
+            events.push(event);
+        }
+    }
+    Ok((events, None))
 }
 
 /// About how many bytes an event holds on to.

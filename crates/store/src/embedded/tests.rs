@@ -61,6 +61,28 @@ async fn a_reopened_store_has_state_history_and_revisions() {
     assert!(add(&store, "c", "1").await > gone);
 }
 
+/// History is found by the keys of a prefix where these are few, and by what was written where they are many.
+#[tokio::test]
+async fn history_of_few_keys_and_of_many_is_told_alike() {
+    for count in [600_u64, 1200] {
+        let (store, path, _folder) = at_path();
+        let names: Vec<_> = (0..count).flat_map(|number| [format!("many/{number:04}"), format!("other/{number:04}")]).collect();
+        futures::future::join_all(names.iter().map(|name| add(&store, name, "1"))).await;
+        let first = store.get(&Key::new("many/0000")).await.unwrap().unwrap().revision;
+        let again = store.put(&Key::new("many/0000"), "2".into(), Expect::Revision(first)).await.unwrap();
+        let gone = store.delete(&Key::new("many/0000"), again).await.unwrap();
+        drop(store);
+        let store = open(&path).unwrap();
+        let told = events(&store, "many/", 1, usize::try_from(count).unwrap() + 2).await;
+        assert!(told.iter().all(|event| event.key.as_str().starts_with("many/")));
+        assert!(told.is_sorted_by(|one, next| one.revision < next.revision), "{count}");
+        let last: Vec<_> = told[told.len() - 2..].iter().map(|event| (event.revision, event.value.as_deref())).collect();
+        assert_eq!(last, [(again, Some(&b"2"[..])), (gone, None)]);
+        let previous = |event: &Event| event.previous.as_ref().map(|entry| entry.revision);
+        assert_eq!(told[told.len() - 2..].iter().map(previous).collect::<Vec<_>>(), [Some(first), Some(again)]);
+    }
+}
+
 #[tokio::test]
 async fn compaction_survives_a_restart_and_gives_no_revision_out_again() {
     let (store, path, _folder) = at_path();
