@@ -3,7 +3,7 @@
 use crate::common::{COLLECTION, MERGE, instance, on_etcd, path};
 use serde_json::json;
 use std::time::Duration;
-use vci_store::Store;
+use vci_store::{ProgressSupport, Store};
 use vci_store_etcd::{EtcdConfig, EtcdStore, Timeouts};
 use vci_testkit::client::{Client, Protocol};
 use vci_testkit::etcd::{self, Etcd};
@@ -60,6 +60,59 @@ async fn revision(client: &Client) -> String {
     list["metadata"]["resourceVersion"].as_str().expect("a revision").to_owned()
 }
 
+async fn store(etcd: &Etcd) -> EtcdStore {
+    let config =
+        EtcdConfig { endpoints: vec![etcd.endpoint().into()], prefix: "/registry".into(), tls: None, timeouts: Timeouts::default() };
+    EtcdStore::connect(&config).await.expect("an etcd")
+}
+
+/// A server has from the store what happened before it was there: clients of another one go on at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_comes_later_resumes_the_watches_of_another() {
+    for (label, binary) in etcd::available() {
+        let etcd = Etcd::spawn(&binary).await;
+        let mut options = on_etcd(&etcd);
+        options.bootstrap = Some(ROOT.into());
+        let one = TestServer::start(options.clone()).await;
+        let a = root(&one);
+        a.post(COLLECTION, &instance("kept")).await.expect(201);
+        a.post(COLLECTION, &instance("gone")).await.expect(201);
+        let first = revision(&a).await;
+        a.patch(&path("kept"), MERGE, &json!({"spec": {"displayName": "changed"}})).await.expect(200);
+        let second = revision(&a).await;
+        a.delete(&path("gone")).await.expect(200);
+        a.post(COLLECTION, &instance("new")).await.expect(201);
+
+        let two = TestServer::start(options.clone()).await;
+        let b = root(&two);
+        let from = |revision: &str| format!("{COLLECTION}?watch=1&timeoutSeconds=60&resourceVersion={revision}");
+        if store(&etcd).await.progress_support() == ProgressSupport::Unreliable {
+            // Such an etcd cannot say when its history is told to the end.
+            assert_eq!(b.watch(&from(&first)).await.next().await.expect("an error")["object"]["code"], 410, "on {label}");
+            continue;
+        }
+        let all = [("MODIFIED", "kept"), ("DELETED", "gone"), ("ADDED", "new")];
+        for (revision, missed) in [(&first, &all[..]), (&second, &all[1..])] {
+            // The two tell the same, to the byte.
+            let (mut at_one, mut at_two) = (a.watch(&from(revision)).await, b.watch(&from(revision)).await);
+            for (kind, name) in missed {
+                let event = at_two.next().await.expect("an event");
+                assert_eq!((&event["type"], &event["object"]["metadata"]["name"]), (&json!(kind), &json!(name)), "on {label}: {event}");
+                assert_eq!(at_one.next().await, Some(event), "on {label}");
+            }
+        }
+
+        // What the store has forgotten, nobody who comes later can know.
+        store(&etcd).await.compact(second.parse().expect("a number")).await.expect("a compaction");
+        let three = TestServer::start(options).await;
+        let c = root(&three);
+        let refused = c.watch(&from(&first)).await.next().await.expect("an error");
+        assert_eq!((&refused["type"], &refused["object"]["code"]), (&json!("ERROR"), &json!(410)), "on {label}: {refused}");
+        let event = c.watch(&from(&second)).await.next().await.expect("an event");
+        assert_eq!((&event["type"], &event["object"]["metadata"]["name"]), (&json!("DELETED"), &json!("gone")), "on {label}: {event}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_missed_what_was_compacted_ends_its_watches() {
     for (label, binary) in etcd::available() {
@@ -81,9 +134,7 @@ async fn a_server_that_missed_what_was_compacted_ends_its_watches() {
         proxy.turn(Network::Down);
         a.delete(&path("gone")).await.expect(200);
         a.patch(&path("kept"), MERGE, &json!({"spec": {"displayName": "changed"}})).await.expect(200);
-        let config =
-            EtcdConfig { endpoints: vec![etcd.endpoint().into()], prefix: "/registry".into(), tls: None, timeouts: Timeouts::default() };
-        let store = EtcdStore::connect(&config).await.expect("an etcd");
+        let store = store(&etcd).await;
         store.compact(store.revision().await.expect("a revision")).await.expect("a compaction");
         proxy.turn(Network::Up);
 

@@ -1,8 +1,8 @@
 //! Watches over HTTP.
 
 use crate::common::{COLLECTION, MERGE, embedded, every_store, instance, path};
-use serde_json::json;
-use vci_testkit::client::Protocol;
+use serde_json::{Value, json};
+use vci_testkit::client::{Protocol, Watch};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_tells_every_change_in_order() {
@@ -62,6 +62,54 @@ async fn selectors_turn_changes_into_arrivals_and_departures() {
     assert_eq!((&arrives["type"], &leaves["type"]), (&json!("ADDED"), &json!("DELETED")));
     assert_eq!(leaves["object"]["metadata"]["labels"]["tier"], "gold", "a departure shows the object as it was");
     assert_eq!(leaves["object"]["metadata"]["resourceVersion"], current["metadata"]["resourceVersion"], "at the revision of the change");
+}
+
+/// The store still has what a client missed, so nobody lists again because of a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_leaves_no_gap_in_a_watch() {
+    let mut server = embedded().await;
+    for killed in [false, true] {
+        let client = server.admin(Protocol::Http2);
+        for name in ["kept", "gone"] {
+            let labelled = json!({"metadata": {"name": name, "labels": {"tier": "gold"}}, "spec": instance(name)["spec"]});
+            client.post(COLLECTION, &labelled).await.expect(201);
+        }
+        let known = version(&client.get(COLLECTION).await.expect(200).json());
+        client.patch(&path("kept"), MERGE, &json!({"metadata": {"labels": {"tier": "lead"}}})).await.expect(200);
+        client.delete(&path("gone")).await.expect(200);
+        let last = version(&client.post(COLLECTION, &instance("new")).await.expect(201).json());
+        if !killed {
+            assert!(server.stop().await.success());
+        }
+        server.restart().await;
+
+        let client = server.admin(Protocol::Http2);
+        let from = |selector: &str, at: &str| format!("{COLLECTION}?watch=1&timeoutSeconds=60&resourceVersion={at}{selector}");
+        let mut all = client.watch(&from("", &known)).await;
+        let mut gold = client.watch(&from("&labelSelector=tier%3Dgold", &known)).await;
+        let mut nothing = client.watch(&from("", &last)).await;
+        client.post(COLLECTION, &instance("later")).await.expect(201);
+        assert_eq!(words(&mut all, 4).await, ["MODIFIED kept", "DELETED gone", "ADDED new", "ADDED later"]);
+        assert_eq!(words(&mut gold, 2).await, ["DELETED kept", "DELETED gone"], "what left the selection, and what was deleted");
+        assert_eq!(words(&mut nothing, 1).await, ["ADDED later"]);
+        for name in ["kept", "new", "later"] {
+            client.delete(&path(name)).await.expect(200);
+        }
+    }
+}
+
+fn version(object: &Value) -> String {
+    object["metadata"]["resourceVersion"].as_str().expect("a version").to_owned()
+}
+
+async fn words(watch: &mut Watch, count: usize) -> Vec<String> {
+    let mut told = Vec::new();
+    for _ in 0..count {
+        let event = watch.next().await.expect("an event");
+        let name = event["object"]["metadata"]["name"].as_str().unwrap_or("");
+        told.push(format!("{} {name}", event["type"].as_str().unwrap_or("")));
+    }
+    told
 }
 
 /// The aggregation layer sends the requests of all users over one connection, and a watch holds a stream of it.

@@ -5,7 +5,7 @@
 //! resourceVersion are linearizable: they see at least the store's revision at the time they began. Where that
 //! cannot be had from the cache, the store is read; a stale answer is never given instead.
 //!
-//! The parts: `follow` fills, `state` is where a change becomes visible, `history` keeps the events of the last
+//! The parts: `follow` fills, `replay` brings the history from before the start, `state` is where a change becomes visible, `history` keeps the events of the last
 //! minutes, `hub` finds the watchers of an event, `freshness` decides how long a read waits; `list` and `watch` are
 //! the verbs, `check` asks now and then whether all of this is still what the store has.
 
@@ -42,6 +42,7 @@ mod history;
 mod hub;
 mod kept;
 mod list;
+mod replay;
 mod shifting;
 mod snapshot;
 mod state;
@@ -56,11 +57,14 @@ pub struct CacheConfig {
     pub history_events: usize,
     /// At most about so many bytes are kept by events.
     pub history_bytes: usize,
+    /// Of how many revisions before the newest one the changes are taken from the store at the start, so that a watch resumes
+    /// that was begun before.
+    pub replay: u64,
     /// How often a watch that allows bookmarks gets one.
     pub bookmark_period: Duration,
     /// How many events may wait for one watcher before it has to catch up from the history.
     pub watcher_queue: usize,
-    /// How long a read waits for the cache to reach a revision.
+    /// How long a read waits for the cache to reach a revision, and the start for the store to tell its history.
     pub freshness_timeout: Duration,
     /// Shortest time of a watch that names none; the longest is twice that.
     pub min_watch: Duration,
@@ -77,6 +81,8 @@ impl CacheConfig {
             // About 8,000 changes of objects of 1.5 KB. Whoever missed more than that lists again, which costs less than
             // to keep everything at hand.
             history_bytes: 16 << 20,
+            // More than that in five minutes is 55 writes a second. It takes a server a fraction of a second to go through them.
+            replay: 16_384,
             bookmark_period: Duration::from_secs(60),
             watcher_queue: 1000,
             freshness_timeout: Duration::from_secs(3),
@@ -145,6 +151,8 @@ impl Cache {
             corrupt: AtomicU64::new(0),
             loads: AtomicU64::new(0),
             progress: AtomicU64::new(0),
+            depth: config.replay,
+            patience: config.freshness_timeout,
             distrusted: Notify::new(),
         };
         let check = RevisionCheck::new(store);

@@ -134,6 +134,10 @@ impl Store for Encrypted {
         self.inner.revision().await
     }
 
+    async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        self.inner.oldest_revision().await
+    }
+
     async fn request_progress(&self) -> Result<(), StoreError> {
         self.inner.request_progress().await
     }

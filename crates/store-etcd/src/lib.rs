@@ -151,6 +151,10 @@ impl Store for EtcdStore {
         self.shared.revision().await
     }
 
+    async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        self.shared.oldest_revision().await
+    }
+
     /// Every watch asks its member until that tells progress at or above the newest revision this store has seen, so
     /// [`Store::revision`] before it makes the progress as new as that.
     async fn request_progress(&self) -> Result<(), StoreError> {

@@ -29,6 +29,19 @@ impl Shared {
         self.note(answer.header())
     }
 
+    /// etcd tells the oldest revision only to somebody who asks for an older one, so whether there is an older one comes first.
+    pub(crate) async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        let first = GetOptions::new().with_count_only().with_revision(1);
+        match self.fetch(&self.keys.nothing(), &first).await {
+            Ok(_) => Ok(1),
+            Err(Fault::Compacted) => {
+                let untold = || StoreError::Unavailable("etcd does not tell up to which revision it is compacted".into());
+                self.oldest().await.ok_or_else(untold)
+            }
+            Err(fault) => Err(fault.of_read()),
+        }
+    }
+
     pub(crate) async fn range(&self, request: &RangeRequest) -> Result<RangeResponse, StoreError> {
         let mut restarts = 0;
         loop {

@@ -298,7 +298,8 @@ impl Connection {
 }
 
 impl Shared {
-    /// The oldest revision that etcd still has: what it answers to a watch from the very first one.
+    /// The oldest revision that etcd still has: what it answers to a watch from the very first one. Where nothing was
+    /// compacted it has no answer, and this waits for one in vain.
     pub(crate) async fn oldest(&self) -> Option<Revision> {
         let (_, member) = self.cluster.preferred();
         let (_requests, mut responses) = create(member, self.keys.nothing(), WatchOptions::new().with_start_revision(1)).await.ok()?;

@@ -80,6 +80,7 @@ macro_rules! conformance_suite {
             compact_after_delete,
             compact_again,
             compact_future,
+            oldest_revision,
             watch_after_compaction,
             watch_over_compaction,
             concurrent_creates_have_one_winner,

@@ -167,6 +167,11 @@ impl Store for EmbeddedStore {
         Ok(self.shared.current())
     }
 
+    async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        // Revision 1 is that of an empty store.
+        Ok(self.shared.index().oldest.max(1))
+    }
+
     async fn request_progress(&self) -> Result<(), StoreError> {
         self.shared.hub.request_progress();
         Ok(())

@@ -192,6 +192,11 @@ impl Store for Flaky {
         self.inner.revision().await
     }
 
+    async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        self.read().await?;
+        self.inner.oldest_revision().await
+    }
+
     async fn request_progress(&self) -> Result<(), StoreError> {
         self.inner.request_progress().await
     }

@@ -289,6 +289,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The newest revision, linearizable: no write that was acknowledged before this call has a greater one.
     async fn revision(&self) -> Result<Revision, StoreError>;
 
+    /// The oldest revision at which the state can still be read, and behind which a watch can still tell every change:
+    /// 1 until something is compacted.
+    async fn oldest_revision(&self) -> Result<Revision, StoreError>;
+
     /// Asks that open watches tell their progress soon, at or above the revision the store has now.
     async fn request_progress(&self) -> Result<(), StoreError>;
 

@@ -10,7 +10,7 @@ use crate::Item;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use vci_meta::ApiError;
-use vci_store::Revision;
+use vci_store::{Revision, StoreError};
 
 /// One entry as the store tells it.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(super) struct Change {
 pub(super) enum Content {
     /// An object.
     Object(Arc<Item>),
-    /// Something that cannot be read.
-    Corrupt,
+    /// Something that cannot be read, and why.
+    Corrupt(StoreError),
     /// Nothing.
     Nothing,
 }
@@ -45,6 +45,7 @@ pub(super) struct Feed {
 /// The state of a cache.
 #[derive(Debug)]
 pub(super) struct State {
+    bounds: Bounds,
     feed: Mutex<Feed>,
     /// `None` until the first load is done.
     published: watch::Sender<Option<Arc<Snapshot>>>,
@@ -55,7 +56,7 @@ impl State {
     pub(super) fn new(bounds: Bounds) -> Self {
         let (newest, history, hub) = (Snapshot::default(), History::new(bounds, 0), Hub::default());
         let feed = Feed { newest, history, hub, stopped: false };
-        Self { feed: Mutex::new(feed), published: watch::Sender::new(None), kept: Kept::default() }
+        Self { bounds, feed: Mutex::new(feed), published: watch::Sender::new(None), kept: Kept::default() }
     }
 
     /// What readers see; `None` until the first load is done. Its revision is never ahead of what watchers were told.
@@ -73,9 +74,38 @@ impl State {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The bounds of the history.
+    pub(super) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// The revision that everything is known up to.
+    pub(super) fn revision(&self) -> Revision {
+        self.feed().newest.revision
+    }
+
+    /// The newest revision, how many objects there are, and the revision that the history begins behind.
+    pub(super) fn extent(&self) -> (Revision, usize, Revision) {
+        let feed = self.feed();
+        (feed.newest.revision, feed.newest.objects.len(), feed.history.floor())
+    }
+
+    /// Whether something cannot be read.
+    pub(super) fn has_corrupt(&self) -> bool {
+        !self.feed().newest.corrupt.is_empty()
+    }
+
+    /// The first load, where it was made elsewhere, with the history that led to it. Nobody watches yet.
+    pub(super) fn begin_with(&self, other: Self) {
+        let Feed { newest, history, .. } = other.feed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut feed = self.feed();
+        (feed.newest, feed.history) = (newest, history);
+        self.publish(&feed);
+    }
+
     /// The first load, or another one after the store lost what happened since. What came of it is known then, but not
     /// what happened when: all watches end, and none is resumed from before.
-    pub(super) fn load(&self, entries: Vec<(Path, Revision, Content)>, revision: Revision) {
+    pub(super) fn load(&self, entries: Vec<Change>, revision: Revision) {
         let mut feed = self.feed();
         if revision < feed.newest.revision {
             tracing::error!(cached = feed.newest.revision, store = revision, "the store went back in time, all watches end");
@@ -141,12 +171,12 @@ impl State {
 
 impl Feed {
     /// Everything anew, and no watch goes on.
-    fn replace(&mut self, entries: Vec<(Path, Revision, Content)>, revision: Revision) {
+    fn replace(&mut self, entries: Vec<Change>, revision: Revision) {
         let mut newest = Snapshot { revision, ..Snapshot::default() };
-        for (path, _, content) in entries {
+        for Change { path, content, .. } in entries {
             match content {
                 Content::Object(item) => drop(newest.objects.insert(path, item)),
-                Content::Corrupt => drop(newest.corrupt.insert(path)),
+                Content::Corrupt(_) => drop(newest.corrupt.insert(path)),
                 Content::Nothing => {}
             }
         }
@@ -164,15 +194,15 @@ impl Feed {
         let current = match content {
             Content::Object(item) => Some(item),
             Content::Nothing => None,
-            Content::Corrupt => return self.corrupt(path, revision),
+            Content::Corrupt(_) => return self.corrupt(path, revision),
         };
         let previous = match &current {
             Some(item) => self.newest.objects.insert(Arc::clone(&path), Arc::clone(item)),
             None => self.newest.objects.remove(&*path),
         };
         if was_corrupt {
-            // What was there before is not known, so nothing can be resumed from before it.
-            self.history.restart(revision.saturating_sub(1));
+            // What was there before is not known here, but perhaps to somebody who would resume from before it.
+            self.history.restart(revision);
         }
         if previous.is_none() && current.is_none() {
             return;

@@ -6,6 +6,7 @@ mod consistency;
 mod faults;
 mod list;
 mod random;
+mod replay;
 mod rig;
 mod store;
 mod views;

@@ -62,13 +62,14 @@ async fn seed(rig: &Rig) {
     assert_eq!(rig.write_elsewhere().await, 9);
 }
 
-/// upstream: RunTestList. Asked of a server whose cache saw it all happen, and of one that came later and has to ask the
-/// store about the past.
+/// upstream: RunTestList. Asked of a server whose cache saw it all happen, of one that came later and has to ask the store about
+/// the past, and of one that came later and has the past from the store.
 pub(crate) async fn list(rig: Rig) {
     seed(&rig).await;
     rig.heard(8).await;
-    let late = rig.again().await;
-    for (rig, past) in [(&rig, "=0"), (&late, "410 The resourceVersion for the provided list is too old.")] {
+    let (late, knowing) = (rig.again().await, rig.again_with_history().await);
+    let forgotten = "410 The resourceVersion for the provided list is too old.";
+    for (rig, past) in [(&rig, "=0"), (&late, forgotten), (&knowing, forgotten)] {
         for (namespace, query, want) in TABLE {
             let told = rig.list(namespace, query).await;
             // Not every store counts what there was in the past.

@@ -186,31 +186,37 @@ impl Rig {
 
     /// A kind without namespaces.
     pub(crate) async fn cluster_scoped(&self) -> Self {
-        self.again_with(&CLUSTER).await
+        self.again_with(&CLUSTER, 0).await
     }
 
     /// Another server on the same store, whose cache knows only what comes from now on.
     pub(crate) async fn again(&self) -> Self {
-        self.again_with(&NAMESPACED).await
+        self.again_with(&NAMESPACED, 0).await
     }
 
-    async fn again_with(&self, descriptor: &'static Descriptor) -> Self {
-        Self::over(Arc::clone(&self.store), self.base, descriptor, Box::new(())).await
+    /// Another server on the same store, whose cache also knows of the past what the store does.
+    pub(crate) async fn again_with_history(&self) -> Self {
+        self.again_with(&NAMESPACED, CacheConfig::standard().replay).await
+    }
+
+    async fn again_with(&self, descriptor: &'static Descriptor, replay: u64) -> Self {
+        Self::over(Arc::clone(&self.store), self.base, descriptor, replay, Box::new(())).await
     }
 
     async fn of(backend: Backend, descriptor: &'static Descriptor) -> Option<Self> {
         let (store, server) = backend.open().await?;
         let base = store.revision().await.unwrap();
-        Some(Self::over(Arc::new(store), base, descriptor, server).await)
+        Some(Self::over(Arc::new(store), base, descriptor, 0, server).await)
     }
 
-    async fn over(store: Arc<Flaky>, base: Revision, descriptor: &'static Descriptor, server: Box<dyn Any + Send>) -> Self {
+    async fn over(store: Arc<Flaky>, base: Revision, descriptor: &'static Descriptor, replay: u64, server: Box<dyn Any + Send>) -> Self {
         let stop = CancellationToken::new();
         let config = CacheConfig {
             freshness_timeout: Duration::from_millis(300),
             bookmark_period: Duration::from_millis(200),
             // So small that watchers have to catch up now and then.
             watcher_queue: 8,
+            replay,
             check_period: Duration::from_secs(1),
             ..CacheConfig::standard()
         };

@@ -210,6 +210,11 @@ impl Store for Measured {
         call.end(self.store.revision().await)
     }
 
+    async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        let call = self.calls.begin(Operation::Get, "");
+        call.end(self.store.oldest_revision().await)
+    }
+
     async fn request_progress(&self) -> Result<(), StoreError> {
         self.store.request_progress().await
     }

@@ -62,6 +62,10 @@ impl Store for LateStore {
         self.store().await.revision().await
     }
 
+    async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        self.store().await.oldest_revision().await
+    }
+
     async fn request_progress(&self) -> Result<(), StoreError> {
         self.store().await.request_progress().await
     }

@@ -80,6 +80,29 @@ pub async fn compact_future(store: Arc<dyn Store>) {
     assert_eq!(range_at(&*store, "pods/", first).await.unwrap().entries, [entry("pods/ns/foo", "1", first)]);
 }
 
+/// The oldest revision is exactly the one that was compacted to: its state is there and all changes behind it, and nothing older.
+pub async fn oldest_revision(store: Arc<dyn Store>) {
+    let first = add(&*store, "pods/ns/foo", "1").await;
+    let oldest = store.oldest_revision().await.unwrap();
+    assert!((1..=first).contains(&oldest), "{oldest}, and {first} was just written");
+    assert!(range_at(&*store, "pods/", oldest).await.is_ok());
+    assert_eq!(events(&mut store.watch("pods/", oldest.min(first - 1)).await.unwrap(), 1).await[0].revision, first);
+
+    let second = replace(&*store, "pods/ns/foo", "2", first).await;
+    let third = remove(&*store, "pods/ns/foo", second).await;
+    let fourth = add(&*store, "pods/ns/foo", "3").await;
+    // To a value, to less than is forgotten already, to a deletion, to the newest.
+    for (to, oldest) in [(second, second), (first, second), (third, third), (fourth, fourth)] {
+        store.compact(to).await.unwrap();
+        assert_eq!(store.oldest_revision().await.unwrap(), oldest);
+        assert!(range_at(&*store, "pods/", oldest).await.is_ok());
+        assert_compacted(&range_at(&*store, "pods/", oldest - 1).await);
+        let behind: Vec<_> = [third, fourth].into_iter().filter(|revision| *revision > oldest).collect();
+        let told = events(&mut store.watch("pods/", oldest).await.unwrap(), behind.len()).await;
+        assert_eq!(told.iter().map(|event| event.revision).collect::<Vec<_>>(), behind);
+    }
+}
+
 /// A watch that would have to tell forgotten changes ends with Compacted; one from the compacted revision on is whole.
 pub async fn watch_after_compaction(store: Arc<dyn Store>) {
     let first = add(&*store, "pods/ns/foo", "1").await;

@@ -150,6 +150,7 @@ async fn a_large_collection_is_loaded_in_pages() {
         store.set(&format!("example.com/widgets/{path}"), Some(&widget(&path, "", &json!({}))));
     }
     store.set("example.com/widgetsmore/ns/x", Some("{}"));
+    store.compact(1202).await.unwrap();
     let rig = Rig::over(Arc::clone(&store), |_| {});
     rig.cache.ready().await;
     assert_eq!(rig.cache.items().len(), 1201);

@@ -10,7 +10,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use vci_meta::options::{ListOptions, ResourceVersion};
 use vci_meta::{ObjectKey, Status, View};
 use vci_store::{Expect, RangeRequest, Revision, Store, StoreError, WriteError};
@@ -33,6 +33,9 @@ impl Dice {
         usize::try_from((z ^ (z >> 31)) % sides as u64).unwrap()
     }
 }
+
+/// The cache that clients go to.
+type Server = tokio::sync::watch::Receiver<Arc<Cache>>;
 
 /// What a watcher knows: each object's revision.
 type Known = BTreeMap<ObjectKey, Revision>;
@@ -69,7 +72,8 @@ enum End {
 }
 
 struct Client {
-    cache: Arc<Cache>,
+    /// The server of the hour.
+    cache: Server,
     store: Arc<dyn Store>,
     namespace: &'static str,
     options: ListOptions,
@@ -109,7 +113,8 @@ impl Client {
     ) -> End {
         let resource_version = resume.map_or([ResourceVersion::Unset, ResourceVersion::Any][self.dice.roll(2)], ResourceVersion::At);
         let options = ListOptions { resource_version, bookmarks: true, ..self.options.clone() };
-        let mut watch = self.cache.watch(&context(), self.namespace, &options, &View::All).await.unwrap();
+        let cache = self.cache.borrow().clone();
+        let mut watch = cache.watch(&context(), self.namespace, &options, &View::All).await.unwrap();
         let patience = 1 + self.dice.roll(60);
         let mut reached = resume.unwrap_or(0);
         let mut is_state = resume.is_none();
@@ -157,19 +162,37 @@ impl Client {
     }
 }
 
-async fn reconstruct(store: Arc<dyn Store>, seed: u64) {
+async fn start(store: &Arc<dyn Store>) -> (Arc<Cache>, DropGuard) {
     let stop = CancellationToken::new();
     let config =
         CacheConfig { watcher_queue: 5, history_events: 200, bookmark_period: Duration::from_millis(20), ..CacheConfig::standard() };
-    let cache = Cache::start(Arc::new(Widgets::new()), Arc::clone(&store), config, stop.clone());
+    let cache = Cache::start(Arc::new(Widgets::new()), Arc::clone(store), config, stop.clone());
     cache.ready().await;
+    (cache, stop.drop_guard())
+}
+
+/// Starts a server from time to time and stops the one before it.
+async fn replace_servers(store: Arc<dyn Store>, servers: tokio::sync::watch::Sender<Arc<Cache>>, mut stop: DropGuard, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let (cache, guard) = start(&store).await;
+        servers.send_replace(cache);
+        // Its watches end, and go on at the new one.
+        drop(std::mem::replace(&mut stop, guard));
+    }
+}
+
+async fn reconstruct(store: Arc<dyn Store>, seed: u64, restarts: Duration) {
+    let (cache, stop) = start(&store).await;
+    let (servers, server) = tokio::sync::watch::channel(cache);
+    let restarting = tokio::spawn(replace_servers(Arc::clone(&store), servers, stop, restarts));
     let (done, finished) = tokio::sync::watch::channel(None);
     let clients: Vec<_> = (0..WATCHERS)
         .map(|n| {
             let mut dice = Dice(seed ^ (n << 32));
             let namespace = ["", "ns", "ns-x", "ns2"][dice.roll(4)];
             let options = labels(SELECTORS[dice.roll(SELECTORS.len())]);
-            let (cache, store) = (Arc::clone(&cache), Arc::clone(&store));
+            let (cache, store) = (server.clone(), Arc::clone(&store));
             tokio::spawn(Client { cache, store, namespace, options, dice }.run(finished.clone()))
         })
         .collect();
@@ -181,13 +204,24 @@ async fn reconstruct(store: Arc<dyn Store>, seed: u64) {
     for client in clients {
         client.await.unwrap();
     }
-    stop.cancel();
+    restarting.abort();
 }
+
+/// No server is replaced.
+const NEVER: Duration = Duration::from_secs(3600);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn watchers_reconstruct_the_servers_set() {
     for seed in 0..4 {
-        reconstruct(Arc::new(MemoryStore::default()), seed).await;
+        reconstruct(Arc::new(MemoryStore::default()), seed, NEVER).await;
+    }
+}
+
+/// A server that begins in the middle tells the same events as the one before it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn watchers_reconstruct_the_set_of_servers_that_restart() {
+    for seed in 20..23 {
+        reconstruct(Arc::new(MemoryStore::default()), seed, Duration::from_millis(70)).await;
     }
 }
 
@@ -212,7 +246,7 @@ async fn watchers_reconstruct_the_set_of_a_faulty_server() {
     for seed in 10..13 {
         let store = Arc::new(MemoryStore::default());
         let saboteur = tokio::spawn(sabotage(Arc::clone(&store), seed));
-        reconstruct(store, seed).await;
+        reconstruct(store, seed, NEVER).await;
         saboteur.abort();
     }
 }
@@ -222,5 +256,5 @@ async fn watchers_reconstruct_the_embedded_servers_set() {
     let folder = tempfile::tempdir().unwrap();
     let store =
         vci_store::embedded::EmbeddedStore::open(folder.path().join("db"), &vci_store::embedded::EmbeddedConfig::standard()).unwrap();
-    reconstruct(Arc::new(store), 7).await;
+    reconstruct(Arc::new(store), 7, NEVER).await;
 }

@@ -28,6 +28,8 @@ pub(crate) struct Faults {
     pub(crate) silent: bool,
     /// Watches never hear of what happens meanwhile.
     pub(crate) lossy: bool,
+    /// History is forgotten up to the newest revision when somebody opens a watch.
+    pub(crate) forgetful: bool,
     /// `revision` waits until it may go on.
     pub(crate) slow_revision: bool,
 }
@@ -217,6 +219,9 @@ impl Store for MemoryStore {
     async fn watch(&self, prefix: &str, after: Revision) -> Result<WatchStream, StoreError> {
         let mut inner = self.lock();
         inner.up()?;
+        if inner.faults.forgetful {
+            inner.compacted = inner.revision;
+        }
         if after + 1 < inner.compacted {
             return Err(StoreError::Compacted { oldest: inner.compacted });
         }
@@ -241,6 +246,12 @@ impl Store for MemoryStore {
             self.let_revision_go.notified().await;
         }
         Ok(revision)
+    }
+
+    async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        let inner = self.lock();
+        inner.up()?;
+        Ok(inner.compacted.max(1))
     }
 
     async fn request_progress(&self) -> Result<(), StoreError> {
