@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::query::Query;
 use crate::respond;
-use crate::{HealthCheck, respond::page_not_found};
+use crate::{HealthCheck, STARTUP_WAIT, respond::page_not_found};
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
@@ -24,6 +24,10 @@ pub(crate) async fn serve(app: &App, segments: &[&str], parts: &Parts) -> Respon
         [endpoint, rest @ ..] => (*endpoint, Some(rest.join("/"))),
         [] => return page_not_found(),
     };
+    if endpoint == "readyz" {
+        // Ready or not: the checks tell.
+        let _ = tokio::time::timeout(STARTUP_WAIT, app.config.lifecycle.started()).await;
+    }
     let checks: Vec<&Arc<dyn HealthCheck>> =
         app.config.checks.iter().filter(|check| endpoint == "readyz" || !check.readiness_only()).collect();
     match name {

@@ -141,6 +141,10 @@ impl Limits {
     }
 }
 
+/// How long `/readyz` waits for a server that starts. A kubelet's first probe often comes some milliseconds too early, and the next
+/// one a second later, for which a single replica would be missing. Shorter than the second that probes wait by default.
+pub const STARTUP_WAIT: Duration = Duration::from_millis(800);
+
 /// One named check of the server's health.
 #[async_trait]
 pub trait HealthCheck: fmt::Debug + Send + Sync + 'static {

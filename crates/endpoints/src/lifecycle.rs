@@ -2,11 +2,15 @@
 
 use crate::request_info::RequestInfo;
 use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::sync::Notify;
 use vci_meta::ApiError;
 
 /// How far a server is in its life: shared between whoever starts and stops it and the layers that requests pass.
 #[derive(Debug)]
-pub struct Lifecycle(AtomicU8);
+pub struct Lifecycle {
+    phase: AtomicU8,
+    changed: Notify,
+}
 
 /// A part of a server's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,18 +30,27 @@ pub enum Phase {
 impl Lifecycle {
     /// At the beginning of the phase.
     pub fn new(phase: Phase) -> Self {
-        Self(AtomicU8::new(phase as u8))
+        Self { phase: AtomicU8::new(phase as u8), changed: Notify::new() }
     }
 
     /// Where it is now.
     pub fn phase(&self) -> Phase {
-        let now = self.0.load(Ordering::Acquire);
+        let now = self.phase.load(Ordering::Acquire);
         [Phase::Starting, Phase::Serving, Phase::Stopping].into_iter().find(|phase| *phase as u8 == now).unwrap_or(Phase::Refusing)
     }
 
     /// Goes on to a later phase; there is no way back.
     pub fn enter(&self, phase: Phase) {
-        self.0.fetch_max(phase as u8, Ordering::AcqRel);
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the server has started, or stops.
+    pub(crate) async fn started(&self) {
+        let changed = self.changed.notified();
+        if self.phase() == Phase::Starting {
+            changed.await;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use vci_auth::directory::Directory;
 use vci_auth::{Authenticator, Authorities, Authorizer, ClientCertificates, FrontProxy, FrontProxyTerms};
 use vci_cluster::authentication_configuration::{self, AuthenticationConfiguration};
 use vci_cluster::{AccessReviews, Bypass, ClusterAccess, HostCluster, TokenReviews};
-use vci_endpoints::HealthCheck;
+use vci_endpoints::{HealthCheck, STARTUP_WAIT};
 
 /// The cluster does not tell when it forbids what it allowed, or takes a token back: callers of open watches are looked at
 /// again this often.
@@ -137,6 +137,26 @@ impl HealthCheck for TrustKnown {
     }
 
     async fn check(&self) -> Result<(), String> {
-        if *self.0.known.borrow() { Ok(()) } else { Err("the host cluster has not said yet whom it trusts".into()) }
+        let mut known = self.0.known.subscribe();
+        match tokio::time::timeout(STARTUP_WAIT, known.wait_for(|known| *known)).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err("the host cluster has not said yet whom it trusts".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn readiness_waits_a_moment_for_the_host_cluster() {
+        let trust = Arc::new(ClusterTrust::new(&Trust::default(), &Arc::default()));
+        let check = TrustKnown(Arc::clone(&trust));
+        assert!(check.check().await.is_err(), "the cluster says nothing");
+        let (answer, ()) = tokio::join!(check.check(), async {
+            trust.known.send_replace(true);
+        });
+        assert_eq!(answer, Ok(()));
     }
 }

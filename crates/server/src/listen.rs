@@ -84,6 +84,9 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener
 pub(crate) struct Ends {
     /// Watches are to end: by themselves they would go on for ever.
     pub(crate) watches: CancellationToken,
+    /// Connections that are there end with what is under way on them, so that their clients look for another server. Whoever
+    /// comes all the same is served.
+    pub(crate) older_connections: CancellationToken,
     /// Nobody new is accepted, and connections end with what is under way on them.
     pub(crate) connections: CancellationToken,
     /// Who counts the requests under way that are not watches.
@@ -196,6 +199,7 @@ impl Server {
         let Listening { bounds, ends, .. } = &self.listening;
         // Each connection has a token of its own: waiting on the shared one takes its lock, for every event of every watch.
         let (stop, watches) = (ends.connections.child_token(), ends.watches.child_token());
+        let (moves, is_newer) = (ends.older_connections.child_token(), ends.older_connections.is_cancelled());
         let client = Client {
             address,
             certificates: PeerCertificates(tls::peer_certificates(stream.get_ref().1)),
@@ -218,6 +222,7 @@ impl Server {
                     why => return tracing::debug!(%address, ?why, "connection closed"),
                 },
                 () = stop.cancelled(), if !is_leaving => {}
+                () = moves.cancelled(), if !is_leaving && !is_newer => {}
                 () = slot.leave.cancelled(), if !is_leaving => {}
             }
             connection.as_mut().graceful_shutdown();

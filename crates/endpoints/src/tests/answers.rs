@@ -241,3 +241,20 @@ async fn health() {
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (code, text), "{path}");
     }
 }
+
+#[tokio::test]
+async fn readiness_waits_a_moment_for_a_server_that_starts() {
+    let (server, slow) = (Server::start_in(Phase::Starting).await, Server::start_in(Phase::Starting).await);
+    tokio::time::pause();
+    let (path, begun) = ("/readyz?exclude=warm", tokio::time::Instant::now());
+    let mut early = Box::pin(server.get(path, ANONYMOUS));
+    assert!(futures::poll!(&mut early).is_pending(), "not before the server has started");
+    server.lifecycle.enter(Phase::Serving);
+    assert_eq!(early.await.status, StatusCode::OK);
+    for path in ["/livez", "/healthz"] {
+        assert_eq!(slow.get(path, ANONYMOUS).await.status, StatusCode::OK, "{path}");
+    }
+    assert!(begun.elapsed() < crate::STARTUP_WAIT, "nobody has waited longer than the server took");
+    assert_eq!(slow.get("/readyz", ANONYMOUS).await.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!((crate::STARTUP_WAIT..crate::STARTUP_WAIT * 2).contains(&begun.elapsed()));
+}

@@ -148,6 +148,23 @@ async fn at_the_end_watches_end_cleanly_and_requests_have_their_answer() {
 }
 
 #[tokio::test]
+async fn older_connections_end_with_what_is_under_way_and_newer_ones_do_not() {
+    let server = start(|_| ());
+    let mut idle = server.send("/").await;
+    let mut watch = server.send("/apis/g/v1/things?watch=1").await;
+    read_until(&mut idle, "certificates").await;
+    read_until(&mut watch, "event").await;
+    server.ends.older_connections.cancel();
+    assert_eq!(read_rest(&mut idle).await, "", "it has closed");
+    assert!(tokio::time::timeout(Duration::from_millis(50), watch.read_u8()).await.is_err(), "a watch goes on");
+    let mut newer = server.connect().await;
+    for _ in 0..2 {
+        newer.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        assert!(read_until(&mut newer, "certificates").await.starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[tokio::test]
 async fn the_end_does_not_wait_for_ever() {
     let server = start(|bounds| bounds.drain_timeout = Duration::from_millis(50));
     let mut hang = server.send("/hang").await;

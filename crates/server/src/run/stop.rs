@@ -21,7 +21,11 @@ impl Server {
         if self.lifecycle.phase() == Phase::Serving {
             self.lifecycle.enter(Phase::Stopping);
             tracing::info!(delay = ?self.shutdown.delay, "stopping: not ready any more");
-            tokio::time::sleep(self.shutdown.delay).await;
+            // Balancers know by half of it. A client that keeps its connection would stay with this server, to be told in the end
+            // to try again: kube-apiserver keeps one for everybody who comes through it.
+            tokio::time::sleep(self.shutdown.delay / 2).await;
+            self.ends.older_connections.cancel();
+            tokio::time::sleep(self.shutdown.delay / 2).await;
             if self.shutdown.arrivals == Arrivals::ToldToRetry {
                 self.refuse().await;
             }
