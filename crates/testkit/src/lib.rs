@@ -11,6 +11,8 @@ pub mod etcd;
 pub mod held;
 pub mod keeper;
 pub mod kube;
+#[cfg(target_os = "linux")]
+pub mod nodes;
 mod process;
 pub mod program;
 pub mod proxy;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -51,15 +52,31 @@ impl Program {
 
     /// Its next line on standard output; panics with what it says on standard error when none comes.
     pub async fn line(&mut self) -> String {
-        let line = timeout(PATIENCE, self.lines.recv()).await.ok().flatten();
+        self.line_within(PATIENCE).await
+    }
+
+    /// The same, of a program that takes its time.
+    pub async fn line_within(&mut self, time: Duration) -> String {
+        let line = timeout(time, self.lines.recv()).await.ok().flatten();
         line.unwrap_or_else(|| panic!("the program says nothing, ended: {:?}\n{}", self.process.exited(), self.errors()))
     }
 
     /// Writes a line to its standard input and gives its next one.
     pub async fn ask(&mut self, question: &str) -> String {
-        let input = self.process.child().stdin.as_mut().expect("a pipe");
-        writeln!(input, "{question}").unwrap_or_else(|error| panic!("the program does not listen: {error}"));
+        self.write(question);
         self.line().await
+    }
+
+    /// Writes a line to its standard input.
+    pub fn write(&mut self, line: &str) {
+        let input = self.process.child().stdin.as_mut().expect("a pipe");
+        writeln!(input, "{line}").unwrap_or_else(|error| panic!("the program does not listen: {error}"));
+    }
+
+    /// Ends its standard input and waits until it has ended by itself.
+    pub fn finish(&mut self) {
+        drop(self.process.child().stdin.take());
+        self.process.child().wait().expect("the child can be waited for");
     }
 
     /// All it has said on standard error.
