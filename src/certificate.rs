@@ -1,12 +1,12 @@
 //! `vci-apiserver certificate`: one look after a certificate in a Secret, for a Job.
 
+use apiserver_host::{HostCluster, Source};
+use apiserver_server::CertificateUsage;
+use apiserver_server::certificate_secret::{CertificateOutcome, CertificateWish, keep};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
-use vci_cluster::{HostCluster, Source};
-use vci_server::CertificateUsage;
-use vci_server::certificate_secret::{CertificateOutcome, CertificateWish, keep};
 
 /// The flags of `certificate`.
 #[derive(Args, Clone, Debug)]

@@ -5,6 +5,7 @@ mod life;
 mod tls;
 
 use crate::certificate::Certificate;
+use apiserver_server::{Config, FrontProxyTrust, RequestHeaderConfig, Source, StoreUse, Trust, logging};
 use audit::Audit;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,7 +15,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tls::Tls;
-use vci_server::{Config, FrontProxyTerms, FrontProxyTrust, Source, StoreUse, Trust, logging};
 
 /// An aggregated Kubernetes API server for virtual clusters.
 // Of a flag that is given more than once the last one counts, as with every Kubernetes program: overlays add to a base. What
@@ -217,7 +217,7 @@ pub(crate) enum Reload {
 
 /// What is not served: help that was asked for, or a command line that cannot be followed.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Declined {
+pub(crate) enum ParseError {
     /// For standard output; the program has done what was asked.
     Help(String),
     /// One line for standard error.
@@ -228,7 +228,7 @@ pub(crate) enum Declined {
 ///
 /// # Errors
 /// Help, or the first thing that is wrong with it.
-pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Declined> {
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, ParseError> {
     let Cli { command } = Cli::try_parse_from(args).map_err(|error| declined(&error))?;
     Ok(command)
 }
@@ -243,13 +243,21 @@ impl Serve {
             host_cluster: self.clients.kubeconfig.clone(),
             audit: self.audit.config(),
             tracing: self.tracing_config_file.clone(),
-            bootstrap: self.bootstrap.clone(),
-            access_key_max_ttl: self.access_key_max_ttl,
             store_use: if self.etcd.etcd_servers.is_empty() { StoreUse::Alone } else { StoreUse::Shared },
-            project_namespace_prefix: self.project_namespace_prefix.clone(),
+            path_prefix: "/kubernetes/management".into(),
+            product_version: Some(vci_management::PLATFORM_VERSION),
             ..Config::standard(&self.data_dir, env!("CARGO_PKG_VERSION"))
         };
         self.life.apply(self.tls.apply(config))
+    }
+
+    /// What the server is to do about users and projects.
+    pub(crate) fn tenancy(&self) -> vci_tenancy::Config {
+        vci_tenancy::Config {
+            bootstrap: self.bootstrap.clone(),
+            access_key_max_ttl: self.access_key_max_ttl,
+            namespace_prefix: self.project_namespace_prefix.clone(),
+        }
     }
 
     /// Where objects are stored.
@@ -285,9 +293,9 @@ impl Serve {
 
 impl Clients {
     fn trust(&self) -> Trust {
-        let standard = FrontProxyTerms::default();
+        let standard = RequestHeaderConfig::default();
         let given_or = |given: &Vec<String>, standard| if given.is_empty() { standard } else { given.clone() };
-        let terms = FrontProxyTerms {
+        let terms = RequestHeaderConfig {
             allowed_names: self.requestheader_allowed_names.clone(),
             username_headers: given_or(&self.requestheader_username_headers, standard.username_headers),
             uid_headers: given_or(&self.requestheader_uid_headers, standard.uid_headers),
@@ -314,17 +322,17 @@ fn namespace_prefix(text: &str) -> Result<String, &'static str> {
 }
 
 /// clap writes a paragraph; an operator's log wants a line.
-fn declined(error: &clap::Error) -> Declined {
+fn declined(error: &clap::Error) -> ParseError {
     let text = error.render().to_string();
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Declined::Help(text),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ParseError::Help(text),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            Declined::Error("nothing to do; try: vci-apiserver serve --help".into())
+            ParseError::Error("nothing to do; try: vci-apiserver serve --help".into())
         }
         _ => {
             let paragraph = text.split("\n\n").next().unwrap_or_default();
             let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-            Declined::Error(format!("{}; see vci-apiserver serve --help", line.strip_prefix("error: ").unwrap_or(&line)))
+            ParseError::Error(format!("{}; see vci-apiserver serve --help", line.strip_prefix("error: ").unwrap_or(&line)))
         }
     }
 }
@@ -333,9 +341,9 @@ fn declined(error: &clap::Error) -> Declined {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use vci_server::ServingCertificate;
+    use apiserver_server::ServingCertificate;
 
-    pub(super) fn parse_serve(args: &[&str]) -> Result<Serve, Declined> {
+    pub(super) fn parse_serve(args: &[&str]) -> Result<Serve, ParseError> {
         match parse(["vci-apiserver", "serve"].into_iter().chain(args.iter().copied()).map(OsString::from))? {
             Command::Serve(serve) => Ok(*serve),
             Command::Certificate(other) => panic!("{other:?}"),
@@ -349,7 +357,7 @@ mod tests {
         assert_eq!((config.bind_address, config.secure_port), (IpAddr::from([127, 0, 0, 1]), 8443));
         assert_eq!(config.serving_certificate, ServingCertificate::SelfMade);
         assert_eq!(config.store_use, StoreUse::Alone);
-        assert_eq!(config.project_namespace_prefix, "loft-p-");
+        assert_eq!(serve.tenancy().namespace_prefix, "loft-p-");
         assert_eq!(serve.store(), StoreConfig::Embedded("./data".into()));
     }
 
@@ -357,10 +365,10 @@ mod tests {
     fn flags_reach_the_configuration() {
         let args = "--data-dir /d --bind-address ::1 --secure-port 0 --bootstrap a.yaml --bootstrap b.yaml --project-namespace-prefix p-";
         let serve = parse_serve(&args.split(' ').collect::<Vec<_>>()).unwrap();
-        let config = serve.config();
+        let (config, tenancy) = (serve.config(), serve.tenancy());
         assert_eq!((config.bind_address, config.secure_port), ("::1".parse().unwrap(), 0));
-        assert_eq!(config.bootstrap, [PathBuf::from("a.yaml"), "b.yaml".into()]);
-        assert_eq!(config.project_namespace_prefix, "p-");
+        assert_eq!(tenancy.bootstrap, [PathBuf::from("a.yaml"), "b.yaml".into()]);
+        assert_eq!(tenancy.namespace_prefix, "p-");
 
         let args = "--tls-cert-file c --tls-private-key-file k --etcd-servers https://a:1,https://b:2 --etcd-prefix /x --etcd-cafile ca --etcd-certfile ec --etcd-keyfile ek";
         let serve = parse_serve(&args.split(' ').collect::<Vec<_>>()).unwrap();
@@ -381,10 +389,10 @@ mod tests {
         let args = "--secure-port 1 --shutdown-send-retry-after --shutdown-delay-duration=15s --bootstrap a.yaml --etcd-servers http://a \
             --secure-port=2 --shutdown-send-retry-after --shutdown-delay-duration=10s --bootstrap b.yaml --etcd-servers http://b";
         let serve = parse_serve(&args.split_whitespace().collect::<Vec<_>>()).unwrap();
-        let config = serve.config();
+        let (config, tenancy) = (serve.config(), serve.tenancy());
         assert_eq!((config.secure_port, config.shutdown.delay), (2, Duration::from_secs(10)));
         // A list is as long as what is said of it.
-        assert_eq!(config.bootstrap, [PathBuf::from("a.yaml"), "b.yaml".into()]);
+        assert_eq!(tenancy.bootstrap, [PathBuf::from("a.yaml"), "b.yaml".into()]);
         assert!(matches!(serve.store(), StoreConfig::Etcd { servers, .. } if servers == ["http://a", "http://b"]));
     }
 
@@ -418,10 +426,10 @@ mod tests {
         let args =
             "--client-ca-file c --requestheader-client-ca-file p --requestheader-allowed-names a,b --requestheader-username-headers X-U";
         let trust = parse_serve(&args.split(' ').collect::<Vec<_>>()).unwrap().config().trust;
-        let terms = FrontProxyTerms {
+        let terms = RequestHeaderConfig {
             allowed_names: vec!["a".into(), "b".into()],
             username_headers: vec!["X-U".into()],
-            ..FrontProxyTerms::default()
+            ..RequestHeaderConfig::default()
         };
         let front_proxy = FrontProxyTrust { authorities: "p".into(), terms };
         assert_eq!(trust, Trust { clients: Some("c".into()), front_proxy: Some(front_proxy) });
@@ -451,11 +459,11 @@ mod tests {
             (&["--kubeconfig"], "--kubeconfig"),
         ];
         for (args, named) in cases {
-            let Err(Declined::Error(line)) = parse_serve(args) else { panic!("{args:?} is followed") };
+            let Err(ParseError::Error(line)) = parse_serve(args) else { panic!("{args:?} is followed") };
             assert!(line.contains(named) && !line.contains('\n'), "{args:?}: {line}");
         }
-        assert!(matches!(parse(["vci-apiserver".into()]), Err(Declined::Error(line)) if line.contains("serve --help")));
-        assert!(matches!(parse_serve(&["--help"]), Err(Declined::Help(text)) if text.contains("VCI_DATA_DIR")));
+        assert!(matches!(parse(["vci-apiserver".into()]), Err(ParseError::Error(line)) if line.contains("serve --help")));
+        assert!(matches!(parse_serve(&["--help"]), Err(ParseError::Help(text)) if text.contains("VCI_DATA_DIR")));
     }
 
     #[test]

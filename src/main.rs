@@ -4,10 +4,12 @@ mod certificate;
 mod cli;
 mod store;
 
-use cli::{Command, Declined};
+use apiserver_server::{ApiServer, Ready, Signals, Stopped, logging, open_files};
+use cli::{Command, ParseError};
 use std::io::Write as _;
 use std::process::ExitCode;
-use vci_server::{Prepared, Ready, Signals, Stopped, logging, open_files};
+use std::sync::Arc;
+use vci_tenancy::Tenancy;
 
 /// musl's own allocator makes a list cost three times as much.
 #[cfg(target_env = "musl")]
@@ -21,13 +23,13 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Command::Serve(serve)) => run(&serve),
         Ok(Command::Certificate(certificate)) => certificate::run(&certificate),
-        Err(Declined::Help(text)) => say(&text),
-        Err(Declined::Error(line)) => refuse(&line),
+        Err(ParseError::Help(text)) => say(&text),
+        Err(ParseError::Error(line)) => refuse(&line),
     }
 }
 
 fn run(args: &cli::Serve) -> ExitCode {
-    logging::init(args.logging_format(), args.log_level);
+    logging::init(args.logging_format(), args.log_level, &["vci_"]);
     open_files::raise_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -59,15 +61,17 @@ async fn serve(args: &cli::Serve) -> Result<Stopped, Refused> {
     let resources = vci_management::resources();
     let kinds: Vec<_> = resources.iter().map(|resource| (resource.descriptor().group, resource.descriptor().plural)).collect();
     let signals = Signals::of_process()?;
-    let prepared = Prepared::new(args.config(), resources).await?;
+    let tenancy = Arc::new(Tenancy::new(args.tenancy(), &resources)?);
+    let server = ApiServer::builder(args.config()).resources(resources).extension(Arc::<Tenancy>::clone(&tenancy));
+    let prepared = server.prepare().await?;
     let told = |line: &str| logging::complain(args.logging_format(), line);
-    let store = store::Wanted::new(args.store(), args.encryption(), kinds).await?;
-    prepared.run(store.open(told), signals, announce).await
+    let store = store::StoreOptions::new(args.store(), args.encryption(), kinds).await?;
+    prepared.run(store.open(told), signals, |ready| announce(ready, &tenancy)).await
 }
 
-fn announce(ready: &Ready) {
+fn announce(ready: &Ready, tenancy: &Tenancy) {
     let mut text = format!("serving on {}\n", ready.url);
-    if let Some(kubeconfig) = &ready.kubeconfig {
+    if let Some(kubeconfig) = tenancy.kubeconfig() {
         text.push_str(&format!("next: kubectl --kubeconfig {} get virtualclusterinstances\n", kubeconfig.display()));
     }
     say(&text);

@@ -2,14 +2,14 @@
 
 use crate::Refused;
 use crate::cli::{EncryptionConfig, Reload, StoreConfig};
+use apiserver_store::Store;
+use apiserver_store::embedded::{EmbeddedConfig, EmbeddedStore};
+use apiserver_store_encryption::{Encrypted, RELOAD_PERIOD, Rules, follow_file};
+use apiserver_store_etcd::{ClientFiles, Compactor, ConnectError, EtcdConfig, EtcdStore, Timeouts, TlsFiles};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use vci_store::Store;
-use vci_store::embedded::{EmbeddedConfig, EmbeddedStore};
-use vci_store_encryption::{Encrypted, RELOAD_PERIOD, Rules, follow_file};
-use vci_store_etcd::{ClientFiles, Compactor, ConnectError, EtcdConfig, EtcdStore, Timeouts, TlsFiles};
 
 /// The store's file in the data directory.
 const FILE: &str = "store.redb";
@@ -25,34 +25,34 @@ const EMBEDDED_ROOT: &str = "/registry/";
 type Kind = (&'static str, &'static str);
 
 /// A store that can be opened: what was said about it was found to be good.
-pub(crate) struct Wanted {
-    place: Place,
+pub(crate) struct StoreOptions {
+    backend: Backend,
     encryption: Option<(EncryptionConfig, Rules)>,
     kinds: Vec<Kind>,
 }
 
-enum Place {
+enum Backend {
     Embedded(PathBuf),
     Etcd { store: EtcdStore, compaction_interval: Duration },
 }
 
-impl Wanted {
+impl StoreOptions {
     /// Checks what can be checked without touching anything. What is stored of these kinds may be encrypted.
     ///
     /// # Errors
     /// What the operator has to mend.
     pub(crate) async fn new(config: StoreConfig, encryption: Option<EncryptionConfig>, kinds: Vec<Kind>) -> Result<Self, Refused> {
         let rules = encryption.as_ref().map(|encryption| Rules::read(&encryption.file)).transpose()?;
-        let place = match config {
-            StoreConfig::Embedded(dir) => Place::Embedded(dir),
+        let backend = match config {
+            StoreConfig::Embedded(dir) => Backend::Embedded(dir),
             StoreConfig::Etcd { servers, prefix, ca, identity, compaction_interval } => {
                 let client = identity.map(|(cert, key)| ClientFiles { cert, key });
                 let tls = ca.map(|ca| TlsFiles { ca, client });
                 let config = EtcdConfig { endpoints: servers, prefix, tls, timeouts: Timeouts::default() };
-                Place::Etcd { store: EtcdStore::new(&config).await?, compaction_interval }
+                Backend::Etcd { store: EtcdStore::new(&config).await?, compaction_interval }
             }
         };
-        Ok(Self { place, encryption: encryption.zip(rules), kinds })
+        Ok(Self { backend, encryption: encryption.zip(rules), kinds })
     }
 
     /// Opens it, waiting for as long as it takes. `tell` is told what it waits for.
@@ -60,9 +60,9 @@ impl Wanted {
     /// # Errors
     /// What waiting does not mend.
     pub(crate) async fn open(self, tell: impl Fn(&str)) -> Result<Arc<dyn Store>, Refused> {
-        let (store, root): (Arc<dyn Store>, _) = match self.place {
-            Place::Embedded(dir) => (embedded(dir).await?, EMBEDDED_ROOT.to_owned()),
-            Place::Etcd { store, compaction_interval } => {
+        let (store, root): (Arc<dyn Store>, _) = match self.backend {
+            Backend::Embedded(dir) => (embedded(dir).await?, EMBEDDED_ROOT.to_owned()),
+            Backend::Etcd { store, compaction_interval } => {
                 reach(&store, tell).await?;
                 if !compaction_interval.is_zero() {
                     tokio::spawn(Compactor::new(store.clone()).run(compaction_interval));
@@ -95,7 +95,7 @@ fn encrypted(store: Arc<dyn Store>, root: String, config: &EncryptionConfig, rul
 /// In a thread of its own: what a crash has left behind is looked through first.
 async fn embedded(dir: PathBuf) -> Result<Arc<dyn Store>, Refused> {
     let open = move || {
-        vci_server::make_data_dir(&dir).map_err(|error| error.to_string())?;
+        apiserver_server::private_file::make_dir(&dir).map_err(|error| error.to_string())?;
         let path = dir.join(FILE);
         EmbeddedStore::open(&path, &EmbeddedConfig::standard()).map_err(|error| format!("{}: {error}", path.display()))
     };

@@ -1,9 +1,9 @@
 //! The flags of the audit log. They are upstream's.
 
+use apiserver_server::{AuditConfig, AuditMode, AuditPath, Backups, Rotation};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
-use vci_server::{AuditConfig, AuditMode, AuditPath, Backups, Rotation};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MEGABYTE: u64 = 1024 * 1024;

@@ -1,8 +1,8 @@
 //! The flags of load, time and the end. They are upstream's.
 
+use apiserver_server::{Config, DrainMode, InFlight, Shutdown};
 use clap::Args;
 use std::time::Duration;
-use vci_server::{Arrivals, Config, InFlight, Shutdown};
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load, time, and the end")]
@@ -40,7 +40,7 @@ impl Life {
         config.connections.request_timeout = self.request_timeout;
         config.connections.drain_timeout = self.request_timeout;
         config.connections.watch_grace = self.shutdown_watch_termination_grace_period;
-        let arrivals = if self.shutdown_send_retry_after { Arrivals::ToldToRetry } else { Arrivals::Unheard };
+        let arrivals = if self.shutdown_send_retry_after { DrainMode::ToldToRetry } else { DrainMode::Unheard };
         config.shutdown = Shutdown { delay: self.shutdown_delay_duration, arrivals };
         config
     }
@@ -52,7 +52,7 @@ fn in_flight(count: usize) -> InFlight {
 
 /// A duration as Go writes it.
 pub(super) fn time(text: &str) -> Result<Duration, &'static str> {
-    let positive = (!text.starts_with('-')).then(|| vci_meta::duration::parse(text)).flatten();
+    let positive = (!text.starts_with('-')).then(|| apiserver_meta::duration::parse(text)).flatten();
     positive.ok_or("must be a duration such as 300ms, 30s or 1h15m")
 }
 
@@ -70,8 +70,8 @@ pub(super) fn seconds(text: &str) -> Result<Duration, &'static str> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use crate::cli::tests::parse_serve;
+    use apiserver_server::{Config, DrainMode, InFlight, Shutdown};
     use std::time::Duration;
-    use vci_server::{Arrivals, Config, InFlight, Shutdown};
 
     #[test]
     fn without_flags_everything_has_its_standard() {
@@ -92,10 +92,10 @@ mod tests {
             (config.connections.drain_timeout, config.connections.request_timeout),
             (Duration::from_secs(90), Duration::from_secs(90))
         );
-        let keys = |args: &[&str]| parse_serve(args).unwrap().config().access_key_max_ttl;
+        let keys = |args: &[&str]| parse_serve(args).unwrap().tenancy().access_key_max_ttl;
         assert_eq!((keys(&[]), keys(&["--access-key-max-ttl", "720h"])), (None, Some(Duration::from_secs(720 * 3600))));
         assert_eq!(config.connections.watch_grace, Duration::from_millis(500));
-        assert_eq!(config.shutdown, Shutdown { delay: Duration::from_secs(70), arrivals: Arrivals::ToldToRetry });
+        assert_eq!(config.shutdown, Shutdown { delay: Duration::from_secs(70), arrivals: DrainMode::ToldToRetry });
     }
 
     #[test]

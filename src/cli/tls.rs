@@ -1,8 +1,8 @@
 //! The flags of TLS. They are upstream's.
 
+use apiserver_server::{CipherSuite, Config, ServingCertificate, SniCertificate, TlsOptions, TlsVersion};
 use clap::Args;
 use std::path::PathBuf;
-use vci_server::{CipherSuite, Config, ServingCertificate, SniCertificate, TlsTerms, TlsVersion};
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "TLS")]
@@ -32,7 +32,7 @@ impl Tls {
             config.serving_certificate = ServingCertificate::Files { certificate, key };
         }
         config.sni_certificates = self.tls_sni_cert_key.clone();
-        config.tls = TlsTerms { min_version: self.tls_min_version, cipher_suites: self.tls_cipher_suites.clone() };
+        config.tls = TlsOptions { min_version: self.tls_min_version, cipher_suites: self.tls_cipher_suites.clone() };
         config
     }
 }

@@ -1,8 +1,8 @@
 //! Two servers on one etcd: its history is forgotten, and goes on being so when one of them is gone.
 
 use crate::common::{COLLECTION, instance, on_etcd};
-use vci_store::{RangeRequest, Revision, Store, StoreError};
-use vci_store_etcd::{EtcdConfig, EtcdStore, Timeouts};
+use apiserver_store::{RangeRequest, Revision, Store, StoreError};
+use apiserver_store_etcd::{EtcdConfig, EtcdStore, Timeouts};
 use vci_testkit::client::Protocol;
 use vci_testkit::etcd::{self, Etcd};
 use vci_testkit::server::TestServer;

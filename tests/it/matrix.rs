@@ -68,7 +68,11 @@ async fn ask_as(stand: &Stand, caller: &Caller, routes: &[Route]) -> Vec<char> {
 fn client(stand: &Stand, caller: &Caller) -> Client {
     let client = stand.server.anonymous(Protocol::Http2);
     let client = if caller.key.is_empty() { client } else { client.bearer(caller.key) };
-    if caller.acting_for.is_empty() { client } else { client.header(HeaderName::from_static("impersonate-user"), caller.acting_for) }
+    if caller.impersonated_user.is_empty() {
+        client
+    } else {
+        client.header(HeaderName::from_static("impersonate-user"), caller.impersonated_user)
+    }
 }
 
 async fn ask(client: &Client, caller: &Caller, route: &Route) -> StatusCode {

@@ -1,10 +1,10 @@
 //! Two servers on one etcd: each serves the other's writes, conflicts and watches, also of what it did not see happen.
 
 use crate::common::{COLLECTION, MERGE, instance, on_etcd, path};
+use apiserver_store::{ProgressSupport, Store};
+use apiserver_store_etcd::{EtcdConfig, EtcdStore, Timeouts};
 use serde_json::json;
 use std::time::Duration;
-use vci_store::{ProgressSupport, Store};
-use vci_store_etcd::{EtcdConfig, EtcdStore, Timeouts};
 use vci_testkit::client::{Client, Protocol};
 use vci_testkit::etcd::{self, Etcd};
 use vci_testkit::proxy::{Network, Proxy};

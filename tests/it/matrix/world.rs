@@ -10,7 +10,7 @@ pub(super) struct Caller {
     /// The access key; empty: none.
     pub(super) key: &'static str,
     /// For whom they act; empty: for themselves.
-    pub(super) acting_for: &'static str,
+    pub(super) impersonated_user: &'static str,
     /// Which of the objects they ask for.
     having: Having,
 }
@@ -28,7 +28,7 @@ enum Having {
 }
 
 const fn caller(label: &'static str, key: &'static str, having: Having) -> Caller {
-    Caller { label, key, acting_for: "", having }
+    Caller { label, key, impersonated_user: "", having }
 }
 
 /// Whoever is not known comes first.
@@ -50,7 +50,7 @@ pub(super) const CALLERS: [Caller; 18] = [
     caller("system:masters", "key-of-root", Having::Others),
     caller("admin of the project, key for it", "key-of-adam-in", Having::Others),
     caller("admin of the project, key for another", "key-of-adam-out", Having::Others),
-    Caller { label: "system:masters acting for the owner", key: "key-of-root", acting_for: "una", having: Having::Own },
+    Caller { label: "system:masters acting for the owner", key: "key-of-root", impersonated_user: "una", having: Having::Own },
 ];
 
 /// The object of a resource that a caller asks for.

@@ -3,8 +3,8 @@
 
 use crate::authorizer::{AccessCheck, Decision, ServiceAccount};
 use crate::overload::{Context, Error, Outcome, Overload, Value, fail, member};
+use apiserver_meta::validation as names;
 use std::rc::Rc;
-use vci_meta::validation as names;
 
 /// The cost of `check`.
 const CHECK_COST: usize = 350_000;

@@ -1,7 +1,7 @@
 //! Named formats of strings.
 
 use crate::types::{time, url};
-use vci_meta::validation as names;
+use apiserver_meta::validation as names;
 
 /// A named format.
 #[derive(Debug)]

@@ -1,0 +1,110 @@
+//! One request to a kind that is served, with everything that its verb needs.
+
+use crate::app::App;
+use crate::audit_context::AuditContext;
+use crate::body;
+use crate::extended::Extended;
+use crate::layers::Permit;
+use crate::negotiation::{self, Offer, Representation};
+use crate::query::Query;
+use crate::recheck::{Allowed, RetainedCredentials};
+use crate::render::{Columns, Renderer};
+use crate::request_info::{RequestInfo, ResourceInfo};
+use crate::respond::Wire;
+use apiserver_auth::Identity;
+use apiserver_meta::{ApiError, Descriptor, ObjectFilter, ObjectKey, RequestContext, Subresource};
+use apiserver_registry::{Registry, heavy};
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::USER_AGENT;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, Uri};
+use std::sync::Arc;
+
+/// One request to a kind.
+pub(crate) struct Call {
+    pub(crate) app: Arc<App>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) ctx: RequestContext,
+    pub(crate) identity: Identity,
+    pub(crate) view: ObjectFilter,
+    pub(crate) info: Arc<RequestInfo>,
+    pub(crate) resource: ResourceInfo,
+    pub(crate) subresource: Subresource,
+    pub(crate) headers: HeaderMap,
+    pub(crate) uri: Uri,
+    /// The request once more, if it asks to go on as a WebSocket.
+    pub(crate) handshake: Option<Box<Parts>>,
+    /// Of a watch, a list or a write: how to find out again who is calling.
+    pub(crate) proof: Option<RetainedCredentials>,
+    /// Of a watch: its place among the requests under way.
+    pub(crate) place: Option<Arc<Permit>>,
+    /// Where the request is audited.
+    pub(crate) trail: Option<AuditContext>,
+}
+
+impl Call {
+    pub(crate) fn descriptor(&self) -> &'static Descriptor {
+        self.registry.descriptor()
+    }
+
+    pub(crate) fn query(&self) -> Query<'_> {
+        Query(self.uri.query().unwrap_or(""))
+    }
+
+    /// The object that the path names.
+    pub(crate) fn key(&self) -> ObjectKey {
+        ObjectKey::new(self.resource.namespace.as_str(), self.resource.name.as_str())
+    }
+
+    pub(crate) fn user_agent(&self) -> &str {
+        self.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("")
+    }
+
+    /// What the client wants to read.
+    pub(crate) fn negotiate(&self, offer: Offer) -> Result<Representation, ApiError> {
+        negotiation::negotiate(&self.headers, self.query(), offer)
+    }
+
+    pub(crate) fn wire(&self, representation: Representation) -> Wire {
+        Wire::new(representation, &self.headers)
+    }
+
+    /// An object as the answer.
+    pub(crate) async fn object(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
+        let renderer = Renderer::of_object(representation.target, self.registry.resource())?;
+        let send = || {
+            let mut json = Vec::with_capacity(bytes.len() + 1);
+            renderer.object(bytes, Columns::Shown, &mut json);
+            self.wire(representation).send(status, json)
+        };
+        Ok(heavy::compute(bytes.len(), send).await)
+    }
+
+    /// An object that was written as the answer: as much of it as the writer may read.
+    pub(crate) async fn written(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
+        let shown = Extended::of_answer(self).await;
+        self.object(status, &shown.written(bytes, &**self.registry.resource()), representation).await
+    }
+
+    /// The request's body, whole. With it the write begins: from here on the call is that of whoever the caller is now, with what
+    /// they may do now.
+    ///
+    /// # Errors
+    /// What is wrong with the body; 401 and 403 when the caller has become nobody, or may no longer, while it came.
+    pub(crate) async fn read(&mut self, body: axum::body::Body) -> Result<Bytes, ApiError> {
+        let body = body::read(&self.headers, body, self.app.config.limits.body).await?;
+        if let Some(observer) = &self.app.config.observer {
+            observer.body(&self.info.verb, &self.resource, body.len());
+        }
+        let bytes = body.len() + self.registry.stored_size(&self.key());
+        self.ctx = self.ctx.clone().keeping(heavy::room(bytes).await);
+        if let Some(proof) = &self.proof
+            && let Some(Allowed { identity, view }) = proof.second_look(&self.app, &self.info, &self.identity).await?
+        {
+            self.ctx = self.ctx.clone().with_identity(Arc::clone(&identity.user), identity.principal.clone());
+            (self.identity, self.view) = (identity, view);
+        }
+        Ok(body)
+    }
+}

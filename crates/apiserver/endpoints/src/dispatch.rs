@@ -1,0 +1,173 @@
+//! From a path to its handler: the one place that says what is served where.
+//!
+//! One handler for every path, because a Kubernetes server's answers to wrong paths and methods are `Status`
+//! objects of their own, and because authorization must have the last word before a route is looked up.
+
+use crate::app::App;
+use crate::audit_context::AuditContext;
+use crate::call::Call;
+use crate::layers::{AuditId, Deadline, info_of, refuse};
+use crate::recheck::RetainedCredentials;
+use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
+use crate::verbs::{create, delete, deletecollection, get, list, patch, update, watch};
+use crate::{discovery, health, layers, openapi, respond, version, virtual_collection, virtual_resource, warning, websocket};
+use apiserver_auth::Identity;
+use apiserver_meta::{ApiError, ObjectFilter, RequestContext, Scope, Subresource, Verb};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Answers a request that has passed every layer.
+pub(crate) async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let info = info_of(&parts);
+    if let Some(missing) = not_served(&app, &parts, &info) {
+        return missing;
+    }
+    let answer = match &info.resource {
+        Some(resource) => kind(&app, &parts, &info, resource, body).await,
+        None => path(&app, &parts, &info).await,
+    };
+    answer.unwrap_or_else(|error| refuse(&error, &parts.headers, &parts.uri))
+}
+
+/// The answer to a path of a kind that is not served, the same for whoever asks: discovery tells everybody which are.
+pub(crate) fn not_served(app: &App, parts: &Parts, info: &RequestInfo) -> Option<Response> {
+    let resource = info.resource.as_ref()?;
+    let ResourceInfo { group, version, resource: plural, .. } = resource;
+    if !app.serves(group, version) {
+        return Some(respond::page_not_found());
+    }
+    let missing = !app.serves_kind(group, version, plural);
+    missing.then(|| refuse(&ApiError::no_such_path(), &parts.headers, &parts.uri))
+}
+
+/// Paths outside of kinds.
+async fn path(app: &Arc<App>, parts: &Parts, info: &RequestInfo) -> Result<Response, ApiError> {
+    let segments: Vec<&str> = info.path.split('/').skip(1).collect();
+    let reads = matches!(&*info.verb, "get" | "head");
+    if let Some((_, page)) = app.config.pages.iter().find(|(path, _)| *path == info.path) {
+        return if reads { Ok(page.serve(parts).await) } else { Err(no_such_method()) };
+    }
+    let answer = match segments.as_slice() {
+        ["healthz" | "livez" | "readyz", ..] if reads => health::serve(app, &segments, parts).await,
+        ["version"] if reads => version::serve(app, parts)?,
+        ["openapi", rest @ ..] if reads => openapi::serve(app, rest, parts),
+        _ if reads => discovery::serve(app, &segments, parts)?,
+        _ if discovery::knows(app, &segments)
+            || matches!(segments.as_slice(), ["healthz" | "livez" | "readyz" | "version" | "openapi", ..]) =>
+        {
+            return Err(no_such_method());
+        }
+        _ => respond::page_not_found(),
+    };
+    Ok(answer)
+}
+
+/// Paths of kinds. Errors come with the warnings that were found on the way to them.
+async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: &ResourceInfo, body: Body) -> Result<Response, ApiError> {
+    if let Some(kind) = virtual_collection::find(app, resource) {
+        return virtual_collection::serve(&**kind, parts, info, resource);
+    }
+    if let Some(computed) = virtual_resource::find(app, resource) {
+        return virtual_resource::serve(app, &**computed, parts, info, resource, body).await;
+    }
+    let registry = app.registry(&resource.group, &resource.version, &resource.resource).ok_or_else(ApiError::no_such_path)?;
+    let (place, subresource) = place(registry.descriptor().scope, resource)?;
+    let mut call = Call {
+        app: Arc::clone(app),
+        registry: Arc::clone(registry),
+        ctx: context(parts)?,
+        identity: parts.extensions.get::<Identity>().cloned().ok_or_else(ApiError::unauthorized)?,
+        view: parts.extensions.get::<ObjectFilter>().cloned().ok_or_else(ApiError::unauthorized)?,
+        info: Arc::clone(info),
+        resource: resource.clone(),
+        subresource,
+        headers: parts.headers.clone(),
+        uri: parts.uri.clone(),
+        handshake: websocket::is_asked_for(&parts.headers).then(|| Box::new(parts.clone())),
+        proof: parts.extensions.get::<RetainedCredentials>().cloned(),
+        place: parts.extensions.get::<Arc<layers::Permit>>().cloned(),
+        trail: parts.extensions.get::<AuditContext>().cloned(),
+    };
+    let deadline = call.ctx.deadline;
+    // Nothing is lost when this ends early: the registry carries a write that has begun to its end.
+    let answer = tokio::time::timeout_at(deadline.into(), verb(&mut call, place, body)).await;
+    let answer = answer.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")));
+    let mut response = answer.unwrap_or_else(|error| refuse(&error, &parts.headers, &parts.uri));
+    warning::append(response.headers_mut(), &call.ctx.warnings());
+    Ok(response)
+}
+
+/// Who asks, until when, under which audit id.
+pub(crate) fn context(parts: &Parts) -> Result<RequestContext, ApiError> {
+    let identity = parts.extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
+    let deadline = parts.extensions.get::<Deadline>().map_or_else(Instant::now, |deadline| deadline.0);
+    let audit_id = parts.extensions.get::<AuditId>().map_or_else(|| "".into(), |id| Arc::clone(&id.0));
+    let ctx = RequestContext::new(Arc::clone(&identity.user), identity.principal.clone(), deadline, audit_id);
+    Ok(match AuditContext::of(&parts.extensions) {
+        Some(trail) => ctx.with_annotations(trail.annotations().clone()),
+        None => ctx,
+    })
+}
+
+/// What of a kind a path means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RequestTarget {
+    /// The collection, in the namespace of a namespaced kind.
+    Collection,
+    /// The collections of all namespaces.
+    AllNamespaces,
+    /// One object or its subresource.
+    Object,
+}
+
+fn place(scope: Scope, resource: &ResourceInfo) -> Result<(RequestTarget, Subresource), ApiError> {
+    let in_namespace = !resource.namespace.is_empty();
+    let place = match (resource.form, scope, in_namespace) {
+        (PathForm::Other, ..) | (_, Scope::Cluster, true) => return Err(ApiError::no_such_path()),
+        (PathForm::Collection | PathForm::WatchCollection, Scope::Namespaced, false) => RequestTarget::AllNamespaces,
+        (PathForm::Collection | PathForm::WatchCollection, ..) => RequestTarget::Collection,
+        (PathForm::Object | PathForm::WatchObject, Scope::Namespaced, false) => return Err(ApiError::no_such_path()),
+        (PathForm::Object | PathForm::WatchObject, ..) => RequestTarget::Object,
+    };
+    match resource.subresource.as_str() {
+        "" => Ok((place, Subresource::Main)),
+        "status" => Ok((place, Subresource::Status)),
+        _ => Err(ApiError::no_such_path()),
+    }
+}
+
+async fn verb(call: &mut Call, place: RequestTarget, body: Body) -> Result<Response, ApiError> {
+    let kind = call.descriptor();
+    let serves = |verb: Verb| kind.verbs.contains(&verb);
+    if call.subresource == Subresource::Status {
+        if !kind.has_status() {
+            return Err(ApiError::no_such_path());
+        }
+        return match &*call.info.verb {
+            "get" => get::serve(call).await,
+            "update" => update::serve(call, body).await,
+            "patch" => patch::serve(call, body).await,
+            _ => Err(no_such_method()),
+        };
+    }
+    match (place, &*call.info.verb) {
+        (RequestTarget::Collection | RequestTarget::AllNamespaces, "list") if serves(Verb::List) => list::serve(call).await,
+        (_, "watch") if serves(Verb::Watch) => watch::serve(call).await,
+        (RequestTarget::Collection, "create") if serves(Verb::Create) => create::serve(call, body).await,
+        (RequestTarget::Collection, "deletecollection") if serves(Verb::DeleteCollection) => deletecollection::serve(call, body).await,
+        (RequestTarget::Object, "get") if serves(Verb::Get) => get::serve(call).await,
+        (RequestTarget::Object, "update") if serves(Verb::Update) => update::serve(call, body).await,
+        (RequestTarget::Object, "patch") if serves(Verb::Patch) => patch::serve(call, body).await,
+        (RequestTarget::Object, "delete") if serves(Verb::Delete) => delete::serve(call, body).await,
+        _ => Err(no_such_method()),
+    }
+}
+
+pub(crate) fn no_such_method() -> ApiError {
+    ApiError::method_not_allowed("the server does not allow this method on the requested resource")
+}

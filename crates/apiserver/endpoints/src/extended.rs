@@ -1,0 +1,136 @@
+//! What an object is to whoever reads it: less where the kind has something private, and with `extended=true` more, the fields
+//! that say what whoever asks may do with the object, and what the object leaves to be understood.
+//!
+//! The authorizers are asked once for each verb, not for each object; what they answer is a view, which is then held against
+//! what an object says of itself. Only here are objects decoded to be read: others are copied as they are stored.
+//! An open watch goes on with the first answer about `extended=true`: whom a rule makes an admin is told with the next list. When
+//! somebody is to see less of what is private, the watch ends ([`crate::recheck`]).
+
+use crate::call::Call;
+use crate::layers::{attributes, decide};
+use crate::private::Private;
+use crate::request_info::RequestInfo;
+use apiserver_meta::resource::ExtendedField;
+use apiserver_meta::{Facts, Object, ObjectFilter, Resource, Subresource};
+use apiserver_registry::Item;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What is filled in and what is hidden, and by which views. For most requests neither.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extended {
+    /// The kind, if anything is filled in.
+    resource: Option<Arc<dyn Resource>>,
+    fields: Vec<(ExtendedField, ObjectFilter)>,
+    private: Option<Private>,
+}
+
+impl Extended {
+    /// What a read asks for. A verb that the caller has on no object at all is left out.
+    pub(crate) async fn of(call: &Call) -> Self {
+        let extended = call.descriptor().extended;
+        let asked = !extended.is_empty()
+            && call.subresource == Subresource::Main
+            && matches!(call.query().first("extended").as_deref(), Some("true" | "1"));
+        let mut fields = Vec::new();
+        for field in extended.iter().filter(|_| asked) {
+            let info = RequestInfo { verb: Cow::Borrowed(field.verb), ..RequestInfo::clone(&call.info) };
+            let attributes = attributes(call.identity.clone(), &info);
+            if let Ok(view) = decide(&call.app.config.authorizers, &attributes).await {
+                fields.push((*field, view));
+            }
+        }
+        let resource = asked.then(|| Arc::clone(call.registry.resource()));
+        Self { resource, fields, ..Self::of_answer(call).await }
+    }
+
+    /// What is hidden in the answer to any request, such as one that writes.
+    pub(crate) async fn of_answer(call: &Call) -> Self {
+        let private = Private::of(&call.app, &call.identity, &call.info, &**call.registry.resource()).await;
+        Self { private, ..Self::default() }
+    }
+
+    /// Whether objects are as they are stored.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.resource.is_none() && self.private.is_none()
+    }
+
+    /// What is hidden, to be asked again later.
+    pub(crate) fn private(&self) -> Option<&Private> {
+        self.private.as_ref()
+    }
+
+    /// The object as this reader sees it.
+    pub(crate) fn fill<'a>(&self, item: &'a Item) -> Cow<'a, [u8]> {
+        let private = self.private.as_ref().filter(|private| private.hides(&item.key.namespace, &item.facts));
+        if self.resource.is_none() && private.is_none() {
+            return Cow::Borrowed(&item.bytes);
+        }
+        let Some(mut object) = object(&item.bytes) else { return unreadable(&item.bytes, private) };
+        if let Some(resource) = &self.resource {
+            self.fill_in(&mut object, resource, &item.key.namespace, &item.facts);
+        }
+        private.inspect(|private| private.hide(&mut object));
+        Cow::Owned(object.to_bytes())
+    }
+
+    /// The same of an object that was written.
+    pub(crate) fn written<'a>(&self, bytes: &'a [u8], resource: &dyn Resource) -> Cow<'a, [u8]> {
+        let Some(private) = &self.private else { return Cow::Borrowed(bytes) };
+        let Some(mut object) = object(bytes) else { return unreadable(bytes, Some(private)) };
+        if !private.hides(object.namespace(), &resource.facts(&object)) {
+            return Cow::Borrowed(bytes);
+        }
+        private.hide(&mut object);
+        Cow::Owned(object.to_bytes())
+    }
+
+    fn fill_in(&self, object: &mut Object, resource: &Arc<dyn Resource>, namespace: &str, facts: &Facts) {
+        resource.fill_extended(object);
+        let held = self.fields.iter().filter(|(_, view)| view.allows(namespace, facts));
+        held.for_each(|(field, _)| set_true(&mut object.0, field.path));
+    }
+}
+
+fn object(bytes: &[u8]) -> Option<Object> {
+    serde_json::from_slice(bytes).ok().map(Object)
+}
+
+/// Stored bytes were written by this API, so that they can be read. If not, nothing of them is shown where something is to be hidden.
+fn unreadable<'a>(bytes: &'a [u8], private: Option<&Private>) -> Cow<'a, [u8]> {
+    if private.is_some() { Cow::Borrowed(b"{}") } else { Cow::Borrowed(bytes) }
+}
+
+fn set_true(object: &mut Map<String, Value>, path: &[&str]) {
+    match path {
+        [] => {}
+        [last] => _ = object.insert((*last).to_owned(), true.into()),
+        [first, rest @ ..] => {
+            let inner = object.entry(*first).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                set_true(inner, rest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn fields_are_set_where_they_belong() {
+        for (before, want) in [
+            (json!({}), json!({ "status": { "canUse": true } })),
+            (json!({ "status": { "phase": "Ready" } }), json!({ "status": { "canUse": true, "phase": "Ready" } })),
+            (json!({ "status": { "canUse": false } }), json!({ "status": { "canUse": true } })),
+        ] {
+            let mut object = before.as_object().unwrap().clone();
+            set_true(&mut object, &["status", "canUse"]);
+            assert_eq!(Value::Object(object), want, "{before}");
+        }
+    }
+}

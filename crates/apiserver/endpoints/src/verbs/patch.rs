@@ -1,0 +1,67 @@
+//! PATCH of an object or its status.
+
+use crate::body::{media_type, unsupported};
+use crate::call::Call;
+use crate::layers::decide;
+use crate::negotiation::Offer;
+use apiserver_auth::{Attributes, Target};
+use apiserver_meta::ApiError;
+use apiserver_meta::options::{self, PatchOptions};
+use apiserver_registry::{Patch, PatchKind, heavy};
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+
+/// The patches that are served, in the order that clients are told them: OpenAPI and 415 say the same.
+pub(crate) const MEDIA_TYPES: [(&str, PatchKind); 4] = [
+    ("application/json-patch+json", PatchKind::Json),
+    ("application/merge-patch+json", PatchKind::Merge),
+    ("application/strategic-merge-patch+json", PatchKind::Strategic),
+    ("application/apply-patch+yaml", PatchKind::Apply),
+];
+
+pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiError> {
+    let kind = kind(call)?;
+    let representation = call.negotiate(Offer::Objects)?;
+    let options = PatchOptions::from_query(&call.query().decoded(), options_kind(kind), call.user_agent())?;
+    let body = call.read(body).await?;
+    if let Some(trail) = &call.trail {
+        heavy::compute(body.len(), || trail.0.request_patch(&body)).await;
+    }
+    let create_denial = if kind == PatchKind::Apply { create_denial(call).await } else { None };
+    let patch = Patch { kind, body, create_denial };
+    let written = call.registry.patch(&call.ctx, &call.key(), call.subresource, patch, &options, &call.view).await?;
+    let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+    call.written(status, &written.bytes, representation).await
+}
+
+fn kind(call: &Call) -> Result<PatchKind, ApiError> {
+    let given = media_type(&call.headers);
+    MEDIA_TYPES
+        .iter()
+        .find(|(name, _)| *name == given)
+        .map(|(_, kind)| *kind)
+        .ok_or_else(|| unsupported(&MEDIA_TYPES.map(|(name, _)| name).join(", ")))
+}
+
+fn options_kind(kind: PatchKind) -> options::PatchKind {
+    match kind {
+        PatchKind::Apply => options::PatchKind::Apply,
+        PatchKind::Json | PatchKind::Merge | PatchKind::Strategic => options::PatchKind::Other,
+    }
+}
+
+/// An apply of a missing object creates it, so whoever applies must also be allowed to create.
+async fn create_denial(call: &Call) -> Option<String> {
+    let resource = &call.resource;
+    let target = Target::Resource {
+        group: resource.group.clone(),
+        version: resource.version.clone(),
+        resource: resource.resource.clone(),
+        subresource: resource.subresource.clone(),
+        namespace: resource.namespace.clone(),
+        name: resource.name.clone(),
+    };
+    let attributes = Attributes { identity: call.identity.clone(), verb: "create".into(), target };
+    decide(&call.app.config.authorizers, &attributes).await.err().map(|_| apiserver_auth::denial(&attributes))
+}

@@ -1,0 +1,199 @@
+//! Who is calling, and what goes with a request from one end of the server to the other.
+
+use crate::opaque::Opaque;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// An authenticated identity (`user.Info`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// The name that rules and audit speak of.
+    pub name: String,
+    /// An identifier that survives a rename; may be empty.
+    pub uid: String,
+    /// The groups, `system:authenticated` among them for everybody but anonymous.
+    pub groups: Vec<String>,
+    /// More facts, by key.
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+/// Everybody who was authenticated.
+pub const GROUP_AUTHENTICATED: &str = "system:authenticated";
+/// Everybody who offered no credentials.
+pub const GROUP_UNAUTHENTICATED: &str = "system:unauthenticated";
+/// Those who may do everything.
+pub const GROUP_MASTERS: &str = "system:masters";
+/// The name of those who offered no credentials.
+pub const USER_ANONYMOUS: &str = "system:anonymous";
+
+impl User {
+    /// Who is meant when no credentials were offered.
+    pub fn anonymous() -> Self {
+        Self { name: USER_ANONYMOUS.into(), groups: vec![GROUP_UNAUTHENTICATED.into()], ..Self::default() }
+    }
+
+    /// Whether nobody knows who this is: nobody was authenticated, and whoever hands the request on says so as well.
+    pub fn is_anonymous(&self) -> bool {
+        self.name == USER_ANONYMOUS || self.in_group(GROUP_UNAUTHENTICATED) && !self.in_group(GROUP_AUTHENTICATED)
+    }
+
+    /// The same user, in the group of those who were authenticated. Who is anonymous stays so, whoever vouches for them, as
+    /// with upstream's AuthenticatedGroupAdder.
+    #[must_use]
+    pub fn authenticated(mut self) -> Self {
+        if !self.is_anonymous() && !self.in_group(GROUP_AUTHENTICATED) {
+            self.groups.push(GROUP_AUTHENTICATED.into());
+        }
+        self
+    }
+
+    /// Whether the user is in the group.
+    pub fn in_group(&self, group: &str) -> bool {
+        self.groups.iter().any(|g| g == group)
+    }
+}
+
+/// What a product knows of a caller beside their [`User`], in the words of its own objects. Opaque to the library, which carries
+/// it from authentication to rules, admission and authorizers. Cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Principal(Opaque);
+
+impl Eq for Principal {}
+
+impl Principal {
+    /// A principal that is this value.
+    pub fn new(value: impl Any + fmt::Debug + PartialEq + Send + Sync) -> Self {
+        Self(Opaque::new(value))
+    }
+
+    /// The value, when it is of this type.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.get()
+    }
+}
+
+/// How many warnings one answer has. Each becomes a header, and common clients read no more than a hundred.
+const MOST_WARNINGS: usize = 64;
+/// What is kept of one warning, in characters: one more than all of them together may have uncut.
+const MOST_OF_WARNING: usize = 4097;
+
+/// What goes first into every call: who, until when, under which id.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// Who is calling.
+    pub user: Arc<User>,
+    /// What the API's own objects say of the caller.
+    pub principal: Principal,
+    /// When the answer is due.
+    pub deadline: Instant,
+    /// The request's id in logs and audit, sent back as `Audit-Id`.
+    pub audit_id: Arc<str>,
+    /// Texts for `Warning` headers.
+    warnings: Arc<Mutex<Vec<String>>>,
+    /// What the audit event of this request is to say beside; `None` where nothing is audited.
+    annotations: Option<Annotations>,
+    /// What is given back when the last copy of this context goes.
+    kept: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl RequestContext {
+    /// A context without warnings.
+    pub fn new(user: Arc<User>, principal: Principal, deadline: Instant, audit_id: Arc<str>) -> Self {
+        Self { user, principal, deadline, audit_id, warnings: Arc::default(), annotations: None, kept: None }
+    }
+
+    /// The same context, whose [`RequestContext::annotate`] writes to these.
+    #[must_use]
+    pub fn with_annotations(mut self, annotations: Annotations) -> Self {
+        self.annotations = Some(annotations);
+        self
+    }
+
+    /// The same request of somebody who is now another: what they are and may do has changed since it came.
+    #[must_use]
+    pub fn with_identity(mut self, user: Arc<User>, principal: Principal) -> Self {
+        (self.user, self.principal) = (user, principal);
+        self
+    }
+
+    /// The same context, which keeps this as long as anything works on the request: also what goes on without the client.
+    #[must_use]
+    pub fn keeping(mut self, kept: impl Any + Send + Sync) -> Self {
+        self.kept = Some(Arc::new(kept));
+        self
+    }
+
+    /// Says something in the audit event of this request: see [`Annotations::annotate`]. Where nothing is audited, nothing
+    /// happens.
+    pub fn annotate(&self, key: impl Into<String>, value: impl Into<String>) {
+        if let Some(annotations) = &self.annotations {
+            annotations.annotate(key, value);
+        }
+    }
+
+    /// Tells the client something beside the answer; the same text only once, and of very many texts the first.
+    pub fn warn(&self, text: impl Into<String>) {
+        let mut text = text.into();
+        if let Some((end, _)) = text.char_indices().nth(MOST_OF_WARNING) {
+            text.truncate(end);
+        }
+        let mut warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if warnings.len() < MOST_WARNINGS && !warnings.contains(&text) {
+            let is_last = warnings.len() + 1 == MOST_WARNINGS;
+            warnings.push(if is_last { format!("there are more warnings than the {} that are told", MOST_WARNINGS - 1) } else { text });
+        }
+    }
+
+    /// The warnings so far, in order.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// What an audit event says beside who did what: admission's and authorization's remarks, by key. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Annotations(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl Annotations {
+    /// Notes a remark. The key is qualified with a domain, for example `authorization.k8s.io/decision`. What was said first
+    /// stands, as upstream has it. Nothing secret may be in it.
+    pub fn annotate(&self, key: impl Into<String>, value: impl Into<String>) {
+        let mut annotations = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        annotations.entry(key.into()).or_insert_with(|| value.into());
+    }
+
+    /// All remarks so far.
+    pub fn all(&self) -> BTreeMap<String, String> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> RequestContext {
+        RequestContext::new(Arc::default(), Principal::default(), Instant::now(), "audit".into())
+    }
+
+    #[test]
+    fn warnings_are_told_once_each() {
+        let ctx = context();
+        ["b", "a", "b"].into_iter().for_each(|text| ctx.warn(text));
+        assert_eq!(ctx.warnings(), ["b", "a"]);
+    }
+
+    /// As many as a body has room for, each compared with those that are kept alone.
+    #[test]
+    fn very_many_or_long_warnings_are_not_kept() {
+        let ctx = context();
+        ctx.warn("é".repeat(1 << 20));
+        (0..200_000).for_each(|index| ctx.warn(format!("warning {index}")));
+        let warnings = ctx.warnings();
+        assert_eq!((warnings.len(), warnings[0].chars().count()), (MOST_WARNINGS, MOST_OF_WARNING));
+        assert_eq!(warnings[MOST_WARNINGS - 1], "there are more warnings than the 63 that are told");
+    }
+}

@@ -1,0 +1,211 @@
+//! What one list or watch sees: a scope, selectors and a view.
+
+use super::event::Event;
+use super::snapshot::{Objects, range};
+use crate::{EventKind, Item};
+use apiserver_meta::options::ListOptions;
+use apiserver_meta::selector::{FieldSelector, LabelSelector};
+use apiserver_meta::{AccessFilter, Descriptor, NamespaceScope, ObjectFilter, Scope};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Which part of the collection is looked at. Watchers are found by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it.
+    All,
+    /// One namespace.
+    Namespace(String),
+    /// One object, by path.
+    Object(String),
+    /// Nothing: the selectors contradict the namespace.
+    Nothing,
+}
+
+/// What one list or watch sees.
+#[derive(Debug)]
+pub(super) struct Filter {
+    pub(super) extent: Extent,
+    descriptor: &'static Descriptor,
+    labels: LabelSelector,
+    fields: FieldSelector,
+    view: ObjectFilter,
+    /// What the caller reaches in each namespace met so far. Held on to, so that what was shown is known when it
+    /// changes.
+    reaches: Mutex<HashMap<String, NamespaceScope>>,
+}
+
+/// A namespace in which the caller's reach is no longer what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shift {
+    pub(super) namespace: String,
+    pub(super) was: NamespaceScope,
+    pub(super) now: NamespaceScope,
+}
+
+impl Filter {
+    /// The filter of a list or watch of a namespace, or of all when it is empty.
+    pub(super) fn new(descriptor: &'static Descriptor, namespace: &str, options: &ListOptions, view: &ObjectFilter) -> Self {
+        Self {
+            extent: extent(descriptor, namespace, &options.fields),
+            descriptor,
+            labels: options.labels.clone(),
+            fields: options.fields.clone(),
+            view: view.clone(),
+            reaches: Mutex::default(),
+        }
+    }
+
+    /// What the paths it looks at begin with.
+    pub(super) fn prefix(&self) -> String {
+        match &self.extent {
+            Extent::All | Extent::Nothing => String::new(),
+            Extent::Namespace(namespace) => format!("{namespace}/"),
+            Extent::Object(path) => path.clone(),
+        }
+    }
+
+    /// Whether it shows the whole of its extent: then what is left can be counted.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.view, ObjectFilter::All)
+            && !matches!(self.extent, Extent::Nothing)
+            && self.labels.is_empty()
+            && self.fields.is_empty()
+    }
+
+    /// Whether the extent holds the path.
+    pub(super) fn spans(&self, path: &str) -> bool {
+        match &self.extent {
+            Extent::All => true,
+            Extent::Namespace(namespace) => path.strip_prefix(namespace.as_str()).is_some_and(|rest| rest.starts_with('/')),
+            Extent::Object(object) => path == object,
+            Extent::Nothing => false,
+        }
+    }
+
+    /// Whether selectors and view let an object of its extent through.
+    pub(super) fn shows(&self, item: &Item) -> bool {
+        self.selects(item) && self.views(item)
+    }
+
+    /// What a change is to those who look through the filter; `None`: nothing.
+    pub(super) fn classify(&self, event: &Event) -> Option<EventKind> {
+        let shows = |item: &Option<std::sync::Arc<Item>>| item.as_ref().is_some_and(|item| self.shows(item));
+        match (shows(&event.previous), shows(&event.current)) {
+            (false, true) => Some(EventKind::Added),
+            (true, true) => Some(EventKind::Modified),
+            (true, false) => Some(EventKind::Deleted),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether the selectors let an object through.
+    pub(super) fn selects(&self, item: &Item) -> bool {
+        self.labels.matches(&item.labels) && self.fields.matches(|label| field(self.descriptor, item, label))
+    }
+
+    fn views(&self, item: &Item) -> bool {
+        let ObjectFilter::Access(grant) = &self.view else { return true };
+        let reach = self.reach(&**grant, &item.key.namespace);
+        reach.allows(&**grant, &item.facts)
+    }
+
+    fn reach(&self, grant: &dyn AccessFilter, namespace: &str) -> NamespaceScope {
+        let mut reaches = self.reaches();
+        if let Some(reach) = reaches.get(namespace) {
+            return *reach;
+        }
+        let reach = grant.scope(namespace);
+        reaches.insert(namespace.to_owned(), reach);
+        reach
+    }
+
+    /// Looks at the namespace as the view sees it now. From here on the filter answers by that.
+    pub(super) fn refresh(&self, namespace: &str) -> Option<Shift> {
+        let ObjectFilter::Access(grant) = &self.view else { return None };
+        let now = grant.scope(namespace);
+        let mut reaches = self.reaches();
+        let Some(known) = reaches.get_mut(namespace) else {
+            reaches.insert(namespace.to_owned(), now);
+            return None;
+        };
+        let was = std::mem::replace(known, now);
+        (was != now).then(|| Shift { namespace: namespace.to_owned(), was, now })
+    }
+
+    /// Takes a refresh back that could not be told.
+    pub(super) fn restore(&self, shift: Shift) {
+        self.reaches().insert(shift.namespace, shift.was);
+    }
+
+    /// Notes what the caller reaches in every namespace of the extent, so that a later change of it is noticed.
+    pub(super) fn observe(&self, objects: &Objects) {
+        let ObjectFilter::Access(grant) = &self.view else { return };
+        let prefix = self.prefix();
+        let mut next = String::new();
+        loop {
+            let Some((_, item)) = range(objects, &prefix, &next).next() else { break };
+            let namespace = &item.key.namespace;
+            self.reach(&**grant, namespace);
+            if namespace.is_empty() {
+                break;
+            }
+            // The first path behind all of this namespace: `0` follows `/`.
+            next = format!("{namespace}0");
+        }
+    }
+
+    /// [`Filter::refresh`] of every namespace met so far.
+    pub(super) fn refresh_all(&self) -> Vec<Shift> {
+        if matches!(self.view, ObjectFilter::All) {
+            return Vec::new();
+        }
+        let met: Vec<String> = self.reaches().keys().cloned().collect();
+        met.iter().filter_map(|namespace| self.refresh(namespace)).collect()
+    }
+
+    /// What a shift is to an object of that namespace: shown from now on, or no longer. Selectors are asked as well.
+    pub(super) fn shifts(&self, shift: &Shift, item: &Item) -> Option<EventKind> {
+        let ObjectFilter::Access(grant) = &self.view else { return None };
+        match (shift.was.allows(&**grant, &item.facts), shift.now.allows(&**grant, &item.facts)) {
+            (false, true) if self.selects(item) => Some(EventKind::Added),
+            (true, false) if self.selects(item) => Some(EventKind::Deleted),
+            _ => None,
+        }
+    }
+
+    fn reaches(&self) -> MutexGuard<'_, HashMap<String, NamespaceScope>> {
+        self.reaches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `metadata.name=x` makes a list or watch one of a single object, `metadata.namespace=x` one of a namespace.
+fn extent(descriptor: &Descriptor, namespace: &str, fields: &FieldSelector) -> Extent {
+    let namespaced = descriptor.scope == Scope::Namespaced;
+    let selected = fields.requires_exact("metadata.namespace").unwrap_or(namespace);
+    let impossible =
+        if namespaced { !namespace.is_empty() && selected != namespace } else { !selected.is_empty() && selected != namespace };
+    if impossible {
+        return Extent::Nothing;
+    }
+    match (namespaced, selected, fields.requires_exact("metadata.name")) {
+        (_, _, Some("")) => Extent::Nothing,
+        (false, _, Some(name)) => Extent::Object(name.to_owned()),
+        (true, namespace, Some(name)) if !namespace.is_empty() => Extent::Object(format!("{namespace}/{name}")),
+        (true, namespace, None) if !namespace.is_empty() => Extent::Namespace(namespace.to_owned()),
+        (true, "", _) if fields.requires_exact("metadata.namespace").is_some() => Extent::Nothing,
+        _ => Extent::All,
+    }
+}
+
+/// The value that a field selector compares.
+fn field<'a>(descriptor: &Descriptor, item: &'a Item, label: &str) -> Option<&'a str> {
+    match label {
+        "metadata.name" => Some(&item.key.name),
+        "metadata.namespace" => Some(&item.key.namespace),
+        _ => {
+            let index = descriptor.selectable_fields.iter().position(|field| field.label == label)?;
+            item.fields.get(index).map(String::as_str)
+        }
+    }
+}

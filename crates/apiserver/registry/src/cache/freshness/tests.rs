@@ -1,0 +1,60 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::cache::tests::MemoryStore;
+
+/// A reader that comes while the store is being asked does not take that answer: it may be older than what the
+/// reader wrote.
+#[tokio::test(start_paused = true)]
+async fn who_comes_late_waits_for_the_next_answer() {
+    let store = Arc::new(MemoryStore::default());
+    store.fault(|faults| faults.slow_revision = true);
+    let check = Arc::new(RevisionReader::new(Arc::clone(&store) as Arc<dyn Store>));
+    let ask = || {
+        tokio::spawn({
+            let check = Arc::clone(&check);
+            async move { check.current().await.unwrap() }
+        })
+    };
+    let early = ask();
+    tokio::task::yield_now().await;
+    let written = store.set("k", Some("v"));
+    let late: Vec<_> = (0..100).map(|_| ask()).collect();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        store.let_revision_go.notify_one();
+    }
+    assert_eq!(early.await.unwrap(), written - 1);
+    for reader in late {
+        assert_eq!(reader.await.unwrap(), written);
+    }
+    assert_eq!(store.calls().revisions, 2, "all late readers share one question");
+}
+
+/// Readers that give up take nobody with them.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_reader_leaves_the_others() {
+    let store = Arc::new(MemoryStore::default());
+    store.fault(|faults| faults.slow_revision = true);
+    let check = Arc::new(RevisionReader::new(Arc::clone(&store) as Arc<dyn Store>));
+    let ask = || {
+        tokio::spawn({
+            let check = Arc::clone(&check);
+            async move { check.current().await.unwrap() }
+        })
+    };
+    let (first, second) = (ask(), ask());
+    tokio::task::yield_now().await;
+    let third = ask();
+    tokio::task::yield_now().await;
+    first.abort();
+    second.abort();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        store.let_revision_go.notify_one();
+    }
+    assert_eq!(third.await.unwrap(), 0);
+    // And the next one finds the way free.
+    store.fault(|faults| faults.slow_revision = false);
+    assert_eq!(ask().await.unwrap(), 0);
+}

@@ -1,0 +1,197 @@
+//! Who waits for events: found by the part of the collection they watch, not tried one by one.
+
+use super::event::Event;
+use super::filter::{Extent, Filter, Shift};
+use super::history::{Position, undo};
+use super::snapshot::Objects;
+use crate::EventKind;
+use apiserver_meta::Status;
+use apiserver_store::Revision;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What a watcher finds in its queue.
+#[derive(Debug)]
+pub(super) enum Delivery {
+    /// A change that it sees.
+    Event { event: Arc<Event>, kind: EventKind, position: Position },
+    /// What its view shows of a namespace is no longer what it was; the objects as they are.
+    Shift { shift: Shift, objects: Objects, revision: Revision },
+    /// It cannot go on.
+    Failed(Arc<Status>),
+}
+
+/// Names one watcher for as long as the cache lives.
+pub(super) type WatcherId = u64;
+
+#[derive(Debug)]
+struct Watcher {
+    id: WatcherId,
+    filter: Arc<Filter>,
+    queue: mpsc::Sender<Delivery>,
+}
+
+impl Watcher {
+    /// A shift that finds the queue full is taken back: the watcher meets it again when it has caught up.
+    fn tell_shift(&self, shift: Shift, objects: &Objects, revision: Revision) -> Result<(), TrySendError> {
+        let delivery = Delivery::Shift { shift: shift.clone(), objects: objects.clone(), revision };
+        self.queue.try_send(delivery).inspect_err(|_| self.filter.restore(shift))
+    }
+}
+
+type TrySendError = mpsc::error::TrySendError<Delivery>;
+
+/// The watchers that have seen everything so far.
+#[derive(Debug, Default)]
+pub(super) struct Hub {
+    all: Vec<Watcher>,
+    namespaces: HashMap<String, Vec<Watcher>>,
+    objects: HashMap<String, Vec<Watcher>>,
+    last_id: WatcherId,
+    /// How often a watcher's queue was full.
+    overruns: u64,
+    /// How many events were told.
+    events: u64,
+}
+
+impl Hub {
+    /// From here on the watcher gets what its filter lets through, until its queue is full or closed.
+    pub(super) fn add(&mut self, filter: Arc<Filter>, capacity: usize) -> (WatcherId, mpsc::Receiver<Delivery>) {
+        let (queue, receiver) = mpsc::channel(capacity.max(1));
+        self.last_id += 1;
+        let id = self.last_id;
+        let shelf = match &filter.extent {
+            Extent::All => &mut self.all,
+            Extent::Namespace(namespace) => self.namespaces.entry(namespace.clone()).or_default(),
+            Extent::Object(path) => self.objects.entry(path.clone()).or_default(),
+            // Nobody looks on this shelf: no object has an empty path.
+            Extent::Nothing => self.objects.entry(String::new()).or_default(),
+        };
+        shelf.push(Watcher { id, filter, queue });
+        (id, receiver)
+    }
+
+    /// Forgets a watcher; one that is not there any more is fine.
+    pub(super) fn remove(&mut self, id: WatcherId, extent: &Extent) {
+        let drop_from = |shelf: &mut Vec<Watcher>| shelf.retain(|watcher| watcher.id != id);
+        match extent {
+            Extent::All => drop_from(&mut self.all),
+            Extent::Namespace(namespace) => remove_from(&mut self.namespaces, namespace, drop_from),
+            Extent::Object(path) => remove_from(&mut self.objects, path, drop_from),
+            Extent::Nothing => remove_from(&mut self.objects, "", drop_from),
+        }
+    }
+
+    /// Gives an event to everybody who sees it. `after` is the collection with it. Never waits: a watcher whose
+    /// queue is full is forgotten here, and catches up from the history when it has read what it was given.
+    pub(super) fn tell(&mut self, event: &Arc<Event>, position: Position, after: &Objects) {
+        let Some(subject) = event.subject() else { return };
+        self.events += 1;
+        let mut telling = Telling { event, position, after, overruns: 0 };
+        telling.tell_all(&mut self.all);
+        if let Some(shelf) = self.namespaces.get_mut(&subject.key.namespace) {
+            telling.tell_all(shelf);
+        }
+        if let Some(shelf) = self.objects.get_mut(&*event.path) {
+            telling.tell_all(shelf);
+        }
+        self.overruns += telling.overruns;
+    }
+
+    /// Ends every watch here whose filter the condition holds for. One whose queue is full has to find out by itself.
+    pub(super) fn fail(&mut self, status: &Arc<Status>, condition: impl Fn(&Filter) -> bool) {
+        self.retain(|watcher| {
+            let fails = condition(&watcher.filter);
+            if fails {
+                let _ = watcher.queue.try_send(Delivery::Failed(Arc::clone(status)));
+            }
+            !fails
+        });
+    }
+
+    /// Asks every view again, and tells each watcher what of its namespaces it sees from now on, or no longer.
+    pub(super) fn reevaluate(&mut self, objects: &Objects, revision: Revision) {
+        let mut overruns = 0;
+        self.retain(|watcher| {
+            let mut keep = true;
+            for shift in watcher.filter.refresh_all() {
+                keep &= watcher.tell_shift(shift, objects, revision).is_ok();
+            }
+            overruns += u64::from(!keep);
+            keep
+        });
+        self.overruns += overruns;
+    }
+
+    /// Forgets everybody.
+    pub(super) fn clear(&mut self) {
+        self.retain(|_| false);
+    }
+
+    /// How many watchers there are.
+    pub(super) fn len(&self) -> usize {
+        let count = |shelves: &HashMap<String, Vec<Watcher>>| shelves.values().map(Vec::len).sum::<usize>();
+        self.all.len() + count(&self.namespaces) + count(&self.objects)
+    }
+
+    /// How often a watcher's queue was full.
+    pub(super) fn overruns(&self) -> u64 {
+        self.overruns
+    }
+
+    /// How many events were told, whoever listened.
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&Watcher) -> bool) {
+        self.all.retain(&mut keep);
+        for shelves in [&mut self.namespaces, &mut self.objects] {
+            shelves.retain(|_, shelf| {
+                shelf.retain(&mut keep);
+                !shelf.is_empty()
+            });
+        }
+    }
+}
+
+fn remove_from(shelves: &mut HashMap<String, Vec<Watcher>>, name: &str, drop_from: impl Fn(&mut Vec<Watcher>)) {
+    let Some(shelf) = shelves.get_mut(name) else { return };
+    drop_from(shelf);
+    if shelf.is_empty() {
+        shelves.remove(name);
+    }
+}
+
+/// One event on its round.
+struct Telling<'a> {
+    event: &'a Arc<Event>,
+    position: Position,
+    after: &'a Objects,
+    overruns: u64,
+}
+
+impl Telling<'_> {
+    fn tell_all(&mut self, shelf: &mut Vec<Watcher>) {
+        shelf.retain(|watcher| match self.tell(watcher) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.overruns += 1;
+                false
+            }
+            Err(TrySendError::Closed(_)) => false,
+        });
+    }
+
+    fn tell(&self, watcher: &Watcher) -> Result<(), TrySendError> {
+        if let Some(subject) = self.event.subject()
+            && let Some(shift) = watcher.filter.refresh(&subject.key.namespace)
+        {
+            let before = undo(self.after.clone(), std::slice::from_ref(self.event));
+            watcher.tell_shift(shift, &before, self.event.revision.saturating_sub(1))?;
+        }
+        let Some(kind) = watcher.filter.classify(self.event) else { return Ok(()) };
+        watcher.queue.try_send(Delivery::Event { event: Arc::clone(self.event), kind, position: self.position })
+    }
+}

@@ -1,0 +1,39 @@
+//! The collection at one revision. Sharing it costs nothing: the map is persistent.
+
+use crate::Item;
+use apiserver_meta::{Descriptor, ObjectKey, Scope};
+use apiserver_store::Revision;
+use imbl::{OrdMap, OrdSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// What stands behind the collection's prefix in a store key: `namespace/name`, or `name` for cluster-scoped kinds.
+/// Paths order as store keys do, byte by byte, so a page may begin in the cache and go on in the store.
+pub(super) type Path = Arc<str>;
+
+/// The objects by path.
+pub(super) type Objects = OrdMap<Path, Arc<Item>>;
+
+/// The path of an object.
+pub(super) fn path_of(descriptor: &Descriptor, key: &ObjectKey) -> String {
+    match descriptor.scope {
+        Scope::Cluster => key.name.clone(),
+        Scope::Namespaced => format!("{}/{}", key.namespace, key.name),
+    }
+}
+
+/// The collection at one revision.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Snapshot {
+    /// Everything at or below it is in.
+    pub(super) revision: Revision,
+    /// What can be read.
+    pub(super) objects: Objects,
+    /// The paths of what cannot be read. Reads that touch one fail, rather than tell that it is not there.
+    pub(super) corrupt: OrdSet<Path>,
+}
+
+/// The objects whose path is at or behind `start` and begins with `prefix`, in order.
+pub(super) fn range<'a>(objects: &'a Objects, prefix: &'a str, start: &'a str) -> impl Iterator<Item = (&'a Path, &'a Arc<Item>)> {
+    objects.range::<_, str>((Bound::Included(start.max(prefix)), Bound::Unbounded)).take_while(move |(path, _)| path.starts_with(prefix))
+}

@@ -1,0 +1,223 @@
+//! What the cache knows, and the one place where a change of it becomes visible: to readers, to the history and
+//! to watchers, in this order of certainty: queues first, then the snapshot that readers and bookmarks go by.
+
+use super::event::Event;
+use super::history::{Bounds, History};
+use super::hub::Hub;
+use super::snapshot::{Path, Snapshot};
+use super::snapshots::Kept;
+use crate::Item;
+use apiserver_meta::ApiError;
+use apiserver_store::{Revision, StoreError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// One entry as the store tells it.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) revision: Revision,
+    pub(super) path: Path,
+    pub(super) content: Content,
+}
+
+/// What lies under a path.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// An object.
+    Object(Arc<Item>),
+    /// Something that cannot be read, and why.
+    Corrupt(StoreError),
+    /// Nothing.
+    Nothing,
+}
+
+/// What changes together; guarded by one short lock.
+#[derive(Debug)]
+pub(super) struct Feed {
+    /// The newest state; what readers see is a copy of it.
+    pub(super) newest: Snapshot,
+    pub(super) history: History,
+    pub(super) hub: Hub,
+    /// Nothing changes any more: watches end.
+    pub(super) stopped: bool,
+}
+
+/// The state of a cache.
+#[derive(Debug)]
+pub(super) struct State {
+    bounds: Bounds,
+    feed: Mutex<Feed>,
+    /// `None` until the first load is done.
+    published: watch::Sender<Option<Arc<Snapshot>>>,
+    pub(super) kept: Kept,
+}
+
+impl State {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        let (newest, history, hub) = (Snapshot::default(), History::new(bounds, 0), Hub::default());
+        let feed = Feed { newest, history, hub, stopped: false };
+        Self { bounds, feed: Mutex::new(feed), published: watch::Sender::new(None), kept: Kept::default() }
+    }
+
+    /// What readers see; `None` until the first load is done. Its revision is never ahead of what watchers were told.
+    pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.published.borrow().clone()
+    }
+
+    /// Follows what readers see.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.published.subscribe()
+    }
+
+    /// The lock is short: nothing under it waits, decodes or encodes an object.
+    pub(super) fn feed(&self) -> MutexGuard<'_, Feed> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bounds of the history.
+    pub(super) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// The revision that everything is known up to.
+    pub(super) fn revision(&self) -> Revision {
+        self.feed().newest.revision
+    }
+
+    /// The newest revision, how many objects there are, and the revision that the history begins behind.
+    pub(super) fn extent(&self) -> (Revision, usize, Revision) {
+        let feed = self.feed();
+        (feed.newest.revision, feed.newest.objects.len(), feed.history.floor())
+    }
+
+    /// Whether something cannot be read.
+    pub(super) fn has_corrupt(&self) -> bool {
+        !self.feed().newest.corrupt.is_empty()
+    }
+
+    /// The first load, where it was made elsewhere, with the history that led to it. Nobody watches yet.
+    pub(super) fn begin_with(&self, other: Self) {
+        let Feed { newest, history, .. } = other.feed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut feed = self.feed();
+        (feed.newest, feed.history) = (newest, history);
+        self.publish(&feed);
+    }
+
+    /// The first load, or another one after the store lost what happened since. What came of it is known then, but not
+    /// what happened when: all watches end, and none is resumed from before.
+    pub(super) fn load(&self, entries: Vec<Change>, revision: Revision) {
+        let mut feed = self.feed();
+        if revision < feed.newest.revision {
+            tracing::error!(cached = feed.newest.revision, store = revision, "the store went back in time, all watches end");
+            // They are of a time that has not been.
+            self.kept.clear();
+        }
+        feed.replace(entries, revision);
+        self.publish(&feed);
+    }
+
+    /// Changes that the store tells, in order, each revision whole. One that is not newer than what is known is
+    /// dropped: the store should not tell it.
+    pub(super) fn apply(&self, changes: Vec<Change>) {
+        let mut feed = self.feed();
+        let known = feed.newest.revision;
+        let mut last = known;
+        for change in changes {
+            if change.revision <= known || change.revision < last {
+                tracing::error!(revision = change.revision, known = last, path = &*change.path, "the store told an old change, dropped");
+                continue;
+            }
+            last = change.revision;
+            feed.apply(change);
+        }
+        feed.newest.revision = last;
+        self.publish(&feed);
+    }
+
+    /// Nothing at or below the revision is missing.
+    pub(super) fn progress(&self, revision: Revision) {
+        let mut feed = self.feed();
+        feed.history.trim();
+        if revision > feed.newest.revision {
+            feed.newest.revision = revision;
+            self.publish(&feed);
+        }
+    }
+
+    /// Nothing here is true any more: readers wait for the next load, which ends all watches.
+    pub(super) fn purge(&self) {
+        self.published.send_replace(None);
+        self.kept.clear();
+    }
+
+    /// Asks every view again; see [`Hub::reevaluate`].
+    pub(super) fn reevaluate(&self) {
+        let mut feed = self.feed();
+        let Feed { newest, hub, .. } = &mut *feed;
+        hub.reevaluate(&newest.objects, newest.revision);
+    }
+
+    /// Ends every watch. What was read stays readable.
+    pub(super) fn stop(&self) {
+        let mut feed = self.feed();
+        feed.stopped = true;
+        feed.hub.clear();
+    }
+
+    fn publish(&self, feed: &Feed) {
+        self.published.send_replace(Some(Arc::new(feed.newest.clone())));
+    }
+}
+
+impl Feed {
+    /// Everything anew, and no watch goes on.
+    fn replace(&mut self, entries: Vec<Change>, revision: Revision) {
+        let mut newest = Snapshot { revision, ..Snapshot::default() };
+        for Change { path, content, .. } in entries {
+            match content {
+                Content::Object(item) => drop(newest.objects.insert(path, item)),
+                Content::Corrupt(_) => drop(newest.corrupt.insert(path)),
+                Content::Nothing => {}
+            }
+        }
+        self.newest = newest;
+        self.history.restart(revision);
+        let status = ApiError::expired("too old resource version: the store has no history of it").status();
+        self.hub.fail(&Arc::new(status), |_| true);
+    }
+
+    fn apply(&mut self, change: Change) {
+        let Change { revision, path, content } = change;
+        // One path for all versions of an object: the history keeps thousands of them.
+        let path = self.newest.objects.get_key_value(&*path).map_or(path, |(known, _)| Arc::clone(known));
+        let was_corrupt = self.newest.corrupt.remove(&*path).is_some();
+        let current = match content {
+            Content::Object(item) => Some(item),
+            Content::Nothing => None,
+            Content::Corrupt(_) => return self.corrupt(path, revision),
+        };
+        let previous = match &current {
+            Some(item) => self.newest.objects.insert(Arc::clone(&path), Arc::clone(item)),
+            None => self.newest.objects.remove(&*path),
+        };
+        if was_corrupt {
+            // What was there before is not known here, but perhaps to somebody who would resume from before it.
+            self.history.restart(revision);
+        }
+        if previous.is_none() && current.is_none() {
+            return;
+        }
+        let event = Arc::new(Event::new(revision, path, previous, current));
+        self.hub.tell(&event, self.history.end(), &self.newest.objects);
+        self.history.push(event);
+    }
+
+    /// An entry that cannot be read: watches that would have to tell it cannot go on, and nobody resumes from before.
+    fn corrupt(&mut self, path: Path, revision: Revision) {
+        self.newest.objects.remove(&*path);
+        let status = Arc::new(ApiError::internal("stored data cannot be read").status());
+        self.hub.fail(&status, |filter| filter.spans(&path));
+        self.newest.corrupt.insert(path);
+        self.history.restart(revision);
+    }
+}

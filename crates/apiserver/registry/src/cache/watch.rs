@@ -1,0 +1,350 @@
+//! One watch: the state, then what happened since, then what happens, without a gap or a double.
+//!
+//! A watch begins by itself: it reads a snapshot, goes on through the history, and only then joins the hub, in the same
+//! moment in which it has read the newest event. A watcher that is too slow for its queue leaves the hub and goes
+//! through the history again; so a slow one holds nobody up, and only one that falls behind the whole history cannot go
+//! on. What waits in a watch are references to a few objects and events, which others have as well.
+
+use super::event::{Event, frame};
+use super::filter::Filter;
+use super::freshness::Freshness;
+use super::history::Position;
+use super::hub::{Delivery, WatcherId};
+use super::snapshot::{Path, Snapshot, range};
+use super::visibility_change::Shifting;
+use super::{Cache, jitter};
+use crate::{EventKind, Frame};
+use apiserver_meta::ApiError;
+use apiserver_meta::options::{ListOptions, ResourceVersion};
+use apiserver_store::Revision;
+use futures::StreamExt;
+use futures::stream;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
+
+/// How many objects or events are looked at before the watch lets others run.
+pub(super) const STRIDE: usize = 256;
+/// About how many bytes that no other watch shares may be made before they are asked for.
+pub(super) const COPIES: usize = 16 << 10;
+/// How long before its end a watch gets its last bookmark.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
+/// When a bookmark is tried again that found events in its way, or a cache that is behind what the client knows.
+const BOOKMARK_RETRY: Duration = Duration::from_millis(500);
+
+/// Where a watch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// With the state, at this freshness, as events.
+    State(ResourceVersion),
+    /// Behind the state, at this freshness, without telling it.
+    Now(ResourceVersion),
+    /// Behind a revision.
+    After(Revision),
+}
+
+/// What a watch does next. Each step makes the one after it.
+#[derive(Debug)]
+enum Phase {
+    Begin(Start),
+    /// Tells the objects of a snapshot from this path on.
+    Rows {
+        snapshot: Arc<Snapshot>,
+        next: Path,
+    },
+    /// Tells the history from here on.
+    Past(Position),
+    /// Waits for what happens.
+    Live(Box<Membership>),
+    Ended,
+}
+
+/// A place in the hub, until it is dropped.
+#[derive(Debug)]
+struct Membership {
+    cache: Arc<Cache>,
+    filter: Arc<Filter>,
+    id: WatcherId,
+    queue: mpsc::Receiver<Delivery>,
+    /// Behind the last event taken from the queue.
+    position: Position,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.cache.state().feed().hub.remove(self.id, &self.filter.extent);
+    }
+}
+
+/// One watch.
+struct Watcher {
+    cache: Arc<Cache>,
+    filter: Arc<Filter>,
+    phase: Phase,
+    /// What was made and not yet asked for.
+    pending: VecDeque<Frame>,
+    /// What is to be told before anything else happens.
+    shifts: VecDeque<Shifting>,
+    /// The revision that the watch began behind, and the greatest up to which it has told.
+    since: Revision,
+    told: Revision,
+    /// Whether the initial events end with a bookmark.
+    marks_initial_end: bool,
+    /// When the next bookmark is due; `None` without bookmarks.
+    bookmark_at: Option<Instant>,
+    deadline: Instant,
+}
+
+/// Makes the stream of a watch. Nothing is read before it is polled, so a response can begin at once.
+pub(super) fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) -> super::Watch {
+    let now = Instant::now();
+    let config = cache.config();
+    let lasts = options.timeout_seconds.map_or_else(|| config.min_watch.mul_f64(1.0 + jitter()), Duration::from_secs);
+    let deadline = now.checked_add(lasts).unwrap_or_else(|| now + config.min_watch);
+    let start = start(options);
+    let mut watcher = Watcher {
+        cache: Arc::clone(cache),
+        filter: Arc::new(filter),
+        phase: Phase::Begin(start),
+        pending: VecDeque::new(),
+        shifts: VecDeque::new(),
+        since: 0,
+        told: 0,
+        marks_initial_end: options.bookmarks && matches!(start, Start::State(_)),
+        bookmark_at: options.bookmarks.then_some(now),
+        deadline,
+    };
+    watcher.schedule_bookmark();
+    stream::unfold(Box::new(watcher), |mut watcher| async move { watcher.next().await.map(|frame| (frame, watcher)) }).boxed()
+}
+
+/// A version that is unset or `0` begins with the state, unless the watch says that it wants none.
+fn start(options: &ListOptions) -> Start {
+    let version = options.resource_version;
+    match (version, options.initial_events) {
+        (_, Some(true)) | (ResourceVersion::Unset | ResourceVersion::Any, None) => Start::State(version),
+        (ResourceVersion::Unset | ResourceVersion::Any, Some(false)) => Start::Now(version),
+        (ResourceVersion::At(revision), None | Some(false)) => Start::After(revision),
+    }
+}
+
+impl Watcher {
+    async fn next(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = self.pending.pop_front() {
+                return Some(frame);
+            }
+            if Instant::now() >= self.deadline {
+                self.phase = Phase::Ended;
+            }
+            if matches!(self.phase, Phase::Ended) {
+                return None;
+            }
+            if let Some(shifting) = self.shifts.pop_front() {
+                self.shift(shifting);
+                continue;
+            }
+            let step = match std::mem::replace(&mut self.phase, Phase::Ended) {
+                Phase::Begin(start) => self.begin(start).await,
+                Phase::Rows { snapshot, next } => self.rows(snapshot, &next).await,
+                Phase::Past(position) => self.past(position).await,
+                Phase::Live(membership) => Ok(self.live(membership).await),
+                Phase::Ended => Ok(Phase::Ended),
+            };
+            self.phase = step.unwrap_or_else(|error| self.fail(error.status()));
+        }
+    }
+
+    async fn begin(&mut self, start: Start) -> Result<Phase, ApiError> {
+        match start {
+            Start::After(revision) => {
+                // That the revision exists is enough: what the cache still has to hear of up to it, the client knows.
+                self.cache.at_least(revision, self.deadline.into()).await?;
+                self.filter.observe(&self.cache.loaded()?.objects);
+                self.resume(revision)
+            }
+            Start::Now(version) => {
+                let snapshot = self.state(version).await?;
+                self.resume(snapshot.revision)
+            }
+            Start::State(version) => {
+                let snapshot = self.state(version).await?;
+                self.cache.refuse_corrupt(&snapshot, &self.filter, "watch")?;
+                self.told = snapshot.revision;
+                let next = Path::from(self.filter.prefix());
+                Ok(Phase::Rows { snapshot, next })
+            }
+        }
+    }
+
+    /// The state that the watch begins with.
+    async fn state(&self, version: ResourceVersion) -> Result<Arc<Snapshot>, ApiError> {
+        let snapshot = match self.cache.fresh(version, self.deadline.into(), "watch").await? {
+            Freshness::Cached(snapshot) => snapshot,
+            Freshness::AskStore => Arc::new(self.cache.snapshot_of_store(&self.filter).await?),
+        };
+        self.filter.observe(&snapshot.objects);
+        Ok(snapshot)
+    }
+
+    /// Goes on behind a revision.
+    fn resume(&mut self, revision: Revision) -> Result<Phase, ApiError> {
+        let feed = self.cache.state().feed();
+        if !feed.history.covers(revision) {
+            return Err(too_old(revision, feed.history.floor()));
+        }
+        self.since = revision;
+        self.told = self.told.max(revision);
+        Ok(Phase::Past(feed.history.behind(revision)))
+    }
+
+    /// Tells some objects of the snapshot, and behind the last one that this was the state.
+    async fn rows(&mut self, snapshot: Arc<Snapshot>, next: &str) -> Result<Phase, ApiError> {
+        let prefix = self.filter.prefix();
+        let mut rows = range(&snapshot.objects, &prefix, next);
+        for (path, item) in rows.by_ref().take(STRIDE) {
+            if self.filter.spans(path) && self.filter.shows(item) {
+                self.pending.push_back(frame(EventKind::Added, item));
+            }
+        }
+        let next = rows.next().map(|(path, _)| Arc::clone(path));
+        drop(rows);
+        self.cache.counters.initial_events.fetch_add(self.pending.len() as u64, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        if let Some(next) = next {
+            return Ok(Phase::Rows { snapshot, next });
+        }
+        if self.marks_initial_end {
+            self.pending.push_back(Frame::Bookmark { revision: snapshot.revision, initial_events_end: true });
+        }
+        self.resume(snapshot.revision)
+    }
+
+    /// Tells some of the history; at its end joins the hub before anything else can happen.
+    async fn past(&mut self, position: Position) -> Result<Phase, ApiError> {
+        tokio::task::yield_now().await;
+        let cache = Arc::clone(&self.cache);
+        let mut feed = cache.state().feed();
+        if feed.stopped {
+            return Ok(Phase::Ended);
+        }
+        let Some(events) = feed.history.from(position) else {
+            self.cache.counters.terminated.fetch_add(1, Ordering::Relaxed);
+            return Err(too_old(self.told, feed.history.floor()));
+        };
+        let (mut looked_at, mut found) = (0, Vec::new());
+        for event in events.take(STRIDE) {
+            looked_at += 1;
+            if event.revision > self.since && self.filter.spans(&event.path) {
+                found.push(Arc::clone(event));
+            }
+        }
+        if looked_at > 0 {
+            drop(feed);
+            for event in found {
+                if let Some(kind) = self.filter.classify(&event) {
+                    self.tell(&event, kind);
+                }
+            }
+            return Ok(Phase::Past(position + looked_at));
+        }
+        let (id, queue) = feed.hub.add(Arc::clone(&self.filter), self.cache.config().watcher_queue);
+        // What the view showed may have changed since the state was told.
+        let shifts = self.filter.refresh_all();
+        let (objects, revision) = (feed.newest.objects.clone(), feed.newest.revision);
+        drop(feed);
+        self.shifts.extend(shifts.into_iter().map(|shift| Shifting::new(shift, objects.clone(), revision)));
+        let timer = Box::pin(tokio::time::sleep_until(self.wakes_at()));
+        let filter = Arc::clone(&self.filter);
+        Ok(Phase::Live(Box::new(Membership { cache, filter, id, queue, position, timer })))
+    }
+
+    async fn live(&mut self, mut membership: Box<Membership>) -> Phase {
+        // A shift that was told meanwhile may have made a bookmark due.
+        let wakes_at = self.wakes_at();
+        if membership.timer.deadline() != wakes_at {
+            membership.timer.as_mut().reset(wakes_at);
+        }
+        tokio::select! {
+            biased;
+            delivery = membership.queue.recv() => match delivery {
+                Some(Delivery::Event { event, kind, position }) => {
+                    membership.position = position + 1;
+                    self.tell(&event, kind);
+                }
+                Some(Delivery::Shift { shift, objects, revision }) => self.shifts.push_back(Shifting::new(shift, objects, revision)),
+                Some(Delivery::Failed(status)) => return self.fail(apiserver_meta::Status::clone(&status)),
+                // Overrun, or the cache has stopped: the history knows.
+                None => return Phase::Past(membership.position),
+            },
+            () = membership.timer.as_mut() => self.bookmark(&membership),
+        }
+        Phase::Live(membership)
+    }
+
+    fn tell(&mut self, event: &Event, kind: EventKind) {
+        if event.revision <= self.since {
+            return;
+        }
+        self.told = self.told.max(event.revision);
+        self.pending.extend(event.frame(kind));
+    }
+
+    /// Tells some of a shift. A bookmark behind it brings the client back to where it was.
+    fn shift(&mut self, mut shifting: Shifting) {
+        self.pending.extend(shifting.tell(&self.filter, self.told));
+        if !shifting.is_told() {
+            self.shifts.push_front(shifting);
+        } else if self.bookmark_at.is_some() {
+            self.bookmark_at = Some(Instant::now());
+        }
+    }
+
+    /// Tells how far the watch has come, unless something is still on its way.
+    fn bookmark(&mut self, membership: &Membership) {
+        let now = Instant::now();
+        if self.bookmark_at.is_none_or(|at| now < at) {
+            return;
+        }
+        // Read before the queue is looked at: everything at or below it was put there before.
+        let published = self.cache.state().snapshot().map_or(0, |snapshot| snapshot.revision);
+        if membership.queue.is_empty() && published >= self.told {
+            self.told = published;
+            self.pending.push_back(Frame::Bookmark { revision: published, initial_events_end: false });
+            self.schedule_bookmark();
+        } else {
+            self.bookmark_at = Some(now + BOOKMARK_RETRY);
+        }
+    }
+
+    /// The next bookmark comes after about a period, and a little before the end.
+    fn schedule_bookmark(&mut self) {
+        if self.bookmark_at.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        let regular = now + self.cache.config().bookmark_period.mul_f64(1.0 + jitter() / 4.0);
+        let last = self.deadline.checked_sub(LAST_BOOKMARK).filter(|last| *last > now);
+        self.bookmark_at = Some(last.map_or(regular, |last| last.min(regular)));
+    }
+
+    fn wakes_at(&self) -> Instant {
+        self.bookmark_at.map_or(self.deadline, |at| at.min(self.deadline))
+    }
+
+    /// Tells the error, and nothing after it.
+    fn fail(&mut self, status: apiserver_meta::Status) -> Phase {
+        self.pending.push_back(Frame::Error(Arc::new(status)));
+        Phase::Ended
+    }
+}
+
+/// 410 with the words that clients' reflectors know.
+fn too_old(revision: Revision, oldest: Revision) -> ApiError {
+    ApiError::expired(format!("too old resource version: {revision} ({oldest})"))
+}

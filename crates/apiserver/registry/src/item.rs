@@ -1,0 +1,208 @@
+//! From stored bytes to an [`Item`]: the resourceVersion is spliced in, labels, selectable fields and access
+//! facts are taken out.
+//!
+//! Stored bytes are canonical JSON without a resourceVersion, which the store itself knows best. In canonical JSON
+//! `uid` is the last member of metadata and resourceVersion stands right before it, so a splice is one
+//! allocation and two copies. Bytes that somebody else wrote in another form are brought into this one.
+
+use crate::{Item, OwnerUid, storage_key};
+use apiserver_meta::{Object, ObjectKey, Resource};
+use apiserver_store::{Entry, Form, Revision, StoreError};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+impl Item {
+    /// The item for a stored entry.
+    ///
+    /// What the kind says of access is asked of an object without `status` and with only name and namespace in its
+    /// metadata: the rest is not parsed, unless a selectable field lies there.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the bytes cannot be read or are not an object with a name and a UID that belongs under its key.
+    pub fn from_entry(resource: &dyn Resource, entry: &Entry) -> Result<Self, StoreError> {
+        let corrupt = |why: &dyn std::fmt::Display| unreadable(entry, why);
+        if let Form::Unreadable(why) = entry.form {
+            return Err(corrupt(&why));
+        }
+        let members: BTreeMap<&str, &RawValue> = serde_json::from_slice(&entry.value).map_err(|e| corrupt(&e))?;
+        let raw = members.get("metadata").ok_or_else(|| corrupt(&"no metadata"))?;
+        let metadata = Metadata::parse(raw).map_err(|e| corrupt(&e))?;
+
+        let descriptor = resource.descriptor();
+        let key = ObjectKey::new(&*metadata.namespace, &*metadata.name);
+        if key.name.is_empty() || storage_key(descriptor, &key) != entry.key {
+            return Err(corrupt(&format_args!("holds the object {key}")));
+        }
+        let object = outline(resource, &members, &metadata).map_err(|e| corrupt(&e))?;
+        Ok(Self {
+            revision: entry.revision,
+            bytes: insert(&entry.value, raw, &metadata, entry.revision).map_err(|e| corrupt(&e))?,
+            fields: descriptor.selectable_fields.iter().map(|field| text_of(object.at(field.path))).collect(),
+            facts: resource.facts(&object),
+            labels: metadata.labels.unwrap_or_default().into_iter().collect(),
+            owners: metadata.owner_references.unwrap_or_default().into_iter().map(OwnerUid::from).collect(),
+            key,
+        })
+    }
+
+    /// Its UID, read from its bytes.
+    pub fn uid(&self) -> String {
+        let raw = metadata_of(&self.bytes);
+        // An item's own bytes were parsed before.
+        raw.and_then(Metadata::parse).map(|metadata| metadata.uid.into_owned()).unwrap_or_default()
+    }
+
+    /// The same object as the event of `revision` shows it when it is deleted or leaves a selection.
+    #[must_use]
+    pub fn at_revision(&self, revision: Revision) -> Self {
+        Self {
+            key: self.key.clone(),
+            revision,
+            // An item's own bytes went through a splice before, so another one cannot fail.
+            bytes: splice(&self.bytes, revision).unwrap_or_else(|_| self.bytes.clone()),
+            labels: self.labels.clone(),
+            fields: self.fields.clone(),
+            owners: self.owners.clone(),
+            facts: self.facts.clone(),
+        }
+    }
+}
+
+/// Why an entry is no object, for the operator.
+pub(crate) fn unreadable(entry: &Entry, why: &dyn std::fmt::Display) -> StoreError {
+    let Entry { key, form, .. } = entry;
+    StoreError::Corrupt(match (form, entry.encrypted_with()) {
+        (Form::Unreadable(why), Some(with)) => format!("{key} ({with}): {why}"),
+        (Form::Unreadable(why), None) => format!("{key}: {why}"),
+        // As JSON it fails as well, but that is not what is wrong.
+        (_, Some(with)) => format!("{key} ({with}): it is encrypted, and there is no encryption configuration"),
+        (_, None) => format!("{key}: {why}"),
+    })
+}
+
+/// The JSON that a client gets: stored bytes with this resourceVersion. One that is there already is replaced.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the bytes are not an object with a UID.
+pub(crate) fn splice(stored: &[u8], revision: Revision) -> Result<Bytes, StoreError> {
+    let corrupt = |error: serde_json::Error| StoreError::Corrupt(error.to_string());
+    let raw = metadata_of(stored).map_err(corrupt)?;
+    let metadata = Metadata::parse(raw).map_err(corrupt)?;
+    insert(stored, raw, &metadata, revision).map_err(corrupt)
+}
+
+fn metadata_of(bytes: &[u8]) -> Result<&RawValue, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Outer<'a> {
+        #[serde(borrow)]
+        metadata: &'a RawValue,
+    }
+    serde_json::from_slice::<Outer<'_>>(bytes).map(|outer| outer.metadata)
+}
+
+/// What readers need of an object's metadata.
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+    #[serde(borrow, rename = "resourceVersion")]
+    resource_version: Option<Cow<'a, str>>,
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(rename = "ownerReferences")]
+    owner_references: Option<Vec<Owner>>,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    #[serde(default)]
+    uid: String,
+    #[serde(default, rename = "blockOwnerDeletion")]
+    blocks: Option<bool>,
+}
+
+impl From<Owner> for OwnerUid {
+    fn from(owner: Owner) -> Self {
+        Self { uid: owner.uid.into(), blocks: owner.blocks == Some(true) }
+    }
+}
+
+impl<'a> Metadata<'a> {
+    fn parse(raw: &'a RawValue) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(raw.get())
+    }
+}
+
+/// The part of the object that selectable fields and access facts are read from.
+fn outline(resource: &dyn Resource, members: &BTreeMap<&str, &RawValue>, metadata: &Metadata<'_>) -> Result<Object, serde_json::Error> {
+    let selectable = |name: &str| resource.descriptor().selectable_fields.iter().any(|field| field.path.first() == Some(&name));
+    let mut object = Map::new();
+    for (name, raw) in members {
+        let value = match *name {
+            "metadata" if !selectable("metadata") => {
+                let strings = [("name", &metadata.name), ("namespace", &metadata.namespace)];
+                strings.into_iter().map(|(field, text)| (field.to_owned(), Value::from(&**text))).collect()
+            }
+            "apiVersion" | "kind" => continue,
+            "status" if !selectable("status") => continue,
+            _ => serde_json::from_str(raw.get())?,
+        };
+        object.insert((*name).to_owned(), value);
+    }
+    Ok(Object(object))
+}
+
+/// A selectable field's value as selectors compare it: text as it is, numbers and truth values in JSON's spelling.
+fn text_of(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(scalar @ (Value::Bool(_) | Value::Number(_))) => scalar.to_string(),
+        Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => String::new(),
+    }
+}
+
+/// `stored` with the revision as resourceVersion; `raw` is the metadata inside of it.
+fn insert(stored: &[u8], raw: &RawValue, metadata: &Metadata<'_>, revision: Revision) -> Result<Bytes, serde_json::Error> {
+    const NAME: &str = "\"resourceVersion\":\"";
+    let Some((head, tail)) = seam(stored, raw, metadata) else { return rewrite(stored, revision) };
+    let digits = revision.checked_ilog10().unwrap_or(0) as usize + 1;
+    let mut bytes = Vec::with_capacity(head.len() + NAME.len() + digits + 2 + tail.len());
+    bytes.extend_from_slice(head);
+    // Writing into a Vec cannot fail.
+    let _ = write!(bytes, "{NAME}{revision}\",");
+    bytes.extend_from_slice(tail);
+    Ok(bytes.into())
+}
+
+/// Where the resourceVersion goes in canonical bytes: what stands before it, and what stands behind it. `None` when
+/// the bytes have another form.
+fn seam<'a>(stored: &'a [u8], raw: &RawValue, metadata: &Metadata<'_>) -> Option<(&'a [u8], &'a [u8])> {
+    // The raw value is a slice of `stored`, so the distance of their addresses is its offset.
+    let offset = (raw.get().as_ptr() as usize).checked_sub(stored.as_ptr() as usize)?;
+    let (upto, _) = stored.split_at_checked(offset + raw.get().len())?;
+    let uid_at = upto.strip_suffix(b"\"}")?.strip_suffix(metadata.uid.as_bytes())?.strip_suffix(b"\"uid\":\"")?.len();
+    let (head, tail) = stored.split_at_checked(uid_at)?;
+    let head = match metadata.resource_version.as_deref() {
+        Some(old) => head.strip_suffix(b"\",")?.strip_suffix(old.as_bytes())?.strip_suffix(b"\"resourceVersion\":\"")?,
+        None => head,
+    };
+    matches!(head.last(), Some(b',' | b'{')).then_some((head, tail))
+}
+
+/// Canonical bytes from whatever is stored.
+fn rewrite(stored: &[u8], revision: Revision) -> Result<Bytes, serde_json::Error> {
+    let mut object = Object(serde_json::from_slice(stored)?);
+    object.set_meta_str("resourceVersion", &revision.to_string());
+    Ok(object.to_bytes().into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! What a kind says of itself.
+
+use super::{Subject, parsed};
+use apiserver_meta::validation::is_dns1123_label;
+use apiserver_meta::{Object, Subresource, Verb, decode};
+
+/// Names are such as paths, discovery and people need; every column has a cell.
+pub async fn the_kind_describes_itself(subject: &Subject) {
+    let resource = subject.registry.resource();
+    let kind = resource.descriptor();
+    for name in [kind.plural, kind.singular].iter().chain(kind.short_names) {
+        assert!(is_dns1123_label(name).is_empty(), "{name:?} stands in paths and commands");
+    }
+    assert_eq!(kind.list_kind, format!("{}List", kind.kind));
+    for verb in Verb::ALL {
+        assert!(kind.verbs.contains(&verb), "{verb:?} is served by every registry");
+    }
+    assert!(kind.subresources.contains(&Subresource::Main));
+    for name in ["apiVersion", "kind", "metadata", "spec"] {
+        assert!(resource.schema().field(name).is_some(), "the schema lacks {name}");
+    }
+    let object = subject.create("described").await;
+    assert_eq!(resource.cells(&object, 0).len(), kind.columns.len(), "one cell for each column");
+    // An object that says nothing can still be shown.
+    assert_eq!(resource.cells(&Object::default(), 0).len(), kind.columns.len());
+    let _ = resource.facts(&Object::default());
+}
+
+/// The sample is read as it is meant, and what is stored reads back as itself.
+pub async fn the_sample_is_canonical(subject: &Subject) {
+    let created = subject.create("sample").await;
+    let again = decode::conform(created.clone().into_value(), subject.registry.schema()).expect("a stored object is of the kind");
+    assert_eq!((again.value, again.unknown), (created.clone().into_value(), Vec::new()), "decoding changes what is canonical");
+    assert_eq!(parsed(&created.to_bytes()), created);
+    let changed = subject.change("sample").await;
+    assert_ne!(changed.0.get("spec"), created.0.get("spec"), "the sample's change changes nothing");
+}

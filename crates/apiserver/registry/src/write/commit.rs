@@ -1,0 +1,259 @@
+//! The one read-modify-write loop: guess, compute the next state, compare and swap, begin again with what
+//! is really there.
+//!
+//! The first guess comes from the cache and may be stale. So what a guess leads to is only believed when the
+//! store has confirmed it: a write by its compare, an error or a write that changes nothing by a read of the
+//! live object.
+
+use super::{Consistency, Guards, Registry, WriteFailure};
+use crate::item::{splice, unreadable};
+use crate::keys::storage_key;
+use crate::store_error::from_store;
+use apiserver_meta::options::DryRun;
+use apiserver_meta::{ApiError, Object, ObjectFilter, ObjectKey, RequestContext};
+use apiserver_store::{Entry, Expect, Form, Guard, GuardedError, Revision, StoreError, WriteError};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::time::Instant;
+
+/// The object that a change starts from.
+pub(super) struct Current {
+    /// As stored, with the resourceVersion that a client would see.
+    pub(super) object: Object,
+    /// The revision that wrote it.
+    pub(super) revision: Revision,
+    stored: Bytes,
+    /// Not known of a guess, which the store has to confirm before it is believed that nothing changes.
+    form: Form,
+    origin: Origin,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Cached,
+    Live,
+}
+
+impl Current {
+    /// How fresh everything else must be that decides about the change: as fresh as the object itself.
+    pub(super) fn consistency(&self) -> Consistency {
+        match self.origin {
+            Origin::Cached => Consistency::Cached,
+            Origin::Live => Consistency::Linearizable,
+        }
+    }
+}
+
+/// What shall be.
+pub(super) enum Next {
+    /// This object, if the guards have not moved. Its resourceVersion is ignored.
+    Put(Object, Guards),
+    /// Nothing; the object is what the client is shown.
+    Delete(Object),
+}
+
+/// What has come to be.
+pub(super) enum Outcome {
+    /// The object is stored like this.
+    Stored(Bytes),
+    /// The object is gone; this is what was shown last.
+    Deleted(Bytes),
+}
+
+impl Outcome {
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Stored(bytes) | Self::Deleted(bytes) => bytes,
+        }
+    }
+}
+
+/// A change of one object, computed anew for each state that it meets.
+#[async_trait]
+pub(super) trait Change: Send + Sync {
+    /// The word in errors: `update`, `delete`.
+    fn operation(&self) -> &'static str;
+    /// The next state.
+    async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, WriteFailure>;
+}
+
+impl Registry {
+    /// Carries a change out. `Forbidden` when the view does not show the object.
+    pub(super) async fn commit(
+        &self,
+        ctx: &RequestContext,
+        key: &ObjectKey,
+        view: &ObjectFilter,
+        dry_run: DryRun,
+        change: &dyn Change,
+    ) -> Result<Outcome, WriteFailure> {
+        let mut current = match self.cached_existing(key) {
+            Some(guess) => guess,
+            None => self.live(key, change.operation()).await?,
+        };
+        loop {
+            let next = match self.permitted(key, view, &current) {
+                Ok(()) => change.next(ctx, &current).await,
+                Err(denied) => Err(denied.into()),
+            };
+            current = match self.confirm_or_write(key, &current, next, dry_run, change.operation()).await? {
+                Settled::Done(outcome) => return Ok(outcome),
+                Settled::Again(live) => live,
+            };
+            if Instant::now() >= ctx.deadline {
+                return Err(ApiError::timeout("request did not complete within the allotted timeout").into());
+            }
+        }
+    }
+
+    async fn confirm_or_write(
+        &self,
+        key: &ObjectKey,
+        current: &Current,
+        next: Result<Next, WriteFailure>,
+        dry_run: DryRun,
+        operation: &'static str,
+    ) -> Result<Settled, WriteFailure> {
+        let storage_key = storage_key(self.descriptor(), key);
+        let written = match next {
+            Err(error) => return self.confirm(key, current, Err(error), operation).await,
+            Ok(Next::Put(object, guards)) => {
+                let bytes = stored_bytes(object);
+                let changes_nothing = bytes == current.stored && current.form == Form::Current;
+                if changes_nothing || dry_run == DryRun::All {
+                    let shown = self.shown(&bytes, current.revision)?;
+                    return self.confirm(key, current, Ok(Outcome::Stored(shown)), operation).await;
+                }
+                match self.put_shrinking(&storage_key, bytes, Expect::Revision(current.revision), &guards.guards).await {
+                    Ok((bytes, revision)) => Ok(self.shown(&bytes, revision).map(Outcome::Stored)),
+                    Err(GuardedError::Write(error)) => Err(error),
+                    Err(GuardedError::GuardFailed) => return self.live(key, operation).await.map(Settled::Again),
+                }
+            }
+            Ok(Next::Delete(object)) => {
+                let bytes = stored_bytes(object);
+                if dry_run == DryRun::All {
+                    let shown = self.shown(&bytes, current.revision)?;
+                    return self.confirm(key, current, Ok(Outcome::Deleted(shown)), operation).await;
+                }
+                // With the revision it had: a watch from there tells of the deletion.
+                self.store.delete(&storage_key, current.revision).await.map(|_| self.shown(&bytes, current.revision).map(Outcome::Deleted))
+            }
+        };
+        match written {
+            Ok(outcome) => Ok(Settled::Done(outcome?)),
+            Err(WriteError::Conflict(Some(entry))) => Ok(Settled::Again(self.current(&entry, Origin::Live)?)),
+            Err(WriteError::Conflict(None)) => Err(self.missing(key)),
+            Err(WriteError::Store(error)) => Err(from_store(error, self.descriptor(), operation).into()),
+        }
+    }
+
+    /// A result that no write confirms: true of live data, to be looked at again when it came of a guess.
+    async fn confirm(
+        &self,
+        key: &ObjectKey,
+        current: &Current,
+        result: Result<Outcome, WriteFailure>,
+        operation: &'static str,
+    ) -> Result<Settled, WriteFailure> {
+        if current.origin == Origin::Live {
+            return result.map(Settled::Done);
+        }
+        let live = self.live(key, operation).await?;
+        // The bytes may differ at one revision: a guess has them in the form that this server writes.
+        let is_true = live.revision == current.revision && live.stored == current.stored && live.form == current.form;
+        if is_true { result.map(Settled::Done) } else { Ok(Settled::Again(live)) }
+    }
+
+    /// Writes; a value that the store finds too large is tried once more without managed fields, which help but
+    /// can be done without.
+    pub(super) async fn put_shrinking(
+        &self,
+        key: &apiserver_store::Key,
+        bytes: Bytes,
+        expect: Expect,
+        guards: &[Guard],
+    ) -> Result<(Bytes, Revision), GuardedError> {
+        let too_large = match self.store.put_guarded(key, bytes.clone(), expect, guards).await {
+            Err(GuardedError::Write(WriteError::Store(error @ StoreError::TooLarge { .. }))) => error,
+            result => return result.map(|revision| (bytes, revision)),
+        };
+        let Ok(mut object) = parse(&bytes) else { return Err(too_large.into()) };
+        if object.metadata_mut().remove("managedFields").is_none() {
+            return Err(too_large.into());
+        }
+        let smaller = stored_bytes(object);
+        self.store.put_guarded(key, smaller.clone(), expect, guards).await.map(|revision| (smaller, revision))
+    }
+
+    /// What a client is shown of stored bytes.
+    pub(super) fn shown(&self, stored: &[u8], revision: Revision) -> Result<Bytes, ApiError> {
+        splice(stored, revision).map_err(|error| from_store(error, self.descriptor(), "read"))
+    }
+
+    fn missing(&self, key: &ObjectKey) -> WriteFailure {
+        WriteFailure::Missing(ApiError::not_found(self.descriptor().group_resource(), &key.name))
+    }
+
+    /// What a client is told whose object is not there: where that must not be told from one that they may not see, that they may
+    /// not.
+    pub(super) fn absent(&self, key: &ObjectKey, view: &ObjectFilter, failure: WriteFailure) -> WriteFailure {
+        match (failure, view.denial_of_absent(&key.namespace)) {
+            (WriteFailure::Missing(error), Some(denial)) => {
+                let denied = ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial);
+                WriteFailure::Missing(denied.with_source(error))
+            }
+            (failure, _) => failure,
+        }
+    }
+
+    fn permitted(&self, key: &ObjectKey, view: &ObjectFilter, current: &Current) -> Result<(), ApiError> {
+        match view {
+            ObjectFilter::All => Ok(()),
+            ObjectFilter::Access(_) if view.allows(&key.namespace, &self.resource.facts(&current.object)) => Ok(()),
+            ObjectFilter::Access(grant) => Err(ApiError::forbidden(self.descriptor().group_resource(), &key.name, grant.denial())),
+        }
+    }
+
+    fn cached_existing(&self, key: &ObjectKey) -> Option<Current> {
+        let item = self.cache.cached_existing(key)?;
+        let mut object = parse(&item.bytes).ok()?;
+        object.metadata_mut().remove("resourceVersion");
+        let stored = Bytes::from(object.to_bytes());
+        object.set_meta_str("resourceVersion", &item.revision.to_string());
+        Some(Current { object, revision: item.revision, stored, form: Form::Current, origin: Origin::Cached })
+    }
+
+    async fn live(&self, key: &ObjectKey, operation: &'static str) -> Result<Current, WriteFailure> {
+        let entry = self.store.get(&storage_key(self.descriptor(), key)).await;
+        match entry.map_err(|error| from_store(error, self.descriptor(), operation))? {
+            Some(entry) => Ok(self.current(&entry, Origin::Live)?),
+            None => Err(self.missing(key)),
+        }
+    }
+
+    fn current(&self, entry: &Entry, origin: Origin) -> Result<Current, ApiError> {
+        let corrupt = |why: &dyn std::fmt::Display| from_store(unreadable(entry, why), self.descriptor(), "read");
+        if let Form::Unreadable(why) = entry.form {
+            return Err(corrupt(&why));
+        }
+        let mut object = parse(&entry.value).map_err(|error| corrupt(&error))?;
+        object.set_meta_str("resourceVersion", &entry.revision.to_string());
+        Ok(Current { object, revision: entry.revision, stored: entry.value.clone(), form: entry.form, origin })
+    }
+}
+
+enum Settled {
+    Done(Outcome),
+    Again(Current),
+}
+
+/// The canonical bytes of an object as the store keeps it: without its resourceVersion, which is the store's to say.
+pub(super) fn stored_bytes(mut object: Object) -> Bytes {
+    object.metadata_mut().remove("resourceVersion");
+    Bytes::from(object.to_bytes())
+}
+
+fn parse(bytes: &[u8]) -> Result<Object, serde_json::Error> {
+    serde_json::from_slice(bytes).map(Object)
+}

@@ -1,0 +1,344 @@
+//! From accepted sockets to requests.
+//!
+//! Handshakes run each in a task of its own, so that a slow client holds up nobody. A connection that lies idle is
+//! closed, one that is busy is not cut: at the end its requests are given time, and only watches are ended.
+//!
+//! Connections have a tokio runtime of their own, with its own threads: accepting, TLS, HTTP framing, and what is answered
+//! in microseconds (health, one object). Every other request is handled on the runtime of the rest of the program and its
+//! response comes back here. A handler that computes for long, wherever it may be, then holds up other handlers, but neither
+//! health checks nor new connections: in one runtime the thread that waits for sockets is also one that runs handlers, and
+//! while it does, nobody hears the sockets. A hop to the other runtime costs some microseconds, which is why a GET of
+//! one object does without.
+
+mod activity;
+mod connection_limit;
+mod drain;
+mod linger;
+mod send_deadline;
+#[cfg(test)]
+mod tests;
+
+use crate::config::Connections;
+use crate::metrics::FailedHandshakes;
+use crate::tls;
+use activity::{Activity, Ending, Unwanted};
+use apiserver_auth::Identity;
+use apiserver_endpoints::{PeerCertificates, RequestInfo, Upgrades};
+use apiserver_meta::context::USER_ANONYMOUS;
+use axum::Router;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use connection_limit::{ConnectionLimit, Slot};
+use drain::Rest;
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use linger::Linger;
+use send_deadline::{SendDeadline, StreamExecutor};
+use std::convert::Infallible;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tower::ServiceExt as _;
+
+/// How long to wait when the system has no more file descriptors, and no connection can be done without.
+const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
+/// The same when a connection was told to close.
+const MAKING_ROOM: Duration = Duration::from_millis(5);
+const BACKLOG: u32 = 1024;
+/// HTTP/2 flow control window of one stream, as kube-apiserver has it.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// What waits in memory for an HTTP/2 client that reads slowly, per stream: about a piece of a list.
+const STREAM_BUFFER: usize = 64 * 1024;
+/// Header fields of an HTTP/1.1 request. Their bytes are bounded as well; hyper wants to know how many there may be.
+const HEADER_FIELDS: usize = 2048;
+/// How long a connection may take to close once it is asked to, with nothing under way on it.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// A socket that listens on the address.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Accepted sockets inherit it: a client that vanished without a word is noticed.
+    socket.set_keepalive(true)?;
+    socket.bind(address)?;
+    // It is accepted from on another runtime than this.
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// What is told when to end, and by what one knows that it has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ShutdownSignals {
+    /// Watches are to end: by themselves they would go on for ever.
+    pub(crate) watches: CancellationToken,
+    /// Connections that are there end with what is under way on them, so that their clients look for another server. Whoever
+    /// comes all the same is served.
+    pub(crate) older_connections: CancellationToken,
+    /// Nobody new is accepted, and connections end with what is under way on them.
+    pub(crate) connections: CancellationToken,
+    /// Who counts the requests under way that are not watches.
+    pub(crate) requests: TaskTracker,
+}
+
+/// What is served, and how.
+pub(crate) struct Listening {
+    pub(crate) tls: Arc<rustls::ServerConfig>,
+    pub(crate) router: Router,
+    /// The prefix of paths that the router takes off too.
+    pub(crate) path_prefix: String,
+    pub(crate) bounds: Connections,
+    pub(crate) ends: ShutdownSignals,
+    pub(crate) failed_handshakes: Arc<FailedHandshakes>,
+    /// Where requests are handled; connections are where this is awaited.
+    pub(crate) handlers: Handle,
+}
+
+impl Listening {
+    /// Serves until connections are to end, then lets what is under way end. Returns when every connection is closed, at the
+    /// latest when the time for that is over.
+    ///
+    /// # Errors
+    /// When the socket cannot be used at all.
+    pub(crate) async fn serve(self, listener: std::net::TcpListener) -> std::io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
+        let limit = ConnectionLimit::new(self.bounds.max);
+        let connections = TaskTracker::new();
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
+        let server = Arc::new(Server { acceptor, listening: self, connections: connections.clone() });
+        let ends = &server.listening.ends;
+        while let Some((stream, address, activity, slot)) = ends.connections.run_until_cancelled(accept(&listener, &limit)).await {
+            let server = Arc::clone(&server);
+            connections.spawn(async move {
+                server.until_it_leaves(stream, address, &activity, &slot).await;
+                drop(slot);
+            });
+        }
+        drop(listener);
+        connections.close();
+        let bounds = &server.listening.bounds;
+        let time = bounds.drain_timeout + bounds.watch_grace;
+        if tokio::time::timeout(time, connections.wait()).await.is_err() {
+            tracing::warn!(connections = connections.len(), "requests did not end in time");
+        }
+        Ok(())
+    }
+}
+
+async fn accept(listener: &TcpListener, limit: &Arc<ConnectionLimit>) -> (TcpStream, SocketAddr, Arc<Activity>, Slot) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                let activity = Arc::new(Activity::default());
+                match limit.enter(address.ip(), &activity).await {
+                    Some(slot) => return (stream, address, activity, slot),
+                    None => tracing::debug!(%address, "too many connections of this address are in use"),
+                }
+            }
+            // The client went away before it was accepted.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => tracing::debug!(%error, "accept"),
+            // There are too many open files.
+            Err(error) => {
+                tracing::debug!(%error, "accept");
+                let pause = if limit.make_room() { MAKING_ROOM } else { OUT_OF_FILES_PAUSE };
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
+struct Server {
+    acceptor: TlsAcceptor,
+    listening: Listening,
+    connections: TaskTracker,
+}
+
+impl Server {
+    /// Serves a connection until it ends, or is to make room. Nothing is under way on it then, as far as is known: whoever
+    /// was never authenticated is left at once, others are told first.
+    async fn until_it_leaves(&self, stream: TcpStream, address: SocketAddr, activity: &Arc<Activity>, slot: &Slot) {
+        // Without this, small answers wait for acknowledgements of earlier ones.
+        let _ = stream.set_nodelay(true);
+        let leave = async {
+            slot.leave.cancelled().await;
+            if activity.is_authenticated() {
+                tokio::time::sleep(FAREWELL).await;
+            }
+        };
+        tokio::select! {
+            () = self.connection(stream, address, activity, slot) => {}
+            () = leave => tracing::debug!(%address, "closed to make room"),
+        }
+    }
+
+    async fn handshake(&self, stream: TcpStream, address: SocketAddr) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+        let time = self.listening.bounds.handshake_timeout;
+        match tokio::time::timeout(time, self.acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake"),
+            Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
+        }
+        self.listening.failed_handshakes.count();
+        None
+    }
+
+    async fn connection(&self, stream: TcpStream, address: SocketAddr, activity: &Arc<Activity>, slot: &Slot) {
+        let Some(stream) = self.handshake(stream, address).await else { return };
+        let Listening { bounds, ends, .. } = &self.listening;
+        // Each connection has a token of its own: waiting on the shared one takes its lock, for every event of every watch.
+        let (stop, watches) = (ends.connections.child_token(), ends.watches.child_token());
+        let (moves, is_newer) = (ends.older_connections.child_token(), ends.older_connections.is_cancelled());
+        let client = Client {
+            address,
+            certificates: PeerCertificates(tls::peer_certificates(stream.get_ref().1)),
+            upgrades: Upgrades { end: watches, tasks: self.connections.clone() },
+            activity,
+            streams: StreamExecutor::default(),
+            runtime: Handle::current(),
+        };
+        let http = http_builder(bounds, client.streams.clone());
+        let service = service_fn(|request| self.answer(&client, request));
+        let connection = http.serve_connection_with_upgrades(TokioIo::new(Linger::new(stream, Arc::clone(activity))), service);
+        let mut connection = std::pin::pin!(connection);
+        let mut idle_timeout = bounds.idle_timeout;
+        let mut is_leaving = false;
+        let ended = loop {
+            tokio::select! {
+                ended = &mut connection => break ended,
+                why = activity.unwanted(idle_timeout) => match why {
+                    Unwanted::Idle if !is_leaving => {}
+                    why => return tracing::debug!(%address, ?why, "connection closed"),
+                },
+                () = stop.cancelled(), if !is_leaving => {}
+                () = moves.cancelled(), if !is_leaving && !is_newer => {}
+                () = slot.leave.cancelled(), if !is_leaving => {}
+            }
+            connection.as_mut().graceful_shutdown();
+            (is_leaving, idle_timeout) = (true, FAREWELL);
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%address, error, "connection");
+        }
+    }
+
+    /// Answers one request.
+    fn answer(
+        &self,
+        client: &Client<'_>,
+        request: http::Request<Incoming>,
+    ) -> impl Future<Output = Result<Response, Infallible>> + Send + 'static {
+        let Listening { router, path_prefix, bounds, ends, handlers, .. } = &self.listening;
+        let version = request.version();
+        let info = RequestInfo::parse(request.method(), request.uri(), path_prefix).ok().map(Arc::new);
+        let is_long_running = info.as_ref().is_some_and(|info| info.is_long_running());
+        let is_brief = info.as_ref().is_some_and(|info| info.is_brief());
+        let (deadline, ending) = match is_long_running {
+            true => (SendDeadline::frames(bounds.request_timeout), Ending::told(client.upgrades.end.clone(), bounds.watch_grace)),
+            false => (SendDeadline::whole(bounds.request_timeout), Ending::Waited(ends.requests.token())),
+        };
+        let deadline = Arc::new(deadline);
+        let busy = client.begin(version, &deadline);
+        let rest = (version == Version::HTTP_2 && !request.body().is_end_stream()).then(|| Rest::new(client.runtime.clone()));
+        let mut request = request.map(|body| client.activity.watch_body(body, rest.clone()));
+        let extensions = request.extensions_mut();
+        extensions.insert(client.certificates.clone());
+        extensions.insert(client.upgrades.clone());
+        extensions.insert(ConnectInfo(client.address));
+        if let Some(info) = info {
+            extensions.insert(info);
+        }
+        let (router, activity) = (router.clone(), Arc::clone(client.activity));
+        let handlers = (!is_brief).then(|| handlers.clone());
+        async move {
+            let mut response = handled(router, request, handlers).await;
+            if response.extensions().get::<Identity>().is_some_and(|identity| identity.user.name != USER_ANONYMOUS) {
+                activity.authenticated();
+            }
+            if version < Version::HTTP_2 && busy.left_unread() {
+                // What follows on this connection is the rest of a body: no request can be told from it.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if let Some(rest) = rest {
+                response = rest.before(response).await;
+            }
+            Ok(response.map(|body| busy.until_end_of(body, ending, deadline, version)))
+        }
+    }
+}
+
+/// The response of the router; from another runtime, if one is given.
+async fn handled(router: Router, request: Request, handlers: Option<Handle>) -> Response {
+    let Some(handlers) = handlers else {
+        let Ok(response) = router.oneshot(request).await;
+        return response;
+    };
+    // When the client goes away, so does the handler.
+    match AbortOnDropHandle::new(handlers.spawn(router.oneshot(request))).await {
+        Ok(Ok(response)) => response,
+        // The process ends. A panic is answered by the router itself.
+        Err(_) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    }
+}
+
+/// The client of a connection, and what its requests share.
+struct Client<'a> {
+    address: SocketAddr,
+    certificates: PeerCertificates,
+    upgrades: Upgrades,
+    activity: &'a Arc<Activity>,
+    streams: StreamExecutor,
+    /// Where the connection is.
+    runtime: Handle,
+}
+
+impl Client<'_> {
+    /// A request begins, whose response has this deadline.
+    fn begin(&self, version: Version, deadline: &Arc<SendDeadline>) -> activity::Busy {
+        if version == Version::HTTP_2 {
+            self.streams.begin(Arc::clone(deadline));
+            return self.activity.begin(None);
+        }
+        self.activity.begin(Some(Arc::clone(deadline)))
+    }
+}
+
+fn http_builder(bounds: &Connections, streams: StreamExecutor) -> Builder<StreamExecutor> {
+    let mut builder = Builder::new(streams);
+    let header_bytes = usize::try_from(bounds.max_header_bytes).unwrap_or(usize::MAX);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.header_timeout)
+        .max_buf_size(header_bytes)
+        .max_headers(HEADER_FIELDS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(bounds.max_streams)
+        // A connection that kube-apiserver shares among its users must not end because some of them give up requests:
+        // streams that were reset before they were looked at are no longer counted among the concurrent ones.
+        .max_pending_accept_reset_streams(usize::try_from(bounds.max_streams).unwrap_or(usize::MAX))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(STREAM_WINDOW * 4)
+        .max_send_buf_size(STREAM_BUFFER)
+        .max_header_list_size(bounds.max_header_bytes)
+        .keep_alive_interval(bounds.ping_interval)
+        .keep_alive_timeout(bounds.ping_timeout);
+    builder
+}

@@ -1,0 +1,124 @@
+//! The layer around the router that sees every request begin and every answer end.
+
+use super::Metrics;
+use super::labels::{Head, Verb};
+use super::requests::{Answered, End, Place};
+use apiserver_endpoints::RequestInfo;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{Method, StatusCode};
+use hyper::body::{Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// Answers of at most so many bytes are in memory when they begin, and go out in one piece: nobody has to wait for their end.
+const IN_ONE_PIECE: u64 = 64 * 1024;
+
+/// Counts a request and its answer.
+pub(crate) async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let head = Head::of(&request);
+    let has_body = request.method() != Method::HEAD;
+    let under_way = UnderWay::new(metrics, head.is_read_only());
+    let response = next.run(request).await;
+    let info = response.extensions().get::<Arc<RequestInfo>>().map(|info| &**info);
+    let place = under_way.metrics.requests.place(head, info);
+    let ending = Ending { place, code: response.status(), begun };
+    // Of an answer to HEAD nobody reads the body.
+    let size = if has_body { response.body().size_hint().exact().filter(|size| *size <= IN_ONE_PIECE) } else { Some(0) };
+    let Some(size) = size else {
+        return response.map(|body| Body::new(Counted::new(body, ending, under_way)));
+    };
+    under_way.metrics.answered(ending, size, End::Whole);
+    response
+}
+
+/// A request is under way while this lives.
+struct UnderWay {
+    metrics: Arc<Metrics>,
+    is_read_only: bool,
+}
+
+impl UnderWay {
+    fn new(metrics: Arc<Metrics>, is_read_only: bool) -> Self {
+        metrics.in_flight(is_read_only).fetch_add(1, Ordering::Relaxed);
+        Self { metrics, is_read_only }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.metrics.in_flight(self.is_read_only).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What is known of an answer when it begins.
+#[derive(Clone, Copy)]
+pub(super) struct Ending {
+    place: Place,
+    code: StatusCode,
+    begun: Instant,
+}
+
+impl Metrics {
+    fn answered(&self, ending: Ending, size: u64, end: End) {
+        self.requests.answered(ending.place, Answered { code: ending.code, time: ending.begun.elapsed(), size, end });
+    }
+}
+
+/// A body whose end is counted.
+struct Counted {
+    body: Body,
+    ending: Ending,
+    metrics: Arc<Metrics>,
+    size: u64,
+    is_over: bool,
+    _under_way: Option<UnderWay>,
+}
+
+impl Counted {
+    fn new(body: Body, ending: Ending, under_way: UnderWay) -> Self {
+        let metrics = Arc::clone(&under_way.metrics);
+        // A watch is not under way: it has a gauge of its own.
+        let under_way = (ending.place.verb != Verb::Watch).then_some(under_way);
+        Self { body, ending, metrics, size: 0, is_over: false, _under_way: under_way }
+    }
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => self.size += frame.data_ref().map_or(0, Bytes::len) as u64,
+            Poll::Ready(None) => self.is_over = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let end = if self.is_over || self.body.is_end_stream() { End::Whole } else { End::Broken };
+        self.metrics.answered(self.ending, self.size, end);
+    }
+}
+
+#[cfg(test)]
+mod tests;

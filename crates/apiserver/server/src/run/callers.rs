@@ -1,0 +1,80 @@
+//! Who callers are and what they may do: whom to ask about it, in which order.
+
+use crate::access_changes;
+use crate::extension::{Extension, Extensions};
+use crate::host_cluster::{ClusterTrust, Host};
+use crate::trust::Trusted;
+use apiserver_auth::{AlwaysAllowedPaths, Authenticator, Authorizer, IdentityMapper, Masters};
+use apiserver_host::AllowedObjects;
+use apiserver_registry::Registry;
+use std::sync::Arc;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Who callers are and what they may do.
+pub(super) struct Callers {
+    pub(super) identities: Arc<dyn IdentityMapper>,
+    pub(super) authenticators: Vec<Arc<dyn Authenticator>>,
+    pub(super) authorizers: Vec<Arc<dyn Authorizer>>,
+    pub(super) access_changes: watch::Receiver<u64>,
+    /// Whom the host cluster trusts; `None` for a server that stands alone.
+    pub(super) host: Option<Arc<ClusterTrust>>,
+}
+
+impl Callers {
+    /// Asks all that there are. What they go by is kept current until `stop`.
+    pub(super) fn known(
+        trusted: Trusted,
+        host: Option<&Host>,
+        extensions: &Extensions,
+        identities: &Arc<dyn IdentityMapper>,
+        registries: &[Arc<Registry>],
+        stop: &CancellationToken,
+    ) -> Self {
+        let trust_changes = Arc::new(Notify::new());
+        let access_changes = access_changes::follow(identities, registries, Arc::clone(&trust_changes), stop);
+        let authenticators = authenticators(&trusted, host, extensions, identities);
+        let has_rules = extensions.iter().any(|extension| !extension.authorizers().is_empty());
+        let allowed = if has_rules { AllowedObjects::Undecided } else { AllowedObjects::Allowed };
+        tokio::spawn(trusted.follow(Arc::clone(&trust_changes), stop.clone()));
+        if let Some(host) = host {
+            tokio::spawn(Arc::clone(&host.trust).follow(host.cluster.clone(), Arc::clone(&trust_changes), stop.clone()));
+            tokio::spawn(Host::look_again(trust_changes, stop.clone()));
+        }
+        Self {
+            identities: Arc::clone(identities),
+            authenticators,
+            authorizers: authorizers(extensions, host.into_iter().flat_map(|host| host.authorizers(allowed))),
+            access_changes,
+            host: host.map(|host| Arc::clone(&host.trust)),
+        }
+    }
+}
+
+/// Who says who callers are, in upstream's order: the word of a front proxy comes before its own certificate, whoever names
+/// the one and the other.
+fn authenticators(
+    trusted: &Trusted,
+    host: Option<&Host>,
+    extensions: &Extensions,
+    identities: &Arc<dyn IdentityMapper>,
+) -> Vec<Arc<dyn Authenticator>> {
+    let mut chain: Vec<_> = trusted.front_proxy(identities).into_iter().collect();
+    chain.extend(host.and_then(|host| host.trust.front_proxy()));
+    chain.extend(trusted.clients(identities));
+    chain.extend(host.and_then(|host| host.trust.clients()));
+    chain.extend(extensions.iter().flat_map(Extension::authenticators));
+    chain.extend(host.map(|host| Arc::clone(&host.tokens) as _));
+    chain
+}
+
+/// Who decides what callers may do, in this order: those who go by nothing but the request and the credentials it came with,
+/// then these, then the rules of the extensions.
+pub(super) fn authorizers(extensions: &Extensions, between: impl IntoIterator<Item = Arc<dyn Authorizer>>) -> Vec<Arc<dyn Authorizer>> {
+    let mut chain: Vec<Arc<dyn Authorizer>> = vec![Arc::new(AlwaysAllowedPaths)];
+    chain.extend(extensions.iter().flat_map(Extension::restrictions));
+    chain.push(Arc::new(Masters));
+    chain.extend(between);
+    chain.extend(extensions.iter().flat_map(Extension::authorizers));
+    chain
+}

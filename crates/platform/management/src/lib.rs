@@ -1,0 +1,85 @@
+//! The kinds of `management.loft.sh/v1`: their types, rules and columns.
+//!
+//! One file per kind. Each has its Rust types, from which the schema is derived; a [`Resource`] with the kind's
+//! descriptor and rules; and [`types::Typed`] objects for code that reads many fields. To serve another kind, write its file
+//! and add it to [`resources`]. Refused: I/O, and rules that need more than one object; those are admission and
+//! live elsewhere.
+#![warn(missing_docs)]
+
+use apiserver_meta::{Descriptor, Resource, Scope, Subresource, Verb};
+use std::sync::Arc;
+
+pub mod access;
+mod columns;
+pub mod computed;
+pub mod ownedaccesskey;
+pub mod project;
+mod rules;
+pub mod team;
+pub mod types;
+pub mod user;
+pub mod virtualclusterinstance;
+pub mod virtualclustertemplate;
+
+#[cfg(test)]
+mod tests;
+
+/// The API group.
+pub const GROUP: &str = "management.loft.sh";
+/// The version of the API.
+pub const VERSION: &str = "v1";
+/// The release of the platform whose management API this is. Its command line refuses to work with older ones.
+pub const PLATFORM_VERSION: &str = "v4.12.0";
+
+/// What the kinds' descriptors have in common: every verb, on an object of the whole cluster and on its status.
+const STORED: Descriptor = Descriptor {
+    group: GROUP,
+    version: VERSION,
+    kind: "",
+    list_kind: "",
+    plural: "",
+    singular: "",
+    short_names: &[],
+    categories: &[],
+    scope: Scope::Cluster,
+    verbs: &Verb::ALL,
+    subresources: &[Subresource::Main, Subresource::Status],
+    columns: &[],
+    selectable_fields: &[],
+    extended: &[],
+};
+
+/// All kinds, in the order of discovery documents.
+pub fn resources() -> Vec<Arc<dyn Resource>> {
+    vec![owned_access_keys(), projects(), teams(), users(), virtual_cluster_instances(), virtual_cluster_templates()]
+}
+
+/// The resource `ownedaccesskeys`.
+pub fn owned_access_keys() -> Arc<dyn Resource> {
+    Arc::new(ownedaccesskey::OwnedAccessKeys)
+}
+
+/// The resource `projects`.
+pub fn projects() -> Arc<dyn Resource> {
+    Arc::new(project::Projects)
+}
+
+/// The resource `teams`.
+pub fn teams() -> Arc<dyn Resource> {
+    Arc::new(team::Teams)
+}
+
+/// The resource `users`.
+pub fn users() -> Arc<dyn Resource> {
+    Arc::new(user::Users)
+}
+
+/// The resource `virtualclusterinstances`.
+pub fn virtual_cluster_instances() -> Arc<dyn Resource> {
+    Arc::new(virtualclusterinstance::VirtualClusterInstances)
+}
+
+/// The resource `virtualclustertemplates`.
+pub fn virtual_cluster_templates() -> Arc<dyn Resource> {
+    Arc::new(virtualclustertemplate::VirtualClusterTemplates)
+}

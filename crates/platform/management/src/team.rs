@@ -1,0 +1,161 @@
+//! Team: users who own things and are granted things together.
+//!
+//! What a Team says decides what its members may do, so owning a Team object gives no right to change it; its
+//! `spec.access` may give rights to others.
+
+use crate::STORED;
+use crate::access::ObjectAccess;
+use crate::columns::{self, cell};
+use crate::rules::{ACCESS, access_of, keep_owner, named, part};
+use crate::types::{Access, ClusterRoleRef, KindSecretRef, Typed, UserOrTeam};
+use crate::user::{cluster_role_errors, cluster_roles};
+use apiserver_meta::Facts;
+use apiserver_meta::validation::SizeLimit;
+use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema, Subresource};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+/// A Team as Rust types.
+pub type Team = Typed<TeamSpec, TeamStatus>;
+
+/// Who is in the team and what the team has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-component" = "sh.loft.management.v1.TeamSpec"))]
+pub struct TeamSpec {
+    /// The name that people read.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub display_name: String,
+    /// What the team is for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// The user or the team that looks after this object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<UserOrTeam>,
+    /// A name for the team such as users log in with.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub username: String,
+    /// The members, by the names of their User objects.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
+    /// Kubernetes groups. Whoever is in one of them is a member too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Credentials for image registries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<KindSecretRef>,
+    /// Cluster roles that the members have on the platform, such as `loft-management-admin`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cluster_roles: Vec<ClusterRoleRef>,
+    /// Who may do what with this object.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<Access>,
+}
+
+/// What is known of the team: nothing yet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-component" = "sh.loft.management.v1.TeamStatus"))]
+pub struct TeamStatus {}
+
+const COLUMNS: &[Column] = &[
+    columns::NAME,
+    columns::text("Display Name", "The name that people read."),
+    columns::text("Users", "The members that are named."),
+    columns::text("Groups", "The groups whose users are members too."),
+    columns::AGE,
+    columns::wide("Cluster Roles", "Cluster roles that the members have on the platform."),
+];
+
+static DESCRIPTOR: Descriptor = Descriptor {
+    kind: "Team",
+    list_kind: "TeamList",
+    plural: "teams",
+    singular: "team",
+    subresources: &[Subresource::Main],
+    columns: COLUMNS,
+    ..STORED
+};
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::kind::<TeamSpec, TeamStatus>("sh.loft.management.v1.Team", "Users who own things and are granted things together.")
+});
+
+/// The resource `teams`.
+#[derive(Clone, Copy, Debug)]
+pub struct Teams;
+
+impl Resource for Teams {
+    fn descriptor(&self) -> &'static Descriptor {
+        &DESCRIPTOR
+    }
+
+    fn schema(&self) -> &Schema {
+        &SCHEMA
+    }
+
+    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
+        keep_owner(new, old);
+    }
+
+    fn size_limits(&self) -> &'static [SizeLimit] {
+        &[ACCESS]
+    }
+
+    fn validate(&self, object: &Object) -> Vec<FieldError> {
+        let spec: TeamSpec = match part(object, &["spec"]) {
+            Ok(spec) => spec,
+            Err(error) => return vec![error],
+        };
+        let path = FieldPath::new("spec");
+        let mut errors = named(&spec.users, &path.child("users"));
+        errors.extend(named(&spec.groups, &path.child("groups")));
+        errors.extend(cluster_role_errors(&spec.cluster_roles, &path));
+        errors
+    }
+
+    fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
+        let names = |name: &str| cell(part::<Vec<String>>(object, &["spec", name]).unwrap_or_default().join(","));
+        vec![
+            json!(object.name()),
+            cell(object.str_at(&["spec", "displayName"])),
+            names("users"),
+            names("groups"),
+            columns::age(object, now),
+            cell(cluster_roles(object)),
+        ]
+    }
+
+    fn facts(&self, object: &Object) -> Facts {
+        Facts::new(ObjectAccess { rules: access_of(object).rules, ..ObjectAccess::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::tests::object;
+
+    #[test]
+    fn members_and_roles_have_names() {
+        let table = [
+            (json!({"users": ["ann"], "groups": ["g"]}), vec![]),
+            (json!({"users": [""]}), vec!["spec.users[0]: Required value"]),
+            (json!({"groups": ["g", ""]}), vec!["spec.groups[1]: Required value"]),
+            (json!({"clusterRoles": [{"name": "a"}, {}]}), vec!["spec.clusterRoles[1].name: Required value"]),
+        ];
+        let teams = Teams;
+        for (spec, want) in table {
+            let errors: Vec<_> = teams.validate(&object(json!({"spec": spec}))).iter().map(ToString::to_string).collect();
+            assert_eq!(errors, want, "{spec}");
+        }
+    }
+
+    #[test]
+    fn cells_show_who_is_in_it() {
+        let team = object(json!({"metadata": {"name": "t"}, "spec": {"users": ["ann", "bob"], "groups": ["g"]}}));
+        let want = [json!("t"), json!(null), json!("ann,bob"), json!("g"), json!("<unknown>"), json!(null)];
+        assert_eq!(Teams.cells(&team, 0), want);
+    }
+}

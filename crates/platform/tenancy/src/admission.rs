@@ -1,0 +1,115 @@
+//! Rules about writes that need to know more than one object, or who is asking: one file each.
+//!
+//! This file says which kinds each rule is about, and in which order they are asked. Refused: rules about one object alone,
+//! which are the kind's own; whether somebody may call at all, which is authorization.
+
+mod deletion;
+mod granting_fields;
+mod identities;
+mod key_holders;
+mod key_lifetimes;
+mod key_secrets;
+mod namespaces;
+mod owned_objects;
+#[cfg(test)]
+mod owner_references_tests;
+mod ownership;
+mod project_contents;
+mod stored;
+pub(crate) mod templates;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub(crate) use namespaces::NAMESPACES;
+
+use crate::directory::Directory;
+use crate::key_admission::KeyAdmission;
+use crate::project::Projects;
+use crate::quota::ProjectQuotas;
+use apiserver_meta::{Descriptor, Scope};
+use apiserver_registry::{Admission, Registries};
+use apiserver_server::AdmissionParts;
+use apiserver_server::admission::Permissions;
+use deletion::DeletionMarks;
+use identities::Identities;
+use key_holders::KeyHolders;
+use key_lifetimes::KeyLifetimes;
+use key_secrets::KeySecrets;
+use namespaces::ProjectNamespaces;
+use owned_objects::OwnedObjects;
+use ownership::Ownership;
+use project_contents::ProjectContents;
+use std::sync::Arc;
+use std::time::Duration;
+use stored::Stored;
+use templates::Templates;
+
+/// What rules go by.
+#[derive(Debug)]
+pub(crate) struct Rules<'a> {
+    directory: Arc<Directory>,
+    permissions: Arc<Permissions>,
+    stored: Arc<Stored>,
+    registries: &'a Registries,
+    prefix: String,
+    longest_key_life: Option<Duration>,
+}
+
+impl<'a> Rules<'a> {
+    /// The namespace of project P is `prefix` followed by P.
+    pub(crate) fn new(directory: Arc<Directory>, parts: &'a AdmissionParts, prefix: impl Into<String>) -> Self {
+        Self {
+            directory,
+            permissions: Arc::new(Permissions::new(parts.authorizers.clone())),
+            stored: Arc::new(Stored::new(Arc::clone(&parts.store), parts.resources.clone())),
+            registries: &parts.registries,
+            prefix: prefix.into(),
+            longest_key_life: None,
+        }
+    }
+
+    /// The same, and access keys last no longer than this.
+    pub(crate) fn with_longest_key_life(self, longest: Option<Duration>) -> Self {
+        Self { longest_key_life: longest, ..self }
+    }
+
+    /// What is asked about a kind, in order.
+    pub(crate) fn of(&self, kind: &Descriptor) -> Vec<Arc<dyn Admission>> {
+        match (kind.scope, kind.plural) {
+            (Scope::Namespaced, _) => self.of_namespaces(),
+            (Scope::Cluster, "ownedaccesskeys") => self.of_keys(),
+            (Scope::Cluster, "projects") => {
+                let contents = ProjectContents::new(Arc::clone(&self.stored), Arc::clone(&self.permissions), self.prefix.as_str());
+                vec![self.ownership(), Arc::new(DeletionMarks), Arc::new(contents)]
+            }
+            (Scope::Cluster, "teams" | "users") => {
+                let owned = OwnedObjects::new(self.registries.clone());
+                vec![Arc::new(Identities::new(Arc::clone(&self.permissions))), self.ownership(), Arc::new(owned)]
+            }
+            (Scope::Cluster, _) => vec![self.ownership()],
+        }
+    }
+
+    /// Whether the caller may is asked before anything is said of the holder.
+    fn of_keys(&self) -> Vec<Arc<dyn Admission>> {
+        let (may, holders) = (KeyAdmission::new(Arc::clone(&self.directory)), KeyHolders::new(Arc::clone(&self.stored)));
+        let mut rules: Vec<Arc<dyn Admission>> = vec![Arc::new(KeySecrets), Arc::new(may), Arc::new(holders)];
+        rules.extend(self.longest_key_life.map(|longest| Arc::new(KeyLifetimes::new(longest)) as _));
+        rules
+    }
+
+    fn of_namespaces(&self) -> Vec<Arc<dyn Admission>> {
+        let projects = Projects::new(self.registries.clone(), &self.prefix);
+        vec![
+            Arc::new(ProjectNamespaces::new(projects.clone())),
+            Arc::new(Templates::new(projects.clone(), Arc::clone(&self.permissions))),
+            self.ownership(),
+            Arc::new(DeletionMarks),
+            Arc::new(ProjectQuotas::new(projects)),
+        ]
+    }
+
+    fn ownership(&self) -> Arc<dyn Admission> {
+        Arc::new(Ownership::new(Arc::clone(&self.directory), Arc::clone(&self.permissions), Arc::clone(&self.stored)))
+    }
+}

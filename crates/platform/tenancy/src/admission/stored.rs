@@ -1,0 +1,90 @@
+//! Objects as the store has them at this moment, for rules that may not go by a picture that is a moment old.
+
+use apiserver_meta::{ApiError, Descriptor, Object, ObjectKey, Resource, Scope};
+use apiserver_registry::{collection_prefix, from_store, storage_key};
+use apiserver_store::{RangeRequest, Store, StoreError};
+use std::sync::Arc;
+use vci_management::access::ObjectAccess;
+
+/// The store, and the kinds in it.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    store: Arc<dyn Store>,
+    resources: Vec<Arc<dyn Resource>>,
+}
+
+/// Some of what a namespace holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The plural of the kind.
+    pub(crate) plural: &'static str,
+    /// The names, as many as were asked for.
+    pub(crate) names: Vec<String>,
+    /// Whether there are others.
+    pub(crate) more: bool,
+}
+
+impl Stored {
+    /// Reads objects of these kinds.
+    pub(crate) fn new(store: Arc<dyn Store>, resources: Vec<Arc<dyn Resource>>) -> Self {
+        Self { store, resources }
+    }
+
+    /// The kind of this plural.
+    pub(crate) fn resource(&self, plural: &str) -> Option<&Arc<dyn Resource>> {
+        self.resources.iter().find(|resource| resource.descriptor().plural == plural)
+    }
+
+    /// What an object of the whole cluster says about who may do what with it. One that is not there says nothing.
+    ///
+    /// # Errors
+    /// What keeps the store from being read.
+    pub(crate) async fn access(&self, resource: &dyn Resource, name: &str) -> Result<ObjectAccess, ApiError> {
+        let descriptor = resource.descriptor();
+        let failed = |error| from_store(error, descriptor, "get");
+        let Some(entry) = self.store.get(&storage_key(descriptor, &ObjectKey::new("", name))).await.map_err(failed)? else {
+            return Ok(ObjectAccess::default());
+        };
+        let object = serde_json::from_slice(&entry.value).map(Object);
+        let object = object.map_err(|error| failed(StoreError::Corrupt(format!("{}: {error}", entry.key))))?;
+        Ok(ObjectAccess::read(resource, &object))
+    }
+
+    /// The UID of an object of the whole cluster; `None` when there is none of this kind and name.
+    ///
+    /// # Errors
+    /// What keeps the store from being read.
+    pub(crate) async fn uid(&self, plural: &str, name: &str) -> Result<Option<String>, ApiError> {
+        let Some(resource) = self.resource(plural) else { return Ok(None) };
+        let descriptor = resource.descriptor();
+        let failed = |error| from_store(error, descriptor, "get");
+        let entry = self.store.get(&storage_key(descriptor, &ObjectKey::new("", name))).await.map_err(failed)?;
+        let object = entry.map(|entry| {
+            let object = serde_json::from_slice(&entry.value).map(Object);
+            object.map_err(|error| failed(StoreError::Corrupt(format!("{}: {error}", entry.key))))
+        });
+        Ok(object.transpose()?.map(|object| object.uid().to_owned()))
+    }
+
+    /// Up to `limit` objects of the first kind that has any in this namespace; those that are being deleted count.
+    ///
+    /// # Errors
+    /// What keeps the store from being read.
+    pub(crate) async fn held_by(&self, namespace: &str, limit: usize) -> Result<Option<Held>, ApiError> {
+        for descriptor in self.namespaced() {
+            let prefix = collection_prefix(descriptor, namespace);
+            let request = RangeRequest { prefix: prefix.clone(), limit, ..RangeRequest::default() };
+            let range = self.store.range(&request).await.map_err(|error| from_store(error, descriptor, "list"))?;
+            if !range.entries.is_empty() {
+                let name = |key: &str| key.strip_prefix(&prefix).unwrap_or(key).to_owned();
+                let names = range.entries.iter().map(|entry| name(entry.key.as_str())).collect();
+                return Ok(Some(Held { plural: descriptor.plural, names, more: range.more }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn namespaced(&self) -> impl Iterator<Item = &'static Descriptor> {
+        self.resources.iter().map(|resource| resource.descriptor()).filter(|descriptor| descriptor.scope == Scope::Namespaced)
+    }
+}

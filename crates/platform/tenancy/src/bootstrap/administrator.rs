@@ -1,0 +1,125 @@
+//! The administrator whom a server makes at its first start, and the kubeconfig that has the administrator's key.
+
+use super::{Ensured, Registries, refused};
+use crate::directory::Directory;
+use crate::kubeconfig::{self, Kubeconfig};
+use crate::secret::fresh_secret;
+use apiserver_meta::options::{DeleteOptions, ListOptions};
+use apiserver_meta::{Object, ObjectFilter, ObjectKey};
+use apiserver_registry::WriteFailure;
+use apiserver_registry::loopback;
+use apiserver_server::StoreUse;
+use apiserver_server::{StartError, private_file};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const USERS: &str = "users";
+const KEYS: &str = "ownedaccesskeys";
+/// The administrator's name.
+const NAME: &str = "admin";
+/// The name of the key in the kubeconfig.
+const KEY: &str = "admin-kubeconfig";
+const PROJECT: &str = "my-project";
+const API_VERSION: &str = "management.loft.sh/v1";
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What an administrator's kubeconfig is to say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Administrator<'a> {
+    /// Where it is written.
+    pub(crate) kubeconfig: &'a Path,
+    /// The server's URL.
+    pub(crate) server: &'a str,
+    /// Whom to trust, PEM.
+    pub(crate) ca_certificate: &'a str,
+    /// The prefix of projects' namespaces.
+    pub(crate) namespace_prefix: &'a str,
+    /// Whose the store is.
+    pub(crate) store_use: StoreUse,
+}
+
+/// What a start finds in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Users {
+    /// None at all: nobody could call.
+    None,
+    Some,
+}
+
+impl Users {
+    pub(super) async fn of(registries: &Registries) -> Result<Self, StartError> {
+        let options = ListOptions { limit: 1, ..ListOptions::default() };
+        let users = registries.find(USERS)?.list(&loopback::context(TIMEOUT), "", &options, &ObjectFilter::All).await;
+        let users = users.map_err(|error| refused(USERS, "", &error))?;
+        Ok(if users.items.is_empty() { Self::None } else { Self::Some })
+    }
+}
+
+/// Makes sure that there is a kubeconfig, and where that is this server's business, an administrator with a good key in it.
+/// Returns the file's path if whoever has it can use it as it is.
+///
+/// The key's plain text is in that file only. When the file is lost, or its key was taken away, a server that has its store
+/// alone makes another key: who can read its data directory can do everything anyway. One that shares its store
+/// gives a key only if it was the one that made the administrator; the kubeconfigs of others say where they are and
+/// whom to trust.
+///
+/// # Errors
+/// Objects that are refused, a file that cannot be written.
+pub(super) async fn ensure(
+    registries: &Registries,
+    directory: &Directory,
+    administrator: Administrator<'_>,
+    before: Users,
+    now: i64,
+) -> Result<Option<PathBuf>, StartError> {
+    let made = before == Users::None && create_first(registries).await? == Ensured::Created;
+    let written = private_file::read(administrator.kubeconfig)?;
+    let mut token = written.as_deref().and_then(kubeconfig::token_of);
+    let mut good = token.as_ref().is_some_and(|token| directory.identify(token, now).is_some());
+    let ours = made || administrator.store_use == StoreUse::Alone && registries.exists(USERS, NAME).await?;
+    if !good && ours {
+        token = Some(replace_key(registries).await?);
+        good = true;
+    }
+    let text = Kubeconfig {
+        server: administrator.server,
+        ca_certificate: administrator.ca_certificate,
+        user: NAME,
+        token: token.as_deref(),
+        namespace: &format!("{}{PROJECT}", administrator.namespace_prefix),
+    }
+    .render();
+    if written.as_ref() != Some(&text) {
+        private_file::write(administrator.kubeconfig, text.as_bytes())?;
+    }
+    Ok(good.then(|| administrator.kubeconfig.to_owned()))
+}
+
+/// The administrator and a project to begin with. Says whether it was this server that made the administrator.
+async fn create_first(registries: &Registries) -> Result<Ensured, StartError> {
+    let user = json!({ "displayName": "Administrator", "username": NAME, "subject": NAME, "groups": ["system:masters"] });
+    let made = registries.ensure(USERS, object("User", NAME, &user)).await?;
+    let project = json!({ "displayName": "My Project", "owner": { "user": NAME }, "requireTemplate": { "disabled": true } });
+    registries.ensure("projects", object("Project", PROJECT, &project)).await?;
+    Ok(made)
+}
+
+/// Gives the administrator a fresh key; whoever has the old one loses it.
+async fn replace_key(registries: &Registries) -> Result<String, StartError> {
+    let keys = registries.find(KEYS)?;
+    match keys.try_delete(&loopback::context(TIMEOUT), &ObjectKey::new("", KEY), &DeleteOptions::default(), &ObjectFilter::All).await {
+        Ok(_) | Err(WriteFailure::Missing(_)) => {}
+        Err(failure) => return Err(refused(KEYS, KEY, &failure.into())),
+    }
+    let secret = fresh_secret().map_err(|error| StartError::Internal(format!("no random numbers: {error}")))?;
+    let key = json!({ "displayName": "admin.kubeconfig", "user": NAME, "key": secret });
+    registries.create(KEYS, object("OwnedAccessKey", KEY, &key)).await?;
+    Ok(secret)
+}
+
+fn object(kind: &str, name: &str, spec: &serde_json::Value) -> Object {
+    let value = json!({ "apiVersion": API_VERSION, "kind": kind, "metadata": { "name": name }, "spec": spec });
+    // It is a JSON object as it stands here.
+    Object::from_value(value).unwrap_or_default()
+}

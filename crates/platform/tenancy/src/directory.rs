@@ -1,0 +1,407 @@
+//! The picture of users, teams, projects and access keys that decisions are made from.
+//!
+//! Its owner puts and removes one record at a time, every request reads it. Locks are held for a few map
+//! look-ups and never across an await. Secrets are not in it, only their SHA-256: keys are at least 256 random
+//! bits, so that a slow hash would protect nothing. Refused: JSON, stores, deciding what a role allows.
+
+mod identities;
+mod key;
+mod record;
+pub(crate) mod scope;
+#[cfg(test)]
+mod tests;
+
+pub use record::{Holder, HolderIdentity, KeyRecord, Lifetime, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
+pub use scope::{KeyRole, KeyScope, RoleInScope, RuleResources, ScopeParts, ScopeRule};
+
+use apiserver_auth::Identity;
+use apiserver_meta::User;
+use apiserver_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
+use key::{KeyEntry, same};
+use sha2::{Digest as _, Sha256};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::watch;
+use vci_management::access::Caller;
+
+/// Everybody whom this server knows by an access key.
+pub const GROUP_LOFT_AUTHENTICATED: &str = "loft:authenticated";
+/// Everybody who is a user here.
+pub const GROUP_USERS: &str = "loft:user:*";
+/// What the name of somebody who acts as a team begins with; the team's name follows.
+pub const TEAM_PREFIX: &str = "loft:team:";
+/// The key of [`User::extra`] under which the name of the access key stands that a request came with.
+pub const EXTRA_ACCESS_KEY: &str = "management.loft.sh/access-key";
+/// The cluster role, of a user or of one of the user's teams, that may do everything.
+pub const CLUSTER_ROLE_ADMIN: &str = "loft-management-admin";
+/// What a project's namespace begins with when nothing else is configured.
+pub const DEFAULT_NAMESPACE_PREFIX: &str = "loft-p-";
+
+/// The picture, kept current by its owner and read by every request.
+#[derive(Debug)]
+pub struct Directory {
+    namespace_prefix: String,
+    tables: RwLock<Tables>,
+    /// How often a decision may have become another one.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    users: HashMap<String, UserEntry>,
+    teams: BTreeMap<String, TeamEntry>,
+    projects: BTreeMap<String, ProjectRecord>,
+    keys: HashMap<String, KeyEntry>,
+    /// Names of keys by digest. More than one key may hold the same secret.
+    digests: HashMap<[u8; 32], Vec<String>>,
+    /// How many keys each holder has.
+    held: HashMap<Holder, usize>,
+}
+
+#[derive(Debug)]
+struct UserEntry {
+    record: UserRecord,
+    /// Made by the first request after a change of the user or of any team, then shared by all.
+    identity: OnceLock<Identity>,
+}
+
+#[derive(Debug)]
+struct TeamEntry {
+    record: TeamRecord,
+    identity: Identity,
+}
+
+/// A project's namespace, as `kubectl get namespaces` shows it when no cluster stands behind the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceRecord {
+    /// The namespace's name: prefix and project.
+    pub name: String,
+    /// The project's name.
+    pub project: String,
+    /// The project's UID.
+    pub uid: String,
+    /// RFC 3339.
+    pub creation_timestamp: String,
+    /// The project's resourceVersion.
+    pub resource_version: String,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self::new(DEFAULT_NAMESPACE_PREFIX)
+    }
+}
+
+impl Directory {
+    /// An empty directory. The namespace of project P is `namespace_prefix` followed by P.
+    pub fn new(namespace_prefix: impl Into<String>) -> Self {
+        Self { namespace_prefix: namespace_prefix.into(), tables: RwLock::default(), changes: watch::Sender::new(0) }
+    }
+
+    /// Who holds this secret at `now` (Unix seconds). A secret that nobody has, a disabled or expired key, and a
+    /// key whose user or team is disabled or missing all answer alike.
+    pub fn identify(&self, secret: &str, now: i64) -> Option<Identity> {
+        self.find(secret, now, |_| ())
+    }
+
+    /// The same, and notes that the key was used.
+    pub fn authenticate(&self, secret: &str, now: i64) -> Option<Identity> {
+        self.find(secret, now, |key| key.note_use(now))
+    }
+
+    /// Whether this is the secret of an access key, be it good for anything or not: then it is nobody else's business.
+    pub fn is_secret(&self, text: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        self.read().digests.contains_key(&digest)
+    }
+
+    /// Every secret costs one digest, one look-up and one comparison, be it right or wrong. The look-up is by digest, of
+    /// which nobody can choose the first bytes to find out how far they match.
+    fn find(&self, secret: &str, now: i64, found: impl FnOnce(&KeyEntry)) -> Option<Identity> {
+        let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let tables = self.read();
+        let keys = tables.digests.get(&digest).into_iter().flatten().filter_map(|name| tables.keys.get(name));
+        let usable = keys.filter(|key| key.is_good(now)).find_map(|key| Some((key, tables.identity(key)?)));
+        let known = usable.as_ref().map_or(&[0; 32], |(key, _)| &key.record.digest);
+        if !same(known, &digest) {
+            return None;
+        }
+        let (key, identity) = usable?;
+        found(key);
+        Some(identity)
+    }
+
+    /// Who goes by this name: a user, or with [`TEAM_PREFIX`] a team. `None` for whoever is not known here or is locked out.
+    pub fn known_as(&self, name: &str) -> Option<Identity> {
+        let holder = match name.strip_prefix(TEAM_PREFIX) {
+            Some(team) => Holder::Team(team.into()),
+            None => Holder::User(name.into()),
+        };
+        self.read().holder(&holder)
+    }
+
+    /// Whether the caller is a user who is known here by more than the name, and can have access keys.
+    pub(crate) fn holds_keys(&self, caller: &Caller) -> bool {
+        caller.user.as_ref().is_some_and(|name| self.read().users.contains_key(name))
+    }
+
+    /// The access key of this name; `None` when there is none, or none any more.
+    pub fn key(&self, name: &str) -> Option<KeyRecord> {
+        self.read().keys.get(name).map(|key| key.record.clone())
+    }
+
+    /// The keys of which `due` says that their last use is to be stored, and when that was: at most `limit` of them.
+    /// It is asked with what is known of the key and the time of its last use, in Unix seconds, when that is not stored.
+    pub fn last_uses(&self, limit: usize, due: impl Fn(&KeyRecord, i64) -> bool) -> Vec<(String, i64)> {
+        let tables = self.read();
+        let newer = tables.keys.values().map(|key| (&key.record, key.last_use())).filter(|(record, used)| *used > record.last_activity);
+        newer.filter(|(record, used)| due(record, *used)).map(|(record, used)| (record.name.clone(), used)).take(limit).collect()
+    }
+
+    /// The names of access keys whose holder is not there any more, as far as it is known here: they open nothing.
+    pub fn orphaned_keys(&self) -> Vec<String> {
+        let tables = self.read();
+        let orphans = tables.keys.values().map(|key| &key.record).filter(|key| !tables.is_held(key));
+        orphans.map(|key| key.name.clone()).collect()
+    }
+
+    /// Whether the holder is one of `system:masters` by their own object, locked out or not.
+    pub fn is_master(&self, holder: &Holder) -> bool {
+        match holder {
+            Holder::User(name) => self.read().users.get(name).is_some_and(|user| user.record.groups.iter().any(|one| one == GROUP_MASTERS)),
+            Holder::Team(_) => false,
+        }
+    }
+
+    /// The namespaces that the caller may see, in order of name.
+    pub fn namespaces(&self, identity: &Identity) -> Vec<NamespaceRecord> {
+        let everything = identity.user.in_group(GROUP_MASTERS) || self.is_admin(Caller::of(&identity.principal));
+        let tables = self.read();
+        let visible = tables.projects.values().filter(|project| everything || project.role(Caller::of(&identity.principal)).is_some());
+        visible.map(|project| self.namespace_record(project)).collect()
+    }
+
+    /// The project whose namespace this is; `None` when there is no such project.
+    pub fn project_of(&self, namespace: &str) -> Option<String> {
+        let name = namespace.strip_prefix(&self.namespace_prefix)?;
+        self.read().projects.contains_key(name).then(|| name.to_owned())
+    }
+
+    /// The greatest role that the caller has in the project whose namespace this is.
+    pub fn role(&self, namespace: &str, caller: &Caller) -> Option<Role> {
+        self.role_in_project(namespace.strip_prefix(&self.namespace_prefix)?, caller)
+    }
+
+    /// The greatest role that the caller has in a project.
+    pub fn role_in_project(&self, project: &str, caller: &Caller) -> Option<Role> {
+        self.read().projects.get(project)?.role(caller)
+    }
+
+    /// Whether the caller, or a team of the caller, has the cluster role that may do everything.
+    pub fn is_admin(&self, caller: &Caller) -> bool {
+        let tables = self.read();
+        let admin = |roles: &[String]| roles.iter().any(|role| role == CLUSTER_ROLE_ADMIN);
+        let user = caller.user.as_ref().and_then(|name| tables.users.get(name));
+        user.is_some_and(|user| !user.record.disabled && admin(&user.record.cluster_roles))
+            || caller.teams.iter().filter_map(|name| tables.teams.get(name)).any(|team| admin(&team.record.cluster_roles))
+    }
+
+    /// Whether the project itself says that the caller may do this with it: as the owner, or by a rule.
+    pub fn project_grants(&self, project: &str, caller: &Caller, verb: &str, subresource: &str) -> bool {
+        self.read().projects.get(project).is_some_and(|project| project.access.grants(caller, verb, subresource))
+    }
+
+    /// How many access keys a user or team has, good ones and others.
+    pub fn keys_held(&self, holder: &Holder) -> usize {
+        self.read().held.get(holder).copied().unwrap_or(0)
+    }
+
+    /// What the access key that the identity came with is narrowed to. A key that is gone since then opens nothing.
+    pub fn scope(&self, identity: &Identity) -> Option<Arc<KeyScope>> {
+        let name = identity.user.extra.get(EXTRA_ACCESS_KEY)?.first()?;
+        self.read().keys.get(name).map_or_else(|| Some(Arc::default()), |key| key.record.scope.clone())
+    }
+
+    /// Changes whenever who somebody is, or what they may do, may have become something else by a change of the
+    /// directory. What time alone changes ([`Directory::next_expiry`]) is not seen here.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// When, after `now` (Unix seconds), the next access key expires.
+    pub fn next_expiry(&self, now: i64) -> Option<i64> {
+        let tables = self.read();
+        tables.keys.values().filter_map(KeyEntry::end).filter(|end| *end > now).min()
+    }
+
+    /// Adds a user, or replaces the one of this name.
+    pub fn put_user(&self, record: UserRecord) {
+        self.change(|tables| {
+            let matters = tables.users.get(&record.name).is_none_or(|old| old.record != record);
+            tables.users.insert(record.name.clone(), UserEntry { record, identity: OnceLock::new() });
+            matters
+        });
+    }
+
+    /// Forgets a user.
+    pub fn remove_user(&self, name: &str) {
+        self.change(|tables| tables.users.remove(name).is_some());
+    }
+
+    /// Adds a team, or replaces the one of this name.
+    pub fn put_team(&self, record: TeamRecord) {
+        self.change(|tables| {
+            tables.forget_identities();
+            let matters = tables.teams.get(&record.name).is_none_or(|old| old.record != record);
+            let identity = team_identity(&record.name);
+            tables.teams.insert(record.name.clone(), TeamEntry { record, identity });
+            matters
+        });
+    }
+
+    /// Forgets a team.
+    pub fn remove_team(&self, name: &str) {
+        self.change(|tables| {
+            tables.forget_identities();
+            tables.teams.remove(name).is_some()
+        });
+    }
+
+    /// Adds a project, or replaces the one of this name.
+    pub fn put_project(&self, record: ProjectRecord) {
+        self.change(|tables| {
+            let same = |old: &ProjectRecord| (&old.owner, &old.members, &old.access) == (&record.owner, &record.members, &record.access);
+            let matters = !tables.projects.get(&record.name).is_some_and(same);
+            tables.projects.insert(record.name.clone(), record);
+            matters
+        });
+    }
+
+    /// Forgets a project.
+    pub fn remove_project(&self, name: &str) {
+        self.change(|tables| tables.projects.remove(name).is_some());
+    }
+
+    /// Adds an access key, or replaces the one of this name.
+    pub fn put_key(&self, record: KeyRecord) {
+        self.change(|tables| {
+            let old = tables.remove_key(&record.name);
+            let matters = old.as_ref().is_none_or(|old| !old.record.same_but_for_use(&record));
+            tables.digests.entry(record.digest).or_default().push(record.name.clone());
+            *tables.held.entry(record.holder.clone()).or_default() += 1;
+            tables.keys.insert(record.name.clone(), KeyEntry::new(record, old.as_ref()));
+            matters
+        });
+    }
+
+    /// Forgets an access key.
+    pub fn remove_key(&self, name: &str) {
+        self.change(|tables| tables.remove_key(name).is_some());
+    }
+
+    /// Changes the tables, and tells so when the change says that it matters. Told after the lock is free: whoever is
+    /// woken reads.
+    fn change(&self, change: impl FnOnce(&mut Tables) -> bool) {
+        if change(&mut self.write()) {
+            self.changes.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn namespace_record(&self, project: &ProjectRecord) -> NamespaceRecord {
+        NamespaceRecord {
+            name: format!("{}{}", self.namespace_prefix, project.name),
+            project: project.name.clone(),
+            uid: project.uid.clone(),
+            creation_timestamp: project.creation_timestamp.clone(),
+            resource_version: project.resource_version.clone(),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn holder(&self, holder: &Holder) -> Option<Identity> {
+        match holder {
+            Holder::User(name) => {
+                let user = self.users.get(name).filter(|user| !user.record.disabled)?;
+                Some(user.identity.get_or_init(|| self.user_identity(&user.record)).clone())
+            }
+            Holder::Team(name) => self.teams.get(name).map(|team| team.identity.clone()),
+        }
+    }
+
+    /// The teams that take in one of these groups.
+    fn teams_of<'a>(&'a self, groups: &'a [String]) -> impl Iterator<Item = &'a String> {
+        let takes_in = |team: &&TeamRecord| team.groups.iter().any(|group| groups.contains(group));
+        self.teams.values().map(|team| &team.record).filter(takes_in).map(|team| &team.name)
+    }
+
+    /// The holder of a key; nobody when they are gone, though somebody else may go by the name by now.
+    fn identity(&self, key: &KeyEntry) -> Option<Identity> {
+        let holder = self.holder(&key.record.holder).filter(|_| self.is_held(&key.record))?;
+        Some(key.identity(holder))
+    }
+
+    fn is_held(&self, key: &KeyRecord) -> bool {
+        let of_that_name = match &key.holder {
+            Holder::User(name) => self.users.get(name).map(|user| (&user.record.uid, user.record.created)),
+            Holder::Team(name) => self.teams.get(name).map(|team| (&team.record.uid, team.record.created)),
+        };
+        of_that_name.is_some_and(|(uid, created)| key.holder_identity.is(uid, created))
+    }
+
+    fn user_identity(&self, record: &UserRecord) -> Identity {
+        let mut groups = record.groups.clone();
+        let own = format!("loft:user:{}", record.name);
+        groups.extend([GROUP_AUTHENTICATED.into(), GROUP_LOFT_AUTHENTICATED.into(), GROUP_USERS.into(), own]);
+        let member = |team: &&TeamRecord| team.users.contains(&record.name) || team.groups.iter().any(|group| groups.contains(group));
+        let teams: Vec<String> = self.teams.values().map(|team| &team.record).filter(member).map(|team| team.name.clone()).collect();
+        groups.extend(teams.iter().map(|team| format!("{TEAM_PREFIX}{team}")));
+        Identity {
+            user: Arc::new(User { name: record.name.clone(), uid: record.uid.clone(), groups, extra: BTreeMap::new() }),
+            principal: apiserver_meta::Principal::new(Caller { user: Some(record.name.clone()), teams, access_key: None }),
+        }
+    }
+
+    fn forget_identities(&mut self) {
+        self.users.values_mut().for_each(|user| user.identity = OnceLock::new());
+    }
+
+    fn remove_key(&mut self, name: &str) -> Option<KeyEntry> {
+        let old = self.keys.remove(name)?;
+        if let Entry::Occupied(mut held) = self.held.entry(old.record.holder.clone()) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
+        let digest = old.record.digest;
+        if let Some(names) = self.digests.get_mut(&digest) {
+            names.retain(|other| other != name);
+            if names.is_empty() {
+                self.digests.remove(&digest);
+            }
+        }
+        Some(old)
+    }
+}
+
+fn team_identity(name: &str) -> Identity {
+    let group = format!("{TEAM_PREFIX}{name}");
+    Identity {
+        user: Arc::new(User {
+            name: group.clone(),
+            groups: vec![GROUP_AUTHENTICATED.into(), GROUP_LOFT_AUTHENTICATED.into(), group],
+            ..User::default()
+        }),
+        principal: apiserver_meta::Principal::new(Caller { teams: vec![name.to_owned()], ..Caller::default() }),
+    }
+}

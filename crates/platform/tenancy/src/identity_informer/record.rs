@@ -1,0 +1,148 @@
+//! From stored objects to the directory's records. Stored objects were validated: what is missing here means nothing.
+
+use serde_json::Value;
+mod scope;
+
+use crate::directory::{Holder, HolderIdentity, KeyRecord, Lifetime, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
+use apiserver_meta::Object;
+use std::sync::Arc;
+use vci_management::access::ObjectAccess;
+
+pub(crate) fn user(object: &Object) -> UserRecord {
+    UserRecord {
+        name: object.name().into(),
+        uid: object.uid().into(),
+        groups: strings(object.at(&["spec", "groups"])),
+        disabled: flag(object, &["spec", "disabled"]),
+        cluster_roles: cluster_roles(object),
+        created: created(object),
+    }
+}
+
+pub(crate) fn team(object: &Object) -> TeamRecord {
+    TeamRecord {
+        name: object.name().into(),
+        uid: object.uid().into(),
+        users: strings(object.at(&["spec", "users"])),
+        groups: strings(object.at(&["spec", "groups"])),
+        cluster_roles: cluster_roles(object),
+        created: created(object),
+    }
+}
+
+/// When it was created. A time that cannot be read is still to come, so that no older key is taken for this one's.
+fn created(object: &Object) -> i64 {
+    unix_seconds(object.meta_str("creationTimestamp")).unwrap_or(i64::MAX)
+}
+
+/// `access` is what the kind reads out of the object.
+pub(crate) fn project(object: &Object, access: ObjectAccess) -> ProjectRecord {
+    ProjectRecord {
+        name: object.name().into(),
+        uid: object.uid().into(),
+        creation_timestamp: object.meta_str("creationTimestamp").into(),
+        resource_version: object.resource_version().into(),
+        owner: owner(object),
+        members: items(object.at(&["spec", "members"])).filter_map(member).collect(),
+        access,
+    }
+}
+
+/// `None` for a key that is nobody's or has no secret.
+pub(crate) fn key(object: &Object) -> Option<KeyRecord> {
+    Some(KeyRecord {
+        name: object.name().into(),
+        digest: digest(object)?,
+        holder: match (object.str_at(&["spec", "user"]), object.str_at(&["spec", "team"])) {
+            ("", "") => return None,
+            ("", team) => Holder::Team(team.into()),
+            (user, _) => Holder::User(user.into()),
+        },
+        holder_identity: match object.str_at(&["status", "holderUID"]) {
+            // Keys of servers that did not note it.
+            "" => HolderIdentity::CreatedBy(unix_seconds(object.meta_str("creationTimestamp")).unwrap_or(i64::MIN)),
+            uid => HolderIdentity::Uid(uid.into()),
+        },
+        disabled: flag(object, &["spec", "disabled"]),
+        lifetime: lifetime(object),
+        last_activity: last_activity(object).unwrap_or(0),
+        scope: object.at(&["spec", "scope"]).filter(|scope| !scope.is_null()).map(scope::read).map(Arc::new),
+    })
+}
+
+/// A lifetime counts from the key's creation, or from its last use where it says so. The creation is no use, but the
+/// first one has as much time.
+fn lifetime(object: &Object) -> Lifetime {
+    let Some(seconds) = object.at(&["spec", "ttl"]).and_then(Value::as_i64).filter(|ttl| *ttl > 0) else { return Lifetime::Endless };
+    // A time that cannot be read is long past: such a key is refused.
+    let created = unix_seconds(object.meta_str("creationTimestamp")).unwrap_or(0);
+    if flag(object, &["spec", "ttlAfterLastActivity"]) {
+        return Lifetime::Idle { seconds, since: last_activity(object).unwrap_or(created) };
+    }
+    Lifetime::Until(created.saturating_add(seconds))
+}
+
+/// `status.lastActivity`; one that cannot be read is long past.
+fn last_activity(object: &Object) -> Option<i64> {
+    let text = object.str_at(&["status", "lastActivity"]);
+    (!text.is_empty()).then(|| unix_seconds(text).unwrap_or(0))
+}
+
+fn unix_seconds(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
+fn owner(object: &Object) -> Option<Principal> {
+    match (object.str_at(&["spec", "owner", "user"]), object.str_at(&["spec", "owner", "team"])) {
+        ("", "") => None,
+        ("", team) => Some(Principal::Team(team.into())),
+        (user, _) => Some(Principal::User(user.into())),
+    }
+}
+
+/// `None` for members of no role that is known: they have none.
+fn member(entry: &Value) -> Option<Member> {
+    let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or("");
+    let who = match (text("kind"), text("name")) {
+        (_, "") => return None,
+        ("Team", "*") => Principal::AnyTeam,
+        ("Team", name) => Principal::Team(name.into()),
+        ("User" | "", "*") => Principal::Everyone,
+        ("User" | "", name) => Principal::User(name.into()),
+        _ => return None,
+    };
+    Some(Member { who, role: Role::from_cluster_role(text("clusterRole"))? })
+}
+
+fn cluster_roles(object: &Object) -> Vec<String> {
+    let names = items(object.at(&["spec", "clusterRoles"])).filter_map(|role| role.get("name")?.as_str());
+    names.map(str::to_owned).collect()
+}
+
+fn strings(list: Option<&Value>) -> Vec<String> {
+    items(list).filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+    list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default().iter()
+}
+
+fn flag(object: &Object, path: &[&str]) -> bool {
+    object.at(path).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// `status.keyHash`: the secret's SHA-256 in hexadecimal digits.
+fn digest(object: &Object) -> Option<[u8; 32]> {
+    let text = object.str_at(&["status", "keyHash"]);
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests;

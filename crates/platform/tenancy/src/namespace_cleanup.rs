@@ -1,0 +1,114 @@
+//! What slips into the namespace of a project while the project is deleted.
+//!
+//! A project is deleted only when the store has nothing in its namespace, and nothing is created where there is no project (a
+//! creation is carried out only if its project still is as it was found). Between that look and the deletion something may still
+//! be created. Such an object nobody but admins could see, and a later project of the same name would inherit it. So a moment after
+//! a project is gone its namespace is looked at, and what is there is deleted, unless there is a project again. What
+//! does not hold: a server that ends within that moment, with no other beside it, leaves such an object.
+//! Refused: looking for namespaces without a project in general, for a server that is started with another prefix would
+//! find them all to be without.
+
+use apiserver_meta::options::{DeleteOptions, ListOptions, Propagation};
+use apiserver_meta::{ApiError, Object, ObjectFilter, ObjectKey, Scope};
+use apiserver_registry::informer::{self, Delta};
+use apiserver_registry::loopback;
+use apiserver_registry::work_queue::WorkQueue;
+use apiserver_registry::{Item, Registry, WriteFailure};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long after the deletion a namespace is looked at.
+const REST: Duration = Duration::from_secs(2);
+/// How many namespaces are looked at at a time.
+const AT_A_TIME: usize = 8;
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Follows the projects and looks after the namespaces of those that are deleted, until `stop`.
+pub(crate) async fn clear(registries: Vec<Arc<Registry>>, prefix: String, stop: CancellationToken) {
+    let Some(projects) = registries.iter().find(|registry| registry.descriptor().plural == "projects").cloned() else { return };
+    let namespaced = registries.into_iter().filter(|registry| registry.descriptor().scope == Scope::Namespaced).collect();
+    let leftovers = Leftovers { projects: Arc::clone(&projects), namespaced, prefix };
+    let deleted = WorkQueue::new("leftovers of deleted projects");
+    tokio::select! {
+        () = informer::follow(projects, stop, |delta| note(&deleted, delta)) => {}
+        () = deleted.run(AT_A_TIME, |project| async { leftovers.empty(project).await }) => {}
+    }
+}
+
+fn note(deleted: &WorkQueue<String>, delta: Delta) {
+    if let Delta::Deleted(project) = delta {
+        deleted.add_after(project.key.name.clone(), REST);
+    }
+}
+
+struct Leftovers {
+    projects: Arc<Registry>,
+    namespaced: Vec<Arc<Registry>>,
+    prefix: String,
+}
+
+impl Leftovers {
+    /// What is listed before the project is found to be missing was made for a project that is gone. An object that cannot
+    /// be deleted keeps no other.
+    async fn empty(&self, project: String) -> Result<(), ApiError> {
+        let namespace = format!("{}{project}", self.prefix);
+        let mut failed = None;
+        for registry in &self.namespaced {
+            let left = registry.list(&loopback::context(TIMEOUT), &namespace, &ListOptions::default(), &ObjectFilter::All).await?.items;
+            if left.is_empty() || self.exists(&project).await? {
+                continue;
+            }
+            for item in left {
+                failed = delete(registry, &item).await.err().or(failed);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn exists(&self, project: &str) -> Result<bool, ApiError> {
+        self.projects.find(&loopback::context(TIMEOUT), &ObjectKey::new("", project)).await.map(|found| found.is_some())
+    }
+}
+
+async fn delete(registry: &Arc<Registry>, item: &Item) -> Result<(), ApiError> {
+    let uid = serde_json::from_slice(&item.bytes).ok().map(|map| Object(map).uid().to_owned());
+    let options = DeleteOptions { uid, propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+    match registry.try_delete(&loopback::context(TIMEOUT), &item.key, &options, &ObjectFilter::All).await {
+        Ok(_) => tracing::info!(key = %item.key, "deleted: its project was deleted while it was made"),
+        // Somebody was faster.
+        Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => {}
+        Err(failure) => return Err(failure.into()),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::admission::tests::{Rig, context, instance};
+    use crate::directory::DEFAULT_NAMESPACE_PREFIX;
+    use serde_json::json;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_slipped_in_goes_after_its_project() {
+        let rig = Rig::start().await;
+        let (registries, stop) = rig.all();
+        tokio::spawn(clear(registries, DEFAULT_NAMESPACE_PREFIX.into(), stop));
+        // As if these had been let through, and come to the store, around the deletion of their projects.
+        let (lawless, vci) = (rig.lawless("projects"), "virtualclusterinstances");
+        for project in ["blue", "grey", "kept"] {
+            rig.create("root", "projects", project, json!({})).await.unwrap();
+            rig.create("root", vci, &format!("loft-p-{project}/i"), instance()).await.unwrap();
+        }
+        for project in ["blue", "grey"] {
+            let (ctx, key, options) = (context("root"), ObjectKey::new("", project), DeleteOptions::default());
+            lawless.delete(&ctx, &key, &options, &ObjectFilter::All).await.unwrap();
+        }
+        rig.create("root", "projects", "grey", json!({})).await.unwrap();
+        let there = |namespace: &str| rig.registry(vci).cache().cached_existing(&ObjectKey::new(namespace, "i")).is_some();
+        rig.wait_for(|| !there("loft-p-blue")).await;
+        assert!(there("loft-p-grey") && there("loft-p-kept"), "there is a project");
+    }
+}

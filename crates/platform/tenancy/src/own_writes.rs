@@ -1,0 +1,8 @@
+//! How the server writes for itself.
+
+use apiserver_meta::options::WriteOptions;
+
+/// Under its own name in managedFields.
+pub(crate) fn own_writes() -> WriteOptions {
+    WriteOptions { field_manager: "vci-apiserver".into(), ..WriteOptions::default() }
+}

@@ -1,0 +1,209 @@
+//! Who may do what in a project, and with the objects that say who is who.
+//!
+//! Roles come from the project's members, the rest from the objects themselves: where a role gives a part of a
+//! namespace only, the answer is a [`ObjectFilter`] and the registry shows what the objects grant. The reach of a view is asked
+//! of the directory as it is at that moment, so that a watch follows changes of members. Refused: asking whether an
+//! object exists; a 403 hides a 404. Refused as well, to project admins, owners and whomever a rule names: writing a status.
+//! Quotas count what it says, and controllers and proxies believe it, so it is written by those who may do everything.
+
+use crate::directory::{Directory, Role};
+use apiserver_auth::{Attributes, Authorizer, Decision, Target, denial};
+use apiserver_meta::{AccessFilter, Facts, NamespaceScope, ObjectFilter};
+use async_trait::async_trait;
+use std::sync::Arc;
+use vci_management::access::{Caller, ObjectAccess};
+
+/// The API group whose objects say who is who.
+const GROUP: &str = "management.loft.sh";
+
+/// Decides by the roles in projects and by the cluster role that may do everything.
+#[derive(Debug)]
+pub struct ProjectRules {
+    directory: Arc<Directory>,
+}
+
+impl ProjectRules {
+    /// Reads roles from this directory.
+    pub fn new(directory: Arc<Directory>) -> Self {
+        Self { directory }
+    }
+}
+
+#[async_trait]
+impl Authorizer for ProjectRules {
+    async fn authorize(&self, attributes: &Attributes) -> Decision {
+        let caller = Caller::of(&attributes.identity.principal);
+        if self.directory.is_admin(caller) {
+            return Decision::Allow(ObjectFilter::All);
+        }
+        let known_here = caller.user.is_some() || !caller.teams.is_empty();
+        let Target::Resource { group, resource, subresource, namespace, name, .. } = &attributes.target else { return no_opinion() };
+        if !known_here || group == GROUP && subresource == "status" && !is_read(&attributes.verb) {
+            return no_opinion();
+        }
+        let asked = Asked { attributes, caller, verb: &attributes.verb, subresource, name };
+        match (group.as_str(), resource.as_str()) {
+            ("", "namespaces") => self.namespaces(asked),
+            (GROUP, "projects") => self.projects(asked),
+            (GROUP, "users") => read_if(asked, caller.user.as_ref() == Some(name)),
+            // The keys of a team are not for all who are in it: with one, a member would stay who they were.
+            (GROUP, "teams") if subresource == "accesskeys" => {
+                if asked.reads() {
+                    self.granted(asked)
+                } else {
+                    no_opinion()
+                }
+            }
+            (GROUP, "teams") => read_if(asked, caller.teams.contains(name)),
+            (GROUP, "ownedaccesskeys") => self.keys(asked),
+            (GROUP, "virtualclustertemplates") => self.templates(asked),
+            (GROUP, "virtualclusterinstances") if namespace.is_empty() => self.everywhere(asked),
+            (GROUP, _) if !namespace.is_empty() => self.in_namespace(asked, namespace),
+            _ => no_opinion(),
+        }
+    }
+}
+
+/// What is asked, taken apart.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    attributes: &'a Attributes,
+    caller: &'a Caller,
+    verb: &'a str,
+    subresource: &'a str,
+    name: &'a str,
+}
+
+impl Asked<'_> {
+    fn reads(self) -> bool {
+        is_read(self.verb)
+    }
+
+    fn reads_many(self) -> bool {
+        matches!(self.verb, "list" | "watch")
+    }
+}
+
+impl ProjectRules {
+    /// A list shows what [`Directory::namespaces`] says, so anybody may ask for it; one namespace is for its members.
+    fn namespaces(&self, asked: Asked<'_>) -> Decision {
+        let member = || self.directory.role(asked.name, asked.caller).is_some();
+        let allowed = asked.subresource.is_empty() && (asked.verb == "list" && asked.name.is_empty() || asked.verb == "get" && member());
+        if allowed { Decision::Allow(ObjectFilter::All) } else { no_opinion() }
+    }
+
+    /// Members read their project and what is told about it; its admins change it. Beside that the project says itself
+    /// who may do what with it. The answer is whole and not a view, so that a project that is not there cannot be told from one
+    /// that is not the caller's. To change all of them is no request, but readers are shown more of those that they may change.
+    fn projects(&self, asked: Asked<'_>) -> Decision {
+        let Asked { caller, verb, subresource, name, .. } = asked;
+        let changes_many = name.is_empty() && matches!(verb, "update" | "patch");
+        if (asked.reads_many() || changes_many) && subresource.is_empty() {
+            return self.granted(asked);
+        }
+        let told = matches!(subresource, "" | "status" | "clusters" | "members" | "templates");
+        let by_role = match self.directory.role_in_project(name, caller) {
+            Some(Role::Admin) => verb == "get" && told || subresource.is_empty() && matches!(verb, "update" | "patch"),
+            Some(Role::User | Role::Viewer) => verb == "get" && told,
+            None => false,
+        };
+        let about_one = !name.is_empty() && !matches!(verb, "create" | "deletecollection");
+        let granted = || about_one && self.directory.project_grants(name, caller, verb, subresource);
+        if by_role || granted() { Decision::Allow(ObjectFilter::All) } else { no_opinion() }
+    }
+
+    /// Users make keys, and do with their own what they like; what they may make is for admission to say. The status,
+    /// in which the digest of the secret stands, is the server's.
+    fn keys(&self, asked: Asked<'_>) -> Decision {
+        match asked.verb {
+            _ if !asked.subresource.is_empty() && asked.verb != "get" => no_opinion(),
+            "create" if self.directory.holds_keys(asked.caller) => Decision::Allow(ObjectFilter::All),
+            "create" => no_opinion(),
+            _ => self.granted(asked),
+        }
+    }
+
+    /// Templates say themselves who may do what with them. Projects tell their members of those that they allow.
+    fn templates(&self, asked: Asked<'_>) -> Decision {
+        if asked.verb == "create" { no_opinion() } else { self.granted(asked) }
+    }
+
+    /// All namespaces at once: what is done with objects that are there, in each namespace as far as the role there gives it.
+    /// Only reads are served so, but whoever reads may want to be told what else they may do.
+    fn everywhere(&self, asked: Asked<'_>) -> Decision {
+        let new_or_many = matches!(asked.verb, "create" | "deletecollection");
+        if new_or_many || asked.subresource == "restricted" { no_opinion() } else { self.granted(asked) }
+    }
+
+    /// `restricted` is what RBAC calls the creation without a template: a right in the project and no part of an object. Any
+    /// other creation below an object is something done with that object.
+    fn in_namespace(&self, asked: Asked<'_>, namespace: &str) -> Decision {
+        match (self.directory.role(namespace, asked.caller), asked.verb, asked.subresource) {
+            (Some(Role::Admin), _, _) | (Some(Role::User), "create", "") => Decision::Allow(ObjectFilter::All),
+            (Some(Role::Viewer), "create", "") | (_, _, "restricted") | (None, _, _) => no_opinion(),
+            (Some(Role::User | Role::Viewer), _, _) => self.granted(asked),
+        }
+    }
+
+    fn granted(&self, asked: Asked<'_>) -> Decision {
+        let verb = match asked.verb {
+            "list" | "watch" => "get",
+            "deletecollection" => "delete",
+            verb => verb,
+        };
+        Decision::Allow(ObjectFilter::Access(Arc::new(GrantedObjects {
+            directory: Arc::clone(&self.directory),
+            caller: asked.caller.clone(),
+            verb: verb.to_owned(),
+            subresource: asked.subresource.to_owned(),
+            denial: denial(asked.attributes),
+        })))
+    }
+}
+
+/// The objects that a role shows, or that grant a verb to the caller themselves. A list or watch shows those on which `get` is
+/// granted.
+#[derive(Debug)]
+struct GrantedObjects {
+    directory: Arc<Directory>,
+    caller: Caller,
+    verb: String,
+    subresource: String,
+    denial: String,
+}
+
+impl AccessFilter for GrantedObjects {
+    fn scope(&self, namespace: &str) -> NamespaceScope {
+        match self.directory.role(namespace, &self.caller) {
+            // Objects of the whole cluster belong to no project: they themselves say who sees them.
+            None if namespace.is_empty() => NamespaceScope::Filtered,
+            None => NamespaceScope::Nothing,
+            Some(Role::Admin) => NamespaceScope::All,
+            Some(Role::User | Role::Viewer) => NamespaceScope::Filtered,
+        }
+    }
+
+    fn allows(&self, facts: &Facts) -> bool {
+        ObjectAccess::of(facts).grants(&self.caller, &self.verb, &self.subresource)
+    }
+
+    fn denial(&self) -> &str {
+        &self.denial
+    }
+}
+
+/// Those whom an object speaks of read it, also as a list or a watch of that one alone.
+fn read_if(asked: Asked<'_>, related: bool) -> Decision {
+    if asked.reads() && related { Decision::Allow(ObjectFilter::All) } else { no_opinion() }
+}
+
+fn is_read(verb: &str) -> bool {
+    matches!(verb, "get" | "list" | "watch")
+}
+
+fn no_opinion() -> Decision {
+    Decision::NoOpinion(String::new())
+}
+
+#[cfg(test)]
+mod tests;

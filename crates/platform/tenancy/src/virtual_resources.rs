@@ -1,0 +1,35 @@
+//! What is answered and never stored: who somebody is, and views of projects, users and teams.
+
+mod access_keys;
+mod objects;
+mod offered_template;
+mod project;
+mod selves;
+
+use crate::directory::Directory;
+use access_keys::AccessKeys;
+use apiserver_auth::IdentityMapper;
+use apiserver_endpoints::VirtualResource;
+use apiserver_endpoints::reviews::{Subject, access_review};
+use apiserver_registry::Registry;
+use objects::Objects;
+use project::{Clusters, Members, Templates};
+use selves::Selves;
+use std::sync::Arc;
+use vci_management::computed::{SELF_SUBJECT_ACCESS_REVIEW, SUBJECT_ACCESS_REVIEW};
+
+/// All virtual_resources, in the order of discovery.
+pub(crate) fn all(registries: &[Arc<Registry>], directory: &Arc<Directory>, namespace_prefix: &str) -> Vec<Arc<dyn VirtualResource>> {
+    let identities: Arc<dyn IdentityMapper> = Arc::<Directory>::clone(directory);
+    let objects = || Objects::new(registries);
+    vec![
+        Arc::new(Selves::new(objects(), Arc::clone(directory), namespace_prefix)),
+        access_review(&SELF_SUBJECT_ACCESS_REVIEW, Subject::Caller),
+        access_review(&SUBJECT_ACCESS_REVIEW, Subject::Named(identities)),
+        Arc::new(Members(objects())),
+        Arc::new(Templates(objects())),
+        Arc::new(Clusters),
+        Arc::new(AccessKeys::of_users(objects())),
+        Arc::new(AccessKeys::of_teams(objects())),
+    ]
+}
