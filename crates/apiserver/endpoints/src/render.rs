@@ -141,7 +141,7 @@ impl Table {
 
     fn row(&self, bytes: &[u8], out: &mut Vec<u8>) {
         let object = serde_json::from_slice(bytes).ok().and_then(Object::from_value).unwrap_or_default();
-        let cells = Value::from(self.resource.cells(&object, self.now));
+        let cells = Value::from(self.resource.descriptor().cells(&object, self.now));
         out.extend_from_slice(format!(r#"{{"cells":{cells},"object":"#).as_bytes());
         match self.include {
             IncludeObject::None => out.extend_from_slice(b"null"),

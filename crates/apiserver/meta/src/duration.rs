@@ -41,7 +41,7 @@ fn unit(name: &str) -> Option<f64> {
 
 /// A span of seconds, rounded down, with about two significant parts: the smaller unit is shown while the number of the
 /// greater one is small. Clocks may differ: what is less than two seconds ahead has just been.
-pub fn human(seconds: i64) -> String {
+pub(crate) fn human(seconds: i64) -> String {
     let (minutes, hours, days, years) = (seconds / 60, seconds / 3600, seconds / 86_400, seconds / (86_400 * 365));
     match seconds {
         ..-2 => "<invalid>".into(),

@@ -4,6 +4,7 @@
 //! that clients, generators and tests can use this crate without a runtime.
 #![warn(missing_docs)]
 
+pub mod column;
 pub mod context;
 pub mod decode;
 pub mod duration;
@@ -23,11 +24,12 @@ pub mod types;
 pub mod validation;
 pub mod virtual_resource;
 
+pub use column::Column;
 pub use context::{Annotations, Principal, RequestContext, User};
 pub use error::{ApiError, Cause, Details, Reason, Status};
 pub use field::{FieldError, FieldPath};
 pub use filter::{AccessFilter, Facts, NamespaceScope, ObjectFilter};
 pub use object::{Object, ObjectKey};
-pub use resource::{Column, Descriptor, Resource, Scope, Subresource, Verb};
+pub use resource::{Descriptor, Resource, Scope, Subresource, Verb};
 pub use schema::Schema;
 pub use virtual_resource::VirtualDescriptor;

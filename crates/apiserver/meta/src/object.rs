@@ -140,6 +140,11 @@ impl Object {
         self.metadata().get("deletionTimestamp").is_some_and(|t| !t.is_null())
     }
 
+    /// `metadata.creationTimestamp` in Unix seconds; `None` when it cannot be read.
+    pub fn created_at(&self) -> Option<i64> {
+        self.meta_str("creationTimestamp").parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    }
+
     /// Namespace and name.
     pub fn key(&self) -> ObjectKey {
         ObjectKey::new(self.namespace(), self.name())

@@ -5,6 +5,7 @@
 //! machinery serves every kind. One descriptor feeds routes, discovery, OpenAPI, printing and the
 //! authorization tests.
 
+use crate::column::Column;
 use crate::context::{Principal, RequestContext};
 use crate::error::GroupResource;
 use crate::field::FieldError;
@@ -74,21 +75,6 @@ impl Subresource {
             Self::Status => "status",
         }
     }
-}
-
-/// One printed column of a Table.
-#[derive(Clone, Debug)]
-pub struct Column {
-    /// The heading.
-    pub name: &'static str,
-    /// OpenAPI type: `string`, `integer`, `date`.
-    pub r#type: &'static str,
-    /// OpenAPI format; `name` marks the column with the object's name.
-    pub format: &'static str,
-    /// What the column shows.
-    pub description: &'static str,
-    /// 0 is always shown, more than 0 only with `-o wide`.
-    pub priority: i32,
 }
 
 /// A field that `fieldSelector` may name, beside `metadata.name` and `metadata.namespace`.
@@ -168,6 +154,11 @@ impl Descriptor {
     pub fn has_status(&self) -> bool {
         self.subresources.contains(&Subresource::Status)
     }
+
+    /// The cells of an object's row in a Table. `now` is Unix seconds, for ages.
+    pub fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
+        self.columns.iter().map(|column| (column.cell)(object, now)).collect()
+    }
 }
 
 /// A kind: its descriptor, its schema and its rules.
@@ -222,9 +213,6 @@ pub trait Resource: std::fmt::Debug + Send + Sync + 'static {
     /// Fills in what an object leaves to be understood, for readers who ask for it by `extended=true`. Asked of kinds that have
     /// extended fields.
     fn fill_extended(&self, _object: &mut Object) {}
-
-    /// The cells of a Table row, one for each column of the descriptor. `now` is Unix seconds, for ages.
-    fn cells(&self, object: &Object, now: i64) -> Vec<Value>;
 
     /// The facts about an object by which [`crate::AccessFilter`]s decide: what it says about who may do what with it. Kept
     /// beside the object's bytes, so they are small.

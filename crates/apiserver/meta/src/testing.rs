@@ -1,6 +1,7 @@
 //! Kinds for tests of the library: namespaced books, and shelves and readers of the whole cluster.
 
-use crate::resource::{Column, Descriptor, Resource, Scope, SelectableField, Subresource, Verb};
+use crate::column::Column;
+use crate::resource::{Descriptor, Resource, Scope, SelectableField, Subresource, Verb};
 use crate::{Object, Schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -121,7 +122,7 @@ const BOOKS: Descriptor = Descriptor {
     scope: Scope::Namespaced,
     verbs: &Verb::ALL,
     subresources: &[Subresource::Main, Subresource::Status],
-    columns: &[Column { name: "Name", r#type: "string", format: "name", description: "The name.", priority: 0 }],
+    columns: &[Column { description: "The name.", ..Column::NAME }],
     selectable_fields: &[
         SelectableField { label: "spec.owner.user", path: &["spec", "owner", "user"] },
         SelectableField { label: "status.phase", path: &["status", "phase"] },
@@ -171,10 +172,6 @@ impl Resource for Kind {
 
     fn conceal(&self) -> Option<fn(&mut Object)> {
         self.conceal
-    }
-
-    fn cells(&self, object: &Object, _now: i64) -> Vec<Value> {
-        vec![object.name().into()]
     }
 }
 

@@ -18,7 +18,7 @@ use apiserver_store::embedded::{EmbeddedConfig, EmbeddedStore};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -58,9 +58,9 @@ static DESCRIPTOR: Descriptor = Descriptor {
     verbs: &Verb::ALL,
     subresources: &[Subresource::Main, Subresource::Status],
     columns: &[
-        Column { name: "Name", r#type: "string", format: "name", description: "The widget's name.", priority: 0 },
-        Column { name: "Width", r#type: "integer", format: "int64", description: "How wide it is.", priority: 0 },
-        Column { name: "Phase", r#type: "string", format: "", description: "Where it is in its life.", priority: 0 },
+        Column::NAME,
+        Column::integer("Width", "How wide it is.", |widget, _| widget.at(&["spec", "width"]).cloned().unwrap_or_default()),
+        Column::text("Phase", "Where it is in its life.", |widget, _| widget.str_at(&["status", "phase"]).into()),
     ],
     selectable_fields: &[],
     extended: &[],
@@ -96,11 +96,6 @@ impl Resource for Widgets {
         let width = object.at(&["spec", "width"]).and_then(Value::as_i64).unwrap_or(10);
         let path = FieldPath::new("spec").child("width");
         if width > 0 { Vec::new() } else { vec![FieldError::invalid(&path, width, "must be greater than 0")] }
-    }
-
-    fn cells(&self, object: &Object, _now: i64) -> Vec<Value> {
-        let width = object.at(&["spec", "width"]).cloned().unwrap_or_default();
-        vec![json!(object.name()), width, json!(object.str_at(&["status", "phase"]))]
     }
 }
 

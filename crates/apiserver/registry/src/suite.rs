@@ -196,6 +196,17 @@ impl Subject {
         self.try_create(self.body(name)).await.expect("the sample is good")
     }
 
+    /// The sample with the sample's status, where the kind has one.
+    async fn create_with_status(&self, name: &str) -> Object {
+        let plain = self.create(name).await;
+        if !self.registry.descriptor().has_status() {
+            return plain;
+        }
+        let options = PatchOptions { write: by(MANAGER), force: None };
+        let status = &self.sample.status;
+        self.try_patch_with(name, Subresource::Status, PatchKind::Merge, status, &options).await.expect("a good status")
+    }
+
     async fn try_get(&self, name: &str) -> Result<Object, ApiError> {
         let item = self.registry.get(&context(), &self.key(name), &GetOptions::default(), &ObjectFilter::All).await?;
         Ok(parsed(&item.bytes))

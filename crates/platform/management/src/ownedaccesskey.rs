@@ -13,7 +13,7 @@
 use crate::STORED;
 use crate::access::Caller;
 use crate::access::ObjectAccess;
-use crate::columns::{self, cell};
+use crate::columns::{self, text_at};
 use crate::rules::{field, immutable_once_set, object_mut, part};
 use crate::types::{Typed, is_false, is_zero};
 use apiserver_meta::Facts;
@@ -132,16 +132,20 @@ pub fn key_hash(secret: &str) -> String {
 }
 
 const COLUMNS: &[Column] = &[
-    columns::NAME,
-    columns::text("Display Name", "The name that people read."),
-    columns::text("User", "The user whom the key acts as."),
-    columns::text("Team", "The team that the key acts as."),
-    columns::text("Type", "What sort of key this is."),
-    columns::text("Disabled", "Whether the key is refused."),
-    columns::AGE,
-    Column { name: "TTL", r#type: "integer", format: "int64", description: "For how many seconds the key is good.", priority: 1 },
-    columns::wide("Last Activity", "When the key was last used."),
+    Column::NAME,
+    columns::DISPLAY_NAME,
+    Column::text("User", "The user whom the key acts as.", |key, _| text_at(key, &["spec", "user"])),
+    Column::text("Team", "The team that the key acts as.", |key, _| text_at(key, &["spec", "team"])),
+    Column::text("Type", "What sort of key this is.", |key, _| text_at(key, &["spec", "type"])),
+    columns::disabled("Whether the key is refused."),
+    Column::AGE,
+    Column { format: "int64", ..Column::integer("TTL", "For how many seconds the key is good.", ttl).wide() },
+    Column::text("Last Activity", "When the key was last used.", |key, _| text_at(key, &["status", "lastActivity"])).wide(),
 ];
+
+fn ttl(key: &Object, _now: i64) -> Value {
+    key.at(&["spec", "ttl"]).cloned().unwrap_or(Value::Null)
+}
 
 static DESCRIPTOR: Descriptor = Descriptor {
     kind: "OwnedAccessKey",
@@ -243,22 +247,6 @@ impl Resource for OwnedAccessKeys {
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<FieldError> {
         let fixed: [&[&str]; 3] = [&["spec", "user"], &["spec", "team"], &["status", "holderUID"]];
         fixed.iter().filter_map(|path| immutable_once_set(new, old, path)).collect()
-    }
-
-    fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
-        let at = |name: &str| cell(object.str_at(&["spec", name]));
-        let disabled = object.at(&["spec", "disabled"]) == Some(&Value::Bool(true));
-        vec![
-            json!(object.name()),
-            at("displayName"),
-            at("user"),
-            at("team"),
-            at("type"),
-            json!(disabled.to_string()),
-            columns::age(object, now),
-            object.at(&["spec", "ttl"]).cloned().unwrap_or(Value::Null),
-            cell(object.str_at(&["status", "lastActivity"])),
-        ]
     }
 
     fn facts(&self, object: &Object) -> Facts {

@@ -2,7 +2,7 @@
 
 use crate::STORED;
 use crate::access::AccessRule;
-use crate::columns::{self, cell};
+use crate::columns::{self, text_at};
 use crate::rules::{ACCESS, CONDITIONS, access_of, keep_owner, part};
 use crate::types::{Access, Condition, TemplateMetadata, Typed, UserOrTeam, is_false};
 use apiserver_meta::Facts;
@@ -12,7 +12,7 @@ use apiserver_meta::validation::{SizeLimit, is_dns1123_label};
 use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::sync::LazyLock;
 
 mod private;
@@ -210,12 +210,12 @@ pub struct ProjectStatus {
 }
 
 const COLUMNS: &[Column] = &[
-    columns::NAME,
-    columns::text("Display Name", "The name that people read."),
-    columns::text("Owner", "The user or the team that owns the project."),
-    Column { name: "Members", r#type: "integer", format: "", description: "How many entries the list of members has.", priority: 0 },
-    columns::AGE,
-    columns::wide("Description", "What the project is for."),
+    Column::NAME,
+    columns::DISPLAY_NAME,
+    columns::owner("The user or the team that owns the project."),
+    Column::integer("Members", "How many entries the list of members has.", |project, _| members(project).len().into()),
+    Column::AGE,
+    Column::text("Description", "What the project is for.", |project, _| text_at(project, &["spec", "description"])).wide(),
 ];
 
 static DESCRIPTOR: Descriptor =
@@ -271,18 +271,6 @@ impl Resource for Projects {
         let quotas: Quotas = part(object, &["spec", "quotas"]).unwrap_or_default();
         let idle = quotas.idle(&FieldPath::new("spec").child("quotas"));
         unknown.chain(idle.iter().map(|path| format!("{}: is not counted here and limits nothing", path.as_str()))).collect()
-    }
-
-    fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
-        let at = |path: &[&str]| cell(object.str_at(path));
-        vec![
-            json!(object.name()),
-            at(&["spec", "displayName"]),
-            columns::owner(object),
-            json!(members(object).len()),
-            columns::age(object, now),
-            at(&["spec", "description"]),
-        ]
     }
 
     /// Members see their project, and its admins change it.

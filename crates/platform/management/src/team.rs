@@ -5,7 +5,7 @@
 
 use crate::STORED;
 use crate::access::ObjectAccess;
-use crate::columns::{self, cell};
+use crate::columns::{self, text};
 use crate::rules::{ACCESS, access_of, keep_owner, named, part};
 use crate::types::{Access, ClusterRoleRef, KindSecretRef, Typed, UserOrTeam};
 use crate::user::{cluster_role_errors, cluster_roles};
@@ -14,7 +14,7 @@ use apiserver_meta::validation::SizeLimit;
 use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema, Subresource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::LazyLock;
 
 /// A Team as Rust types.
@@ -60,13 +60,18 @@ pub struct TeamSpec {
 pub struct TeamStatus {}
 
 const COLUMNS: &[Column] = &[
-    columns::NAME,
-    columns::text("Display Name", "The name that people read."),
-    columns::text("Users", "The members that are named."),
-    columns::text("Groups", "The groups whose users are members too."),
-    columns::AGE,
-    columns::wide("Cluster Roles", "Cluster roles that the members have on the platform."),
+    Column::NAME,
+    columns::DISPLAY_NAME,
+    Column::text("Users", "The members that are named.", |team, _| names(team, "users")),
+    Column::text("Groups", "The groups whose users are members too.", |team, _| names(team, "groups")),
+    Column::AGE,
+    Column::text("Cluster Roles", "Cluster roles that the members have on the platform.", |team, _| text(cluster_roles(team))).wide(),
 ];
+
+/// A cell with the names in a list of the spec.
+fn names(team: &Object, list: &str) -> Value {
+    text(part::<Vec<String>>(team, &["spec", list]).unwrap_or_default().join(","))
+}
 
 static DESCRIPTOR: Descriptor = Descriptor {
     kind: "Team",
@@ -115,18 +120,6 @@ impl Resource for Teams {
         errors
     }
 
-    fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
-        let names = |name: &str| cell(part::<Vec<String>>(object, &["spec", name]).unwrap_or_default().join(","));
-        vec![
-            json!(object.name()),
-            cell(object.str_at(&["spec", "displayName"])),
-            names("users"),
-            names("groups"),
-            columns::age(object, now),
-            cell(cluster_roles(object)),
-        ]
-    }
-
     fn facts(&self, object: &Object) -> Facts {
         Facts::new(ObjectAccess { rules: access_of(object).rules, ..ObjectAccess::default() })
     }
@@ -136,6 +129,7 @@ impl Resource for Teams {
 mod tests {
     use super::*;
     use crate::rules::tests::object;
+    use serde_json::json;
 
     #[test]
     fn members_and_roles_have_names() {
@@ -156,6 +150,6 @@ mod tests {
     fn cells_show_who_is_in_it() {
         let team = object(json!({"metadata": {"name": "t"}, "spec": {"users": ["ann", "bob"], "groups": ["g"]}}));
         let want = [json!("t"), json!(null), json!("ann,bob"), json!("g"), json!("<unknown>"), json!(null)];
-        assert_eq!(Teams.cells(&team, 0), want);
+        assert_eq!(Teams.descriptor().cells(&team, 0), want);
     }
 }

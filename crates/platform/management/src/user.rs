@@ -5,7 +5,7 @@
 
 use crate::STORED;
 use crate::access::ObjectAccess;
-use crate::columns::{self, cell};
+use crate::columns::{self, text, text_at};
 use crate::rules::{ACCESS, access_of, keep_owner, named, part};
 use crate::types::{Access, ClusterRoleRef, KindSecretRef, SecretRef, Typed, UserOrTeam, is_false, is_zero};
 use apiserver_meta::Facts;
@@ -14,7 +14,6 @@ use apiserver_meta::validation::SizeLimit;
 use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -90,13 +89,13 @@ pub struct UserStatus {
 }
 
 const COLUMNS: &[Column] = &[
-    columns::NAME,
-    columns::text("Display Name", "The name that people read."),
-    columns::text("Email", "The mail address."),
-    columns::text("Disabled", "Whether the user is locked out."),
-    columns::AGE,
-    columns::wide("Username", "The name that the user logs in with."),
-    columns::wide("Cluster Roles", "Cluster roles that the user has on the platform."),
+    Column::NAME,
+    columns::DISPLAY_NAME,
+    Column::text("Email", "The mail address.", |user, _| text_at(user, &["spec", "email"])),
+    columns::disabled("Whether the user is locked out."),
+    Column::AGE,
+    Column::text("Username", "The name that the user logs in with.", |user, _| text_at(user, &["spec", "username"])).wide(),
+    Column::text("Cluster Roles", "Cluster roles that the user has on the platform.", |user, _| text(cluster_roles(user))).wide(),
 ];
 
 static DESCRIPTOR: Descriptor =
@@ -137,20 +136,6 @@ impl Resource for Users {
         errors
     }
 
-    fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
-        let at = |name: &str| cell(object.str_at(&["spec", name]));
-        let disabled = object.at(&["spec", "disabled"]) == Some(&Value::Bool(true));
-        vec![
-            json!(object.name()),
-            at("displayName"),
-            at("email"),
-            json!(disabled.to_string()),
-            columns::age(object, now),
-            at("username"),
-            cell(cluster_roles(object)),
-        ]
-    }
-
     fn facts(&self, object: &Object) -> Facts {
         Facts::new(ObjectAccess { rules: access_of(object).rules, ..ObjectAccess::default() })
     }
@@ -173,6 +158,7 @@ pub(crate) fn cluster_role_errors(roles: &[ClusterRoleRef], spec: &FieldPath) ->
 mod tests {
     use super::*;
     use crate::rules::tests::object;
+    use serde_json::json;
 
     #[test]
     fn groups_and_roles_have_names() {
@@ -205,6 +191,6 @@ mod tests {
             "spec": {"displayName": "Ann", "email": "ann@example.com", "disabled": true, "clusterRoles": [{"name": "a"}, {"name": "b"}]},
         }));
         let want = [json!("ann"), json!("Ann"), json!("ann@example.com"), json!("true"), json!("5s"), json!(null), json!("a,b")];
-        assert_eq!(Users.cells(&ann, 5), want);
+        assert_eq!(Users.descriptor().cells(&ann, 5), want);
     }
 }

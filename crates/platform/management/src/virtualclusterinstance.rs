@@ -2,7 +2,7 @@
 
 use crate::STORED;
 use crate::access::AccessRule;
-use crate::columns::{self, cell};
+use crate::columns::{self, text, text_at};
 use crate::rules::{
     ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES, access_of, default_owner, definition_errors, field, immutable_once_set,
     keep_owner, object_mut, part, role_errors,
@@ -157,18 +157,23 @@ pub struct VirtualClusterInstanceStatus {
 }
 
 const COLUMNS: &[Column] = &[
-    columns::NAME,
-    columns::text("Display Name", "The name that people read."),
-    columns::text("Template", "The template that is followed, or the chart of a template that is written out."),
-    columns::text("Cluster", "The host cluster."),
-    columns::text("Owner", "The user or the team that owns the object."),
-    columns::text("Phase", "Where the virtual cluster is in its life."),
-    columns::AGE,
-    columns::wide("Virtual Cluster", "The name of the virtual cluster in its namespace."),
-    columns::wide("Host Namespace", "The namespace in the host cluster."),
-    columns::wide("Version", "The version of the chart that runs the control plane."),
-    columns::wide("Kubernetes", "The version of Kubernetes that runs inside."),
-    columns::wide("Message", "The cause of the phase."),
+    Column::NAME,
+    columns::DISPLAY_NAME,
+    Column::text("Template", "The template that is followed, or the chart of a template that is written out.", |vci, _| template(vci)),
+    Column::text("Cluster", "The host cluster.", |vci, _| text_at(vci, &["spec", "clusterRef", "cluster"])),
+    columns::owner("The user or the team that owns the object."),
+    Column::text("Phase", "Where the virtual cluster is in its life.", |vci, _| text(phase(vci))),
+    Column::AGE,
+    Column::text("Virtual Cluster", "The name of the virtual cluster in its namespace.", |vci, _| {
+        text_at(vci, &["spec", "clusterRef", "virtualCluster"])
+    })
+    .wide(),
+    Column::text("Host Namespace", "The namespace in the host cluster.", |vci, _| text_at(vci, &["spec", "clusterRef", "namespace"]))
+        .wide(),
+    Column::text("Version", "The version of the chart that runs the control plane.", |vci, _| text(chart(vci, "version"))).wide(),
+    Column::text("Kubernetes", "The version of Kubernetes that runs inside.", |vci, _| text_at(vci, &["status", "kubernetesVersion"]))
+        .wide(),
+    Column::text("Message", "The cause of the phase.", |vci, _| text_at(vci, &["status", "message"])).wide(),
 ];
 
 const fn selectable(label: &'static str, path: &'static [&'static str]) -> SelectableField {
@@ -243,24 +248,6 @@ impl Resource for VirtualClusterInstances {
 
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<FieldError> {
         CLUSTER_REF.iter().filter_map(|name| immutable_once_set(new, old, &["spec", "clusterRef", name])).collect()
-    }
-
-    fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
-        let at = |path: &[&str]| cell(object.str_at(path));
-        vec![
-            json!(object.name()),
-            at(&["spec", "displayName"]),
-            cell(template(object)),
-            at(&["spec", "clusterRef", "cluster"]),
-            columns::owner(object),
-            json!(phase(object)),
-            columns::age(object, now),
-            at(&["spec", "clusterRef", "virtualCluster"]),
-            at(&["spec", "clusterRef", "namespace"]),
-            cell(chart(object, "version")),
-            at(&["status", "kubernetesVersion"]),
-            at(&["status", "message"]),
-        ]
     }
 
     /// A virtual cluster bears its instance's name, unless somebody else deploys it. Command lines show the field as the name.
@@ -353,10 +340,11 @@ fn is_version_pattern(version: &str) -> bool {
     version.is_empty() || parts.clone().count() == 3 && parts.clone().all(is_part)
 }
 
-fn template(object: &Object) -> String {
+/// A cell with the template that is followed, or the chart of a template that is written out.
+fn template(object: &Object) -> Value {
     match object.str_at(&["spec", "templateRef", "name"]) {
-        "" => chart(object, "name").to_owned(),
-        name => name.to_owned(),
+        "" => text(chart(object, "name")),
+        name => text(name),
     }
 }
 

@@ -4,7 +4,7 @@
 //! parameters. Here a template is kept, not rendered.
 
 use crate::STORED;
-use crate::columns::{self, cell};
+use crate::columns::{self, text, text_at};
 use crate::rules::{ACCESS, TEMPLATE_RULES, access_of, definition_errors, keep_owner, part, semantic_version};
 use crate::types::{Access, AppParameter, EntityInfo, Typed, UserOrTeam, VirtualClusterTemplateDefinition, parameter_errors};
 use apiserver_meta::Facts;
@@ -14,7 +14,7 @@ use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestC
 use schemars::JsonSchema;
 use semver::{BuildMetadata, Version};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -90,12 +90,14 @@ pub struct VirtualClusterTemplateStatus {
 }
 
 const COLUMNS: &[Column] = &[
-    columns::NAME,
-    columns::text("Display Name", "The name that people read."),
-    columns::text("Version", "The highest version."),
-    columns::text("Owner", "The user or the team that owns the template."),
-    columns::AGE,
-    columns::wide("Description", "What the template is for."),
+    Column::NAME,
+    columns::DISPLAY_NAME,
+    Column::text("Version", "The highest version.", |template, _| {
+        text(highest_version(template).map(|version| version.to_string()).unwrap_or_default())
+    }),
+    columns::owner("The user or the team that owns the template."),
+    Column::AGE,
+    Column::text("Description", "What the template is for.", |template, _| text_at(template, &["spec", "description"])).wide(),
 ];
 
 static DESCRIPTOR: Descriptor = Descriptor {
@@ -145,18 +147,6 @@ impl Resource for VirtualClusterTemplates {
         errors.extend(parameter_errors(&spec.parameters, &path.child("parameters")));
         errors.extend(version_errors(&spec.versions, &path.child("versions")));
         errors
-    }
-
-    fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
-        let at = |name: &str| cell(object.str_at(&["spec", name]));
-        vec![
-            json!(object.name()),
-            at("displayName"),
-            cell(highest_version(object).map(|version| version.to_string()).unwrap_or_default()),
-            columns::owner(object),
-            columns::age(object, now),
-            at("description"),
-        ]
     }
 
     fn facts(&self, object: &Object) -> Facts {

@@ -9,7 +9,7 @@ use apiserver_meta::schema::{Field, MapMerge, Presence, Shape};
 use apiserver_meta::types::ObjectMeta;
 use apiserver_meta::virtual_resource::Audience;
 use apiserver_meta::{Column, Descriptor, Object, Resource, Schema, Scope, Verb};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 /// What discovery says of namespaces.
@@ -26,9 +26,9 @@ static DESCRIPTOR: Descriptor = Descriptor {
     verbs: &[Verb::Get, Verb::List],
     subresources: &[],
     columns: &[
-        Column { name: "Name", r#type: "string", format: "name", description: "The name of the namespace.", priority: 0 },
-        Column { name: "Status", r#type: "string", format: "", description: "The phase of the namespace.", priority: 0 },
-        Column { name: "Age", r#type: "string", format: "", description: "How long ago the namespace was created.", priority: 0 },
+        Column { description: "The name of the namespace.", ..Column::NAME },
+        Column::text("Status", "The phase of the namespace.", |namespace, _| namespace.str_at(&["status", "phase"]).into()),
+        Column { r#type: "string", description: "How long ago the namespace was created.", ..Column::AGE },
     ],
     selectable_fields: &[SelectableField { label: "status.phase", path: &["status", "phase"] }],
     extended: &[],
@@ -126,11 +126,5 @@ impl Resource for NamespaceKind {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
-        let created: Option<jiff::Timestamp> = object.meta_str("creationTimestamp").parse().ok();
-        let age = created.map_or_else(|| "<unknown>".to_owned(), |created| apiserver_meta::duration::human(now - created.as_second()));
-        vec![object.name().into(), object.str_at(&["status", "phase"]).into(), age.into()]
     }
 }

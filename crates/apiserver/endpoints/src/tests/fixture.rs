@@ -90,8 +90,8 @@ const WIDGETS_AS_CONST: Descriptor = Descriptor {
     verbs: &Verb::ALL,
     subresources: &[Subresource::Main, Subresource::Status],
     columns: &[
-        Column { name: "Name", r#type: "string", format: "name", description: "The name.", priority: 0 },
-        Column { name: "Size", r#type: "integer", format: "", description: "How many.", priority: 1 },
+        Column { description: "The name.", ..Column::NAME },
+        Column::integer("Size", "How many.", |widget, _| widget.at(&["spec", "size"]).cloned().unwrap_or(Value::Null)).wide(),
     ],
     selectable_fields: &[],
     extended: &[
@@ -118,10 +118,6 @@ impl Resource for Widgets {
             widget.0.get_mut("spec").and_then(Value::as_object_mut).and_then(|spec| spec.remove("text"));
         };
         Some(PrivatePart { verbs: &["update", "patch"], hide })
-    }
-
-    fn cells(&self, object: &Object, _now: i64) -> Vec<Value> {
-        vec![object.name().into(), object.at(&["spec", "size"]).cloned().unwrap_or(Value::Null)]
     }
 }
 
@@ -150,10 +146,6 @@ impl Resource for Namespaces {
 
     fn schema(&self) -> &Schema {
         &self.0
-    }
-
-    fn cells(&self, object: &Object, _now: i64) -> Vec<Value> {
-        vec![object.name().into(), Value::Null]
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::{Subject, parsed};
 use apiserver_meta::validation::is_dns1123_label;
-use apiserver_meta::{Object, Subresource, Verb, decode};
+use apiserver_meta::{Descriptor, Object, Subresource, Verb, decode};
 
-/// Names are such as paths, discovery and people need; every column has a cell.
+/// Names are such as paths, discovery and people need; cells are of their columns' types.
 pub async fn the_kind_describes_itself(subject: &Subject) {
     let resource = subject.registry.resource();
     let kind = resource.descriptor();
@@ -19,11 +19,26 @@ pub async fn the_kind_describes_itself(subject: &Subject) {
     for name in ["apiVersion", "kind", "metadata", "spec"] {
         assert!(resource.schema().field(name).is_some(), "the schema lacks {name}");
     }
-    let object = subject.create("described").await;
-    assert_eq!(resource.cells(&object, 0).len(), kind.columns.len(), "one cell for each column");
+    let full = subject.create_with_status("described").await;
+    cells_fit_their_columns(kind, &full);
     // An object that says nothing can still be shown.
-    assert_eq!(resource.cells(&Object::default(), 0).len(), kind.columns.len());
+    cells_fit_their_columns(kind, &Object::default());
     let _ = resource.facts(&Object::default());
+}
+
+/// A cell is blank, or a value of its column's type. The column of format `name` shows the name.
+fn cells_fit_their_columns(kind: &Descriptor, object: &Object) {
+    for (column, cell) in kind.columns.iter().zip(kind.cells(object, 0)) {
+        let fits = match column.r#type {
+            "string" | "date" => cell.is_string(),
+            "integer" => cell.is_i64() || cell.is_u64(),
+            "number" => cell.is_number(),
+            "boolean" => cell.is_boolean(),
+            other => panic!("{other:?} of column {} is no type of columns", column.name),
+        };
+        assert!(fits || cell.is_null(), "column {} of {}: {cell} is no {}", column.name, kind.plural, column.r#type);
+        assert!(column.format != "name" || cell == object.name(), "column {} of {}: {cell}", column.name, kind.plural);
+    }
 }
 
 /// The sample is read as it is meant, and what is stored reads back as itself.

@@ -81,10 +81,6 @@ impl Resource for Plain {
     fn schema(&self) -> &Schema {
         &self.0
     }
-
-    fn cells(&self, _object: &Object, _now: i64) -> Vec<Value> {
-        Vec::new()
-    }
 }
 
 /// Where a case's objects are stored.

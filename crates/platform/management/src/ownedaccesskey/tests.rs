@@ -153,7 +153,7 @@ fn cells_show_whose_it_is() {
     let key = created(json!({"displayName": "d", "user": "ann", "type": "User", "ttl": 60, "key": "abc"}));
     let want =
         [json!("k"), json!("d"), json!("ann"), json!(null), json!("User"), json!("false"), json!("<unknown>"), json!(60), json!(null)];
-    assert_eq!(OwnedAccessKeys.cells(&key, 0), want);
+    assert_eq!(OwnedAccessKeys.descriptor().cells(&key, 0), want);
 }
 
 #[test]

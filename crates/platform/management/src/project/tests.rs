@@ -2,6 +2,7 @@ use super::*;
 use crate::access::Caller;
 use crate::access::ObjectAccess;
 use crate::rules::tests::object;
+use serde_json::json;
 
 fn project(name: &str, spec: Value) -> Object {
     let mut project = json!({"metadata": {"name": name}});
@@ -107,5 +108,5 @@ fn members_see_their_project_and_owners_own_it() {
 fn cells_show_what_it_is_and_whose() {
     let spec = json!({"displayName": "P", "owner": {"team": "t"}, "members": [{}, {}], "description": "d"});
     let want = [json!("p"), json!("P"), json!("t"), json!(2), json!("<unknown>"), json!("d")];
-    assert_eq!(Projects.cells(&project("p", spec), 0), want);
+    assert_eq!(Projects.descriptor().cells(&project("p", spec), 0), want);
 }

@@ -320,6 +320,6 @@ fn cells_show_what_people_ask_for() {
     ];
     let instances = VirtualClusterInstances;
     for (instance, want) in table {
-        assert_eq!(instances.cells(&object(instance.clone()), now), want, "{instance}");
+        assert_eq!(instances.descriptor().cells(&object(instance.clone()), now), want, "{instance}");
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::access::Caller;
 use crate::access::ObjectAccess;
 use crate::rules::tests::object;
+use serde_json::json;
 
 fn template(spec: Value) -> Object {
     let mut template = json!({"metadata": {"name": "isolated"}});
@@ -74,5 +75,5 @@ fn cells_show_the_highest_version() {
         "versions": [{"version": "1.9.0"}, {"version": "v1.10.0"}, {"version": "strange"}, {}],
     });
     let want = [json!("isolated"), json!("Isolated"), json!("1.10.0"), json!("ann"), json!("<unknown>"), json!("d")];
-    assert_eq!(VirtualClusterTemplates.cells(&template(spec), 0), want);
+    assert_eq!(VirtualClusterTemplates.descriptor().cells(&template(spec), 0), want);
 }

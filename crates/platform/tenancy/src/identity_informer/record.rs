@@ -32,7 +32,7 @@ pub(crate) fn team(object: &Object) -> TeamRecord {
 
 /// When it was created. A time that cannot be read is still to come, so that no older key is taken for this one's.
 fn created(object: &Object) -> i64 {
-    unix_seconds(object.meta_str("creationTimestamp")).unwrap_or(i64::MAX)
+    object.created_at().unwrap_or(i64::MAX)
 }
 
 /// `access` is what the kind reads out of the object.
@@ -60,7 +60,7 @@ pub(crate) fn key(object: &Object) -> Option<KeyRecord> {
         },
         holder_identity: match object.str_at(&["status", "holderUID"]) {
             // Keys of servers that did not note it.
-            "" => HolderIdentity::CreatedBy(unix_seconds(object.meta_str("creationTimestamp")).unwrap_or(i64::MIN)),
+            "" => HolderIdentity::CreatedBy(object.created_at().unwrap_or(i64::MIN)),
             uid => HolderIdentity::Uid(uid.into()),
         },
         disabled: flag(object, &["spec", "disabled"]),
@@ -75,7 +75,7 @@ pub(crate) fn key(object: &Object) -> Option<KeyRecord> {
 fn lifetime(object: &Object) -> Lifetime {
     let Some(seconds) = object.at(&["spec", "ttl"]).and_then(Value::as_i64).filter(|ttl| *ttl > 0) else { return Lifetime::Endless };
     // A time that cannot be read is long past: such a key is refused.
-    let created = unix_seconds(object.meta_str("creationTimestamp")).unwrap_or(0);
+    let created = object.created_at().unwrap_or(0);
     if flag(object, &["spec", "ttlAfterLastActivity"]) {
         return Lifetime::Idle { seconds, since: last_activity(object).unwrap_or(created) };
     }
@@ -85,11 +85,7 @@ fn lifetime(object: &Object) -> Lifetime {
 /// `status.lastActivity`; one that cannot be read is long past.
 fn last_activity(object: &Object) -> Option<i64> {
     let text = object.str_at(&["status", "lastActivity"]);
-    (!text.is_empty()).then(|| unix_seconds(text).unwrap_or(0))
-}
-
-fn unix_seconds(text: &str) -> Option<i64> {
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    (!text.is_empty()).then(|| text.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second))
 }
 
 fn owner(object: &Object) -> Option<Principal> {

@@ -54,10 +54,6 @@ impl Resource for Widgets {
         &self.0
     }
 
-    fn cells(&self, _object: &Object, _now: i64) -> Vec<Value> {
-        Vec::new()
-    }
-
     /// The owner's name.
     fn facts(&self, object: &Object) -> Facts {
         Facts::new(object.str_at(&["spec", "owner"]).to_owned())
