@@ -44,6 +44,26 @@ async fn the_cluster_serves_the_group_as_its_own() {
     }
 }
 
+/// A scraper has no role in any project.
+#[tokio::test(flavor = "multi_thread")]
+async fn rbac_of_the_cluster_says_who_scrapes() {
+    let Some(stand) = stand::shared().await else { return };
+    let (admin, scraper) = (stand.admin(), stand.direct("scraper"));
+    // An answer holds for a while: somebody else is asked about first.
+    stand.direct("stranger").get("/metrics").await.expect(403);
+    let role = json!({"metadata": {"name": "scrape"}, "rules": [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]});
+    admin.post("/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).await.expect(201);
+    let binding = json!({
+        "metadata": {"name": "scrape"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "scrape"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "scraper"}],
+    });
+    admin.post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &binding).await.expect(201);
+    wait_for("the scraper to be let in", async || scraper.get("/metrics").await.status.as_u16() == 200).await;
+    scraper.get("/metrics/slis").await.expect(403);
+    scraper.get("/apis/management.loft.sh/v1/projects").await.expect(403);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cluster_recovers_by_itself_when_the_server_comes_back() {
     let Some(mut stand) = stand::alone().await else { return };
