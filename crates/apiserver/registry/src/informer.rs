@@ -3,7 +3,8 @@
 //! Whatever in this process acts on the changes of a kind follows it here, as controllers of Kubernetes do with client-go's
 //! informers. A watch ends now and then; it goes on behind what was told last, so nothing that happens in between is lost.
 //! When it cannot go on (410, or anything else that a watch ends with), the kind is listed again and the handler is told
-//! what differs: what is gone first, for somebody may have lost a right by it. The objects are those of the cache and
+//! what differs: what is gone first, for somebody may have lost a right by it. Objects that came and went meanwhile are in no
+//! difference: that there may have been some is told as [`Delta::Gap`]. The objects are those of the cache and
 //! share its bytes. Refused: selectors and views (a follower sees everything), waiting for other processes.
 
 use crate::backoff::Backoff;
@@ -42,6 +43,8 @@ pub enum Delta {
     },
     /// It is gone; this is what was told last.
     Deleted(Arc<Item>),
+    /// The kind was listed again: objects that came and went since the watch before were told neither as added nor as deleted.
+    Gap,
     /// Everything at or below this revision was told: after the state, after each change, and now and then without one.
     Synced(Revision),
 }
@@ -50,7 +53,10 @@ pub enum Delta {
 /// [`crate::work_queue`]): while it runs nothing else does on this task.
 pub async fn follow(registry: Arc<Registry>, stop: CancellationToken, handle: impl FnMut(Delta) + Send) {
     let kind = registry.descriptor().kind;
-    stop.run_until_cancelled(Informer { source: registry, kind, known: HashSet::new(), reached: None, failures: 0, handle }.run()).await;
+    stop.run_until_cancelled(
+        Informer { source: registry, kind, known: HashSet::new(), reached: None, is_told: false, failures: 0, handle }.run(),
+    )
+    .await;
 }
 
 /// Where objects come from; a test has another one.
@@ -114,6 +120,8 @@ struct Informer<S, H> {
     known: HashSet<Known>,
     /// Behind what a watch can go on; `None`: the state has to be listed.
     reached: Option<Revision>,
+    /// The kind was listed before.
+    is_told: bool,
     failures: u32,
     handle: H,
 }
@@ -204,6 +212,10 @@ impl<S: Source, H: FnMut(Delta) + Send> Informer<S, H> {
             }
             rest_at(index).await;
         }
+        if self.is_told {
+            (self.handle)(Delta::Gap);
+        }
+        self.is_told = true;
         self.synced(revision);
         Ok(revision)
     }

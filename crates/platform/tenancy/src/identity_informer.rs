@@ -105,6 +105,8 @@ impl Follower {
         match delta {
             Delta::Added(item) | Delta::Updated { new: item, .. } => self.put(&item),
             Delta::Deleted(last) => self.kind.remove(&self.directory, &last.key.name),
+            // Who came and went meanwhile left nothing here.
+            Delta::Gap => {}
             Delta::Synced(revision) => drop(self.progress.send_replace(Some(revision))),
         }
     }

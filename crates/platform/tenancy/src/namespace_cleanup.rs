@@ -4,7 +4,8 @@
 //! creation is carried out only if its project still is as it was found). Between that look and the deletion something may still
 //! be created. Such an object nobody but admins could see, and a later project of the same name would inherit it. So a moment after
 //! a project is gone its namespace is looked at, and what is there is deleted, unless there is a project again. What
-//! does not hold: a server that ends within that moment, with no other beside it, leaves such an object.
+//! does not hold: a server that ends within that moment, with no other beside it, leaves such an object; so does one that heard
+//! neither of the project's creation nor of its deletion, because both fell between two watches of which the second could not go on.
 //! Refused: looking for namespaces without a project in general, for a server that is started with another prefix would
 //! find them all to be without.
 

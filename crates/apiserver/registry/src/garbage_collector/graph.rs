@@ -87,6 +87,11 @@ impl Graph {
                 tasks.add.extend(self.dependents(&uid).cloned().map(Task::Check));
                 self.gone.insert(uid);
             }
+            // An owner that a cache still had when its dependent was looked at may have gone unheard.
+            Delta::Gap => {
+                let dependents: BTreeSet<&Node> = self.edges.iter().map(|(_, _, node)| node).collect();
+                tasks.add.extend(dependents.into_iter().cloned().map(Task::Check));
+            }
             Delta::Synced(_) => {}
         }
         tasks

@@ -56,10 +56,11 @@ impl Script {
                 Delta::Added(item) => format!("added {}@{}", item.key.name, item.revision),
                 Delta::Updated { old, new } => format!("updated {}@{}-{}", new.key.name, old.revision, new.revision),
                 Delta::Deleted(last) => format!("deleted {}@{}", last.key.name, last.revision),
+                Delta::Gap => "gap".into(),
                 Delta::Synced(revision) => format!("synced {revision}"),
             });
         };
-        let informer = Informer { source: self, kind: "Widget", known: HashSet::new(), reached: None, failures: 0, handle };
+        let informer = Informer { source: self, kind: "Widget", known: HashSet::new(), reached: None, is_told: false, failures: 0, handle };
         tokio::time::timeout(Duration::from_secs(3600), informer.run()).await.unwrap_err();
         told
     }
@@ -102,7 +103,7 @@ async fn after_a_watch_that_cannot_go_on_the_difference_is_told_and_what_is_gone
         let mut told = script.tell().await;
         assert_eq!(
             told.split_off(5),
-            ["deleted gone@1", "updated changed@1-8", "deleted made-anew@1", "added made-anew@7", "added new@6", "synced 9"]
+            ["deleted gone@1", "updated changed@1-8", "deleted made-anew@1", "added made-anew@7", "added new@6", "gap", "synced 9"]
         );
         assert_eq!(script.asked(), ["list", "watch 5", "list", "list", "watch 9", "watch 9"]);
     }
@@ -134,7 +135,7 @@ async fn nothing_is_lost_where_watches_end_all_the_time() {
             Delta::Added(item) => assert!(mirror.insert(item.key.clone(), item).is_none(), "it was there"),
             Delta::Updated { old, new } => assert_eq!(mirror.insert(new.key.clone(), new).unwrap(), old),
             Delta::Deleted(last) => assert_eq!(mirror.remove(&last.key).unwrap(), last),
-            Delta::Synced(_) => {}
+            Delta::Gap | Delta::Synced(_) => {}
         }
     }));
     for round in 0..400u32 {

@@ -52,14 +52,21 @@ impl QuotaStatus {
         }
     }
 
-    /// Marks the project that a change concerns.
+    /// Marks the projects that a change concerns. Instances that came and went unheard may have been counted meanwhile.
     fn mark(&self, delta: &Delta) {
-        let (Delta::Added(item) | Delta::Updated { new: item, .. } | Delta::Deleted(item)) = delta else { return };
-        let project =
-            if item.key.namespace.is_empty() { Some(item.key.name.as_str()) } else { item.key.namespace.strip_prefix(&self.prefix) };
-        if let Some(project) = project {
-            self.marks.add_after(project.to_owned(), GATHER + GATHER.mul_f64(jitter() / 2.0));
+        match delta {
+            Delta::Added(item) | Delta::Updated { new: item, .. } | Delta::Deleted(item) => {
+                let ObjectKey { namespace, name } = &item.key;
+                let project = if namespace.is_empty() { Some(name.as_str()) } else { namespace.strip_prefix(&self.prefix) };
+                project.into_iter().for_each(|project| self.mark_one(project));
+            }
+            Delta::Gap => self.projects.cache().items().iter().for_each(|item| self.mark_one(&item.key.name)),
+            Delta::Synced(_) => {}
         }
+    }
+
+    fn mark_one(&self, project: &str) {
+        self.marks.add_after(project.to_owned(), GATHER + GATHER.mul_f64(jitter() / 2.0));
     }
 
     /// Writes the status of one project if it is not right.

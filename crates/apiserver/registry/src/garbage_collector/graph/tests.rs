@@ -41,6 +41,7 @@ fn a_change_concerns_those_who_refer_to_the_object_and_nobody_else() {
     assert_eq!(named(freed), ["check a", "finalize o"]);
     assert!(graph.has_dependents("uid-of-o") && !graph.is_gone("uid-of-o"));
     assert_eq!(named(graph.apply(1, &Delta::Deleted(new))), ["check b"]);
+    assert_eq!(named(graph.apply(1, &Delta::Gap)), ["check a", "check b"], "whoever refers to anything");
     assert!(graph.is_gone("uid-of-o") && graph.waits("uid-of-o").is_none());
     graph.apply(0, &Delta::Deleted(b));
     graph.apply(0, &Delta::Deleted(free));
