@@ -16,7 +16,7 @@ fn kept_documents_are_those_served() {
     let kinds: Vec<(&'static Descriptor, &Schema)> = kinds.iter().map(|kind| (kind.descriptor(), kind.schema())).collect();
     let computed = computed();
     let computed: Vec<(&'static VirtualDescriptor, &Schema)> = computed.iter().map(|(kind, schema)| (*kind, schema)).collect();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../openapi");
     for (path, document) in documents(&kinds, &computed).into_iter().filter(|(path, _)| path != "/openapi/v3") {
         let file = folder.join(file_name(&path));
         let served = serde_json::to_string_pretty(&document).unwrap() + "\n";
