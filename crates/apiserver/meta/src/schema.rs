@@ -186,8 +186,8 @@ impl Schema {
             default: Some(Value::Object(serde_json::Map::new())),
         };
         let fields = BTreeMap::from([
-            ("apiVersion".into(), word("Group and version of the API that this object is written in, such as library.example.com/v1.")),
-            ("kind".into(), word("What this object is, in CamelCase, such as Book.")),
+            ("apiVersion".into(), word("Group and version of the API that this object is written in, such as `example.com/v1`.")),
+            ("kind".into(), word("The kind of this object, in CamelCase.")),
             ("metadata".into(), part(Self::of::<crate::types::ObjectMeta>(), "Standard metadata of the object.")),
             ("spec".into(), part(Self::of::<Spec>(), "The desired state.")),
             ("status".into(), part(Self::of::<Status>(), "The observed state.")),
