@@ -1,10 +1,13 @@
-//! What every request shares: the configuration, and the documents made from it once.
+//! The state that every request shares: the configuration, and what is made from it once.
 
-use crate::Config;
+use crate::config::Config;
 use crate::discovery::Discovery;
-use crate::layers::Permits;
+use crate::kinds::Kinds;
 use crate::openapi::OpenApi;
-use apiserver_meta::{Descriptor, Schema, VirtualDescriptor};
+use crate::permits::Permits;
+use crate::request_info::ResourceInfo;
+use crate::virtual_collection::VirtualCollection;
+use crate::virtual_resource::{Services, VirtualResource};
 use apiserver_registry::Registry;
 use std::sync::Arc;
 
@@ -12,35 +15,28 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) config: Config,
+    pub(crate) kinds: Kinds,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
-    pub(crate) places: Permits,
+    pub(crate) permits: Permits,
 }
 
 impl App {
     pub(crate) fn new(config: Config) -> Self {
-        let discovery = Discovery::new(&stored(&config), &computed(&config), &config);
-        Self { discovery, openapi: OpenApi::default(), places: Permits::new(&config.limits), config }
+        let virtual_collections = config.virtual_collections.iter().map(|kind| kind.resource().descriptor());
+        let stored = virtual_collections.chain(config.registries.iter().map(|registry| registry.descriptor())).collect();
+        let computed = config.computed.iter().map(|computed| computed.descriptor()).collect();
+        let kinds = Kinds { stored, computed };
+        let discovery = Discovery::new(&kinds, &config);
+        Self { kinds, discovery, openapi: OpenApi::default(), permits: Permits::new(&config.limits), config }
     }
 
-    /// Every kind that is served from a registry or as if it were.
-    pub(crate) fn kinds(&self) -> Vec<&'static Descriptor> {
-        stored(&self.config)
+    /// The parts that the answer of a virtual resource may need.
+    pub(crate) fn services(&self) -> Services<'_> {
+        Services { authorizers: &self.config.authorizers, registries: &self.config.registries, kinds: &self.kinds }
     }
 
-    /// Hands over all kinds with their schemas.
-    pub(crate) fn with_schemas<T>(
-        &self,
-        make: impl FnOnce(&[(&'static Descriptor, &Schema)], &[(&'static VirtualDescriptor, &Schema)]) -> T,
-    ) -> T {
-        let virtual_collections = self.config.virtual_collections.iter().map(|kind| kind.resource().schema());
-        let schemas = virtual_collections.chain(self.config.registries.iter().map(|registry| registry.schema()));
-        let stored: Vec<_> = self.kinds().into_iter().zip(schemas).collect();
-        let computed: Vec<_> = self.config.computed.iter().map(|computed| (computed.descriptor(), computed.schema())).collect();
-        make(&stored, &computed)
-    }
-
-    /// The kind under a path.
+    /// The registry of the kind that a path names.
     pub(crate) fn registry(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Registry>> {
         self.config.registries.iter().find(|registry| {
             let kind = registry.descriptor();
@@ -48,27 +44,17 @@ impl App {
         })
     }
 
-    /// Whether anything is served of this kind, be it only a subresource.
-    pub(crate) fn serves_kind(&self, group: &str, version: &str, plural: &str) -> bool {
-        let stored = self.kinds().into_iter().any(|kind| (kind.group, kind.version, kind.plural) == (group, version, plural));
-        stored || self.config.computed.iter().any(|computed| computed.descriptor().is_of(group, version, plural))
+    /// The virtual resource that a path names.
+    pub(crate) fn virtual_resource(&self, resource: &ResourceInfo) -> Option<&Arc<dyn VirtualResource>> {
+        let ResourceInfo { group, version, resource, subresource, .. } = resource;
+        self.config.computed.iter().find(|computed| computed.descriptor().is_at(group, version, resource, subresource))
     }
 
-    /// Whether anything is served under this group and version.
-    pub(crate) fn serves(&self, group: &str, version: &str) -> bool {
-        let stored = self.kinds().into_iter().map(|kind| (kind.group, kind.version));
-        let computed = self.config.computed.iter().map(|computed| computed.descriptor()).map(|kind| (kind.group, kind.version));
-        stored.chain(computed).any(|served| served == (group, version))
+    /// The virtual collection that a path names.
+    pub(crate) fn virtual_collection(&self, resource: &ResourceInfo) -> Option<&Arc<dyn VirtualCollection>> {
+        self.config.virtual_collections.iter().find(|kind| {
+            let kind = kind.resource().descriptor();
+            (kind.group, kind.version, kind.plural) == (&resource.group, &resource.version, &resource.resource)
+        })
     }
-}
-
-/// Every kind that is served from a registry or as if it were, in the order of discovery.
-fn stored(config: &Config) -> Vec<&'static Descriptor> {
-    let virtual_collections = config.virtual_collections.iter().map(|kind| kind.resource().descriptor());
-    virtual_collections.chain(config.registries.iter().map(|registry| registry.descriptor())).collect()
-}
-
-/// Every kind that is computed, in the order of discovery.
-fn computed(config: &Config) -> Vec<&'static VirtualDescriptor> {
-    config.computed.iter().map(|computed| computed.descriptor()).collect()
 }

@@ -3,7 +3,7 @@
 //! Policies decide by who is calling, which is known only once the request was authenticated, and objects are logged as they
 //! were understood: both happen in here, and the rest, stages and files, around the router. Refused: levels and policies.
 
-use crate::AuditId;
+use crate::extensions::AuditId;
 use crate::request_info::RequestInfo;
 use apiserver_auth::Identity;
 use apiserver_meta::{Annotations, ApiError};

@@ -1,24 +1,24 @@
 //! One request to a kind that is served, with everything that its verb needs.
 
+mod answer;
+mod decode;
+
+use crate::access::recheck::{Allowed, RetainedCredentials};
 use crate::app::App;
 use crate::audit_context::AuditContext;
 use crate::body;
-use crate::extended::Extended;
-use crate::layers::Permit;
 use crate::negotiation::{self, Offer, Representation};
+use crate::permits::Permit;
 use crate::query::Query;
-use crate::recheck::{Allowed, RetainedCredentials};
-use crate::render::{Columns, Renderer};
 use crate::request_info::{RequestInfo, ResourceInfo};
 use crate::respond::Wire;
 use apiserver_auth::Identity;
 use apiserver_meta::{ApiError, Descriptor, ObjectFilter, ObjectKey, RequestContext, Subresource};
 use apiserver_registry::{Registry, heavy};
-use axum::response::Response;
 use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Uri};
 use std::sync::Arc;
 
 /// One request to a kind.
@@ -68,23 +68,6 @@ impl Call {
 
     pub(crate) fn wire(&self, representation: Representation) -> Wire {
         Wire::new(representation, &self.headers)
-    }
-
-    /// An object as the answer.
-    pub(crate) async fn object(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
-        let renderer = Renderer::of_object(representation.target, self.registry.resource())?;
-        let send = || {
-            let mut json = Vec::with_capacity(bytes.len() + 1);
-            renderer.object(bytes, Columns::Shown, &mut json);
-            self.wire(representation).send(status, json)
-        };
-        Ok(heavy::compute(bytes.len(), send).await)
-    }
-
-    /// An object that was written as the answer: as much of it as the writer may read.
-    pub(crate) async fn written(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
-        let shown = Extended::of_answer(self).await;
-        self.object(status, &shown.written(bytes, &**self.registry.resource()), representation).await
     }
 
     /// The request's body, whole. With it the write begins: from here on the call is that of whoever the caller is now, with what

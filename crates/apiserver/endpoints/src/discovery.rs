@@ -2,15 +2,14 @@
 
 mod aggregated;
 mod legacy;
-mod served;
 
-use crate::Config;
 use crate::accept;
-use crate::app::App;
+use crate::config::Config;
+use crate::kinds::Kinds;
 use crate::negotiation::{self, Offer};
 use crate::query::Query;
 use crate::respond::{self, Wire, page_not_found};
-use apiserver_meta::{ApiError, Descriptor, VirtualDescriptor};
+use apiserver_meta::ApiError;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -18,7 +17,6 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
-use served::Served;
 use sha2::{Digest, Sha512};
 use std::fmt::Write;
 
@@ -39,10 +37,8 @@ struct Aggregated {
 }
 
 impl Discovery {
-    pub(crate) fn new(stored: &[&'static Descriptor], computed: &[&'static VirtualDescriptor], config: &Config) -> Self {
-        let (core, stored): (Vec<_>, Vec<_>) = stored.iter().partition(|kind| kind.group.is_empty());
-        let core = Served { stored: core, computed: Vec::new() };
-        let kinds = Served { stored, computed: computed.to_vec() };
+    pub(crate) fn new(kinds: &Kinds, config: &Config) -> Self {
+        let (core, kinds) = kinds.split_core();
         let has_core = !core.stored.is_empty();
         let mut documents = vec![("/api".to_owned(), legacy::api_versions(has_core)), ("/apis".to_owned(), legacy::groups(&kinds))];
         if has_core {
@@ -57,6 +53,34 @@ impl Discovery {
         let root = root(&documents, config);
         documents.push((String::new(), root));
         Self { documents, core: Aggregated::new(&aggregated::document(&core)), groups: Aggregated::new(&aggregated::document(&kinds)) }
+    }
+
+    pub(crate) fn serve(&self, segments: &[&str], parts: &Parts) -> Result<Response, ApiError> {
+        let aggregated = match segments {
+            ["api"] => Some(&self.core),
+            ["apis"] => Some(&self.groups),
+            _ => None,
+        };
+        if let Some(answer) = aggregated.and_then(|document| document.serve(&parts.headers)) {
+            return Ok(answer);
+        }
+        let Some(document) = self.document(segments) else { return Ok(page_not_found()) };
+        let representation = negotiation::negotiate(&parts.headers, Query(parts.uri.query().unwrap_or("")), Offer::Documents)?;
+        let mut response = respond::document(document, Wire::new(representation, &parts.headers));
+        if aggregated.is_some() {
+            response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+        }
+        Ok(response)
+    }
+
+    /// Whether a path is one of discovery.
+    pub(crate) fn knows(&self, segments: &[&str]) -> bool {
+        self.document(segments).is_some()
+    }
+
+    fn document(&self, segments: &[&str]) -> Option<&Value> {
+        let path = segments.iter().filter(|segment| !segment.is_empty()).fold(String::new(), |path, segment| path + "/" + segment);
+        self.documents.iter().find(|(known, _)| *known == path).map(|(_, document)| document)
     }
 }
 
@@ -73,35 +97,6 @@ fn root(documents: &[(String, Value)], config: &Config) -> Value {
     }
     paths.sort();
     json!({ "paths": paths })
-}
-
-pub(crate) fn serve(app: &App, segments: &[&str], parts: &Parts) -> Result<Response, ApiError> {
-    let discovery = &app.discovery;
-    let aggregated = match segments {
-        ["api"] => Some(&discovery.core),
-        ["apis"] => Some(&discovery.groups),
-        _ => None,
-    };
-    if let Some(answer) = aggregated.and_then(|document| document.serve(&parts.headers)) {
-        return Ok(answer);
-    }
-    let Some(document) = document(app, segments) else { return Ok(page_not_found()) };
-    let representation = negotiation::negotiate(&parts.headers, Query(parts.uri.query().unwrap_or("")), Offer::Documents)?;
-    let mut response = respond::document(document, Wire::new(representation, &parts.headers));
-    if aggregated.is_some() {
-        response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
-    }
-    Ok(response)
-}
-
-/// Whether a path is one of discovery.
-pub(crate) fn knows(app: &App, segments: &[&str]) -> bool {
-    document(app, segments).is_some()
-}
-
-fn document<'a>(app: &'a App, segments: &[&str]) -> Option<&'a Value> {
-    let path = segments.iter().filter(|segment| !segment.is_empty()).fold(String::new(), |path, segment| path + "/" + segment);
-    app.discovery.documents.iter().find(|(known, _)| *known == path).map(|(_, document)| document)
 }
 
 /// The parameters are how clients and the aggregation layer know the form: without them it counts as the old one.

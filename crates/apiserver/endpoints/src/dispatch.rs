@@ -3,46 +3,33 @@
 //! One handler for every path, because a Kubernetes server's answers to wrong paths and methods are `Status`
 //! objects of their own, and because authorization must have the last word before a route is looked up.
 
+use crate::access::recheck::RetainedCredentials;
 use crate::app::App;
 use crate::audit_context::AuditContext;
 use crate::call::Call;
-use crate::layers::{AuditId, Deadline, info_of, refuse};
-use crate::recheck::RetainedCredentials;
+use crate::extensions::info_of;
+use crate::permits::Permit;
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
+use crate::respond::{no_such_method, refuse};
 use crate::verbs::{create, delete, deletecollection, get, list, patch, update, watch};
-use crate::{discovery, health, layers, openapi, respond, version, virtual_collection, virtual_resource, warning, websocket};
+use crate::{context, health, respond, version, virtual_collection, virtual_resource, warning, websocket};
 use apiserver_auth::Identity;
-use apiserver_meta::{ApiError, ObjectFilter, RequestContext, Scope, Subresource, Verb};
+use apiserver_meta::{ApiError, ObjectFilter, Scope, Subresource, Verb};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Answers a request that has passed every layer.
 pub(crate) async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let info = info_of(&parts);
-    if let Some(missing) = not_served(&app, &parts, &info) {
-        return missing;
-    }
     let answer = match &info.resource {
         Some(resource) => kind(&app, &parts, &info, resource, body).await,
         None => path(&app, &parts, &info).await,
     };
     answer.unwrap_or_else(|error| refuse(&error, &parts.headers, &parts.uri))
-}
-
-/// The answer to a path of a kind that is not served, the same for whoever asks: discovery tells everybody which are.
-pub(crate) fn not_served(app: &App, parts: &Parts, info: &RequestInfo) -> Option<Response> {
-    let resource = info.resource.as_ref()?;
-    let ResourceInfo { group, version, resource: plural, .. } = resource;
-    if !app.serves(group, version) {
-        return Some(respond::page_not_found());
-    }
-    let missing = !app.serves_kind(group, version, plural);
-    missing.then(|| refuse(&ApiError::no_such_path(), &parts.headers, &parts.uri))
 }
 
 /// Paths outside of kinds.
@@ -53,11 +40,11 @@ async fn path(app: &Arc<App>, parts: &Parts, info: &RequestInfo) -> Result<Respo
         return if reads { Ok(page.serve(parts).await) } else { Err(no_such_method()) };
     }
     let answer = match segments.as_slice() {
-        ["healthz" | "livez" | "readyz", ..] if reads => health::serve(app, &segments, parts).await,
-        ["version"] if reads => version::serve(app, parts)?,
-        ["openapi", rest @ ..] if reads => openapi::serve(app, rest, parts),
-        _ if reads => discovery::serve(app, &segments, parts)?,
-        _ if discovery::knows(app, &segments)
+        ["healthz" | "livez" | "readyz", ..] if reads => health::serve(&app.config, &segments, parts).await,
+        ["version"] if reads => version::serve(&app.config, parts)?,
+        ["openapi", rest @ ..] if reads => app.openapi.serve(&app.config, rest, parts),
+        _ if reads => app.discovery.serve(&segments, parts)?,
+        _ if app.discovery.knows(&segments)
             || matches!(segments.as_slice(), ["healthz" | "livez" | "readyz" | "version" | "openapi", ..]) =>
         {
             return Err(no_such_method());
@@ -69,18 +56,18 @@ async fn path(app: &Arc<App>, parts: &Parts, info: &RequestInfo) -> Result<Respo
 
 /// Paths of kinds. Errors come with the warnings that were found on the way to them.
 async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: &ResourceInfo, body: Body) -> Result<Response, ApiError> {
-    if let Some(kind) = virtual_collection::find(app, resource) {
-        return virtual_collection::serve(&**kind, parts, info, resource);
+    if let Some(kind) = app.virtual_collection(resource) {
+        return virtual_collection::serve::serve(&**kind, parts, info, resource);
     }
-    if let Some(computed) = virtual_resource::find(app, resource) {
-        return virtual_resource::serve(app, &**computed, parts, info, resource, body).await;
+    if let Some(computed) = app.virtual_resource(resource) {
+        return virtual_resource::serve::serve(app, &**computed, parts, info, resource, body).await;
     }
     let registry = app.registry(&resource.group, &resource.version, &resource.resource).ok_or_else(ApiError::no_such_path)?;
     let (place, subresource) = place(registry.descriptor().scope, resource)?;
     let mut call = Call {
         app: Arc::clone(app),
         registry: Arc::clone(registry),
-        ctx: context(parts)?,
+        ctx: context::of(parts)?,
         identity: parts.extensions.get::<Identity>().cloned().ok_or_else(ApiError::unauthorized)?,
         view: parts.extensions.get::<ObjectFilter>().cloned().ok_or_else(ApiError::unauthorized)?,
         info: Arc::clone(info),
@@ -90,7 +77,7 @@ async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: 
         uri: parts.uri.clone(),
         handshake: websocket::is_asked_for(&parts.headers).then(|| Box::new(parts.clone())),
         proof: parts.extensions.get::<RetainedCredentials>().cloned(),
-        place: parts.extensions.get::<Arc<layers::Permit>>().cloned(),
+        place: parts.extensions.get::<Arc<Permit>>().cloned(),
         trail: parts.extensions.get::<AuditContext>().cloned(),
     };
     let deadline = call.ctx.deadline;
@@ -100,18 +87,6 @@ async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: 
     let mut response = answer.unwrap_or_else(|error| refuse(&error, &parts.headers, &parts.uri));
     warning::append(response.headers_mut(), &call.ctx.warnings());
     Ok(response)
-}
-
-/// Who asks, until when, under which audit id.
-pub(crate) fn context(parts: &Parts) -> Result<RequestContext, ApiError> {
-    let identity = parts.extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
-    let deadline = parts.extensions.get::<Deadline>().map_or_else(Instant::now, |deadline| deadline.0);
-    let audit_id = parts.extensions.get::<AuditId>().map_or_else(|| "".into(), |id| Arc::clone(&id.0));
-    let ctx = RequestContext::new(Arc::clone(&identity.user), identity.principal.clone(), deadline, audit_id);
-    Ok(match AuditContext::of(&parts.extensions) {
-        Some(trail) => ctx.with_annotations(trail.annotations().clone()),
-        None => ctx,
-    })
 }
 
 /// What of a kind a path means.
@@ -166,8 +141,4 @@ async fn verb(call: &mut Call, place: RequestTarget, body: Body) -> Result<Respo
         (RequestTarget::Object, "delete") if serves(Verb::Delete) => delete::serve(call, body).await,
         _ => Err(no_such_method()),
     }
-}
-
-pub(crate) fn no_such_method() -> ApiError {
-    ApiError::method_not_allowed("the server does not allow this method on the requested resource")
 }

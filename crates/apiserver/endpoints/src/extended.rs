@@ -4,11 +4,11 @@
 //! The authorizers are asked once for each verb, not for each object; what they answer is a view, which is then held against
 //! what an object says of itself. Only here are objects decoded to be read: others are copied as they are stored.
 //! An open watch goes on with the first answer about `extended=true`: whom a rule makes an admin is told with the next list. When
-//! somebody is to see less of what is private, the watch ends ([`crate::recheck`]).
+//! somebody is to see less of what is private, the watch ends ([`crate::verbs::while_allowed`]).
 
+use crate::access::authorization::{attributes, decide};
+use crate::access::private::Private;
 use crate::call::Call;
-use crate::layers::{attributes, decide};
-use crate::private::Private;
 use crate::request_info::RequestInfo;
 use apiserver_meta::resource::ExtendedField;
 use apiserver_meta::{Facts, Object, ObjectFilter, Resource, Subresource};
@@ -47,7 +47,7 @@ impl Extended {
 
     /// What is hidden in the answer to any request, such as one that writes.
     pub(crate) async fn of_answer(call: &Call) -> Self {
-        let private = Private::of(&call.app, &call.identity, &call.info, &**call.registry.resource()).await;
+        let private = Private::of(&call.app.config.authorizers, &call.identity, &call.info, &**call.registry.resource()).await;
         Self { private, ..Self::default() }
     }
 

@@ -1,9 +1,8 @@
 //! `/healthz`, `/livez` and `/readyz`. Clients read whether, operators read in the log why not.
 
-use crate::app::App;
+use crate::config::{Config, HealthCheck, STARTUP_WAIT};
 use crate::query::Query;
-use crate::respond;
-use crate::{HealthCheck, STARTUP_WAIT, respond::page_not_found};
+use crate::respond::{self, page_not_found};
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
@@ -18,7 +17,7 @@ const CHECK_TIME: Duration = Duration::from_secs(2);
 /// Always there, always fine: it says that requests are answered.
 const PING: &str = "ping";
 
-pub(crate) async fn serve(app: &App, segments: &[&str], parts: &Parts) -> Response {
+pub(crate) async fn serve(config: &Config, segments: &[&str], parts: &Parts) -> Response {
     let (endpoint, name) = match segments {
         [endpoint] => (*endpoint, None),
         [endpoint, rest @ ..] => (*endpoint, Some(rest.join("/"))),
@@ -26,10 +25,9 @@ pub(crate) async fn serve(app: &App, segments: &[&str], parts: &Parts) -> Respon
     };
     if endpoint == "readyz" {
         // Ready or not: the checks tell.
-        let _ = tokio::time::timeout(STARTUP_WAIT, app.config.lifecycle.started()).await;
+        let _ = tokio::time::timeout(STARTUP_WAIT, config.lifecycle.started()).await;
     }
-    let checks: Vec<&Arc<dyn HealthCheck>> =
-        app.config.checks.iter().filter(|check| endpoint == "readyz" || !check.readiness_only()).collect();
+    let checks: Vec<&Arc<dyn HealthCheck>> = config.checks.iter().filter(|check| endpoint == "readyz" || !check.readiness_only()).collect();
     match name {
         None => all(endpoint, &checks, Query(parts.uri.query().unwrap_or(""))).await,
         Some(name) if name == PING => respond::text(StatusCode::OK, "ok"),

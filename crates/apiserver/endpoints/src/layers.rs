@@ -1,8 +1,8 @@
 //! What every request passes on its way to a handler, outermost first: the headers of every answer, panics,
 //! request info, the phase of the server's life, the deadline, who is calling, for whom, is there room, may they.
 //!
-//! A layer leaves what it found as an extension of the request. [`RequestInfo`] and [`Identity`] are left on the response
-//! as well, for metrics and audit around the router.
+//! A layer leaves what it found as an extension of the request. [`RequestInfo`] and [`apiserver_auth::Identity`] are left on the
+//! response as well, for metrics and audit around the router.
 
 mod authenticate;
 mod authorize;
@@ -11,35 +11,28 @@ mod impersonate;
 mod in_flight;
 mod phase;
 
-pub(crate) use authenticate::{AuthenticationState, authenticate, identify, is_credential};
-pub(crate) use authorize::{Opinion, attributes, authorize, decide, permitted};
-pub(crate) use deadline::{Deadline, deadline};
-pub use impersonate::ImpersonatedUser;
-pub(crate) use impersonate::{impersonate, impersonated_user, is_impersonation_header};
-pub(crate) use in_flight::{Permit, Permits, in_flight};
+pub(crate) use authenticate::authenticate;
+pub(crate) use authorize::authorize;
+pub(crate) use deadline::deadline;
+pub(crate) use impersonate::impersonate;
+pub(crate) use in_flight::in_flight;
 pub(crate) use phase::phase;
 
 use crate::app::App;
 use crate::audit_context::Panicked;
-use crate::negotiation::{self, Layout, Media};
-use crate::query::Query;
+use crate::extensions::AuditId;
+use crate::negotiation::{Layout, Media};
 use crate::request_info::RequestInfo;
 use crate::respond::{self, Encoding, Wire};
 use apiserver_meta::{ApiError, Reason};
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
 use http::header::CACHE_CONTROL;
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::{HeaderValue, StatusCode};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-
-/// The id of a request in logs and audit: an extension on requests and responses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditId(pub Arc<str>);
 
 /// Gives the request its audit id (the client's own, if it sent a sane one) and every answer the headers that all have.
 pub(crate) async fn every_answer(mut request: Request, next: Next) -> Response {
@@ -93,23 +86,4 @@ pub(crate) async fn request_info(State(app): State<Arc<App>>, mut request: Reque
     let mut response = next.run(request).await;
     response.extensions_mut().insert(info);
     response
-}
-
-/// The `Status` of a request that gets no further.
-pub(crate) fn refuse(error: &ApiError, headers: &HeaderMap, uri: &Uri) -> Response {
-    let representation = negotiation::for_errors(headers, Query(uri.query().unwrap_or("")));
-    respond::error_response(error, Wire::new(representation, headers))
-}
-
-/// The request info that [`request_info`] left.
-pub(crate) fn info_of(parts: &Parts) -> Arc<RequestInfo> {
-    parts.extensions.get::<Arc<RequestInfo>>().cloned().unwrap_or_else(|| {
-        // Only a router put together without the layer gets here.
-        Arc::new(RequestInfo { path: parts.uri.path().into(), verb: "".into(), resource: None })
-    })
-}
-
-/// Splits a request and puts it together again.
-pub(crate) fn rejoin(parts: Parts, body: Body) -> Request {
-    Request::from_parts(parts, body)
 }

@@ -2,14 +2,15 @@
 //! every answer has.
 
 use crate::chunks::{Ahead, ChunkBody, Chunks, Gzip};
-use crate::negotiation::{Layout, Media, Representation};
+use crate::negotiation::{self, Layout, Media, Representation};
 use crate::pretty::Pretty;
+use crate::query::Query;
 use apiserver_meta::{ApiError, Reason, Status};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde_json::Value;
 
 /// Answers of more bytes than this are worth compressing.
@@ -159,6 +160,17 @@ pub(crate) fn error_response(error: &ApiError, wire: Wire) -> Response {
         }
     }
     response
+}
+
+/// The `Status` of a request that gets no further.
+pub(crate) fn refuse(error: &ApiError, headers: &HeaderMap, uri: &Uri) -> Response {
+    let representation = negotiation::for_errors(headers, Query(uri.query().unwrap_or("")));
+    error_response(error, Wire::new(representation, headers))
+}
+
+/// The refusal of a method that a path does not have.
+pub(crate) fn no_such_method() -> ApiError {
+    ApiError::method_not_allowed("the server does not allow this method on the requested resource")
 }
 
 /// A `Status` as an answer, and as an extension of it. It is never turned into a table.

@@ -10,31 +10,18 @@ pub use access::{Subject, access_review};
 use crate::virtual_resource::{VirtualRequest, VirtualResource};
 use apiserver_auth::IdentityMapper;
 use apiserver_meta::types::ObjectMeta;
-use apiserver_meta::virtual_resource::{Audience, Place};
-use apiserver_meta::{ApiError, Schema, Scope, VirtualDescriptor};
+use apiserver_meta::virtual_resource::Audience;
+use apiserver_meta::{ApiError, Schema, VirtualDescriptor};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::Arc;
-use types::{SelfSubjectReview, SelfSubjectReviewStatus, UserInfo};
-
-const fn review(
-    group: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    singular: &'static str,
-    audience: Audience,
-) -> VirtualDescriptor {
-    VirtualDescriptor { group, version: "v1", kind, place: Place::Collection { plural, singular, scope: Scope::Cluster }, audience }
-}
+use types::{AUTHORIZATION, SelfSubjectReview, SelfSubjectReviewStatus, UserInfo, json, review};
 
 const AUTHENTICATION: &str = "authentication.k8s.io";
-const AUTHORIZATION: &str = "authorization.k8s.io";
 
 static WHO: VirtualDescriptor = review(AUTHENTICATION, "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview", Audience::Known);
 static MAY_I: VirtualDescriptor =
     review(AUTHORIZATION, "SelfSubjectAccessReview", "selfsubjectaccessreviews", "selfsubjectaccessreview", Audience::Known);
-static WHAT: VirtualDescriptor =
-    review(AUTHORIZATION, "SelfSubjectRulesReview", "selfsubjectrulesreviews", "selfsubjectrulesreview", Audience::Known);
 static MAY_THEY: VirtualDescriptor =
     review(AUTHORIZATION, "SubjectAccessReview", "subjectaccessreviews", "subjectaccessreview", Audience::Allowed);
 
@@ -73,8 +60,4 @@ impl VirtualResource for WhoAmI {
             ..SelfSubjectReview::default()
         })
     }
-}
-
-fn json(answer: &impl serde::Serialize) -> Result<Value, ApiError> {
-    serde_json::to_value(answer).map_err(|error| ApiError::internal("an answer cannot be encoded").with_source(error))
 }

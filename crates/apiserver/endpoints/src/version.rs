@@ -1,6 +1,6 @@
 //! `/version`.
 
-use crate::app::App;
+use crate::config::Config;
 use crate::negotiation::{self, Offer};
 use crate::query::Query;
 use crate::respond::{self, Wire};
@@ -13,10 +13,10 @@ use serde::Serialize;
 /// `gitVersion` begins with; this server's own version is its build metadata.
 const KUBERNETES: (&str, &str, &str) = ("1", "36", "0");
 
-pub(crate) fn serve(app: &App, parts: &Parts) -> Result<Response, ApiError> {
+pub(crate) fn serve(config: &Config, parts: &Parts) -> Result<Response, ApiError> {
     let representation = negotiation::negotiate(&parts.headers, Query(parts.uri.query().unwrap_or("")), Offer::Documents)?;
-    let mut build = serde_json::to_value(BuildInfo::of(&app.config.version)).map_err(ApiError::internal)?;
-    if let Some(version) = app.config.product_version {
+    let mut build = serde_json::to_value(BuildInfo::of(&config.version)).map_err(ApiError::internal)?;
+    if let Some(version) = config.product_version {
         build["version"] = version.into();
     }
     Ok(respond::document(&build, Wire::new(representation, &parts.headers)))

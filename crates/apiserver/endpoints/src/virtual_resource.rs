@@ -1,4 +1,4 @@
-//! What is answered and never stored: questions (who am I, may I) and views of stored objects (a book's readers).
+//! Resources that are answered and never stored: questions (who am I, may I) and views of stored objects (a book's readers).
 //!
 //! A [`VirtualResource`] says where it is asked for and by whom, and answers. Routes, negotiation, decoding, discovery, OpenAPI and
 //! authorization follow from its descriptor; there is no other way to serve something that no registry holds.
@@ -6,32 +6,15 @@
 mod protobuf;
 mod question;
 mod request;
+pub(crate) mod serve;
 
+pub(crate) use request::Services;
 pub use request::{Verdict, VirtualRequest};
 
-use crate::app::App;
-use crate::audit_context::AuditContext;
-use crate::body;
-use crate::dispatch::{self, no_such_method};
-use crate::negotiation::{self, Offer};
-use crate::query::Query;
-use crate::recheck::{Allowed, RetainedCredentials};
-use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
-use crate::respond::Wire;
-use crate::warning;
-use apiserver_auth::Identity;
-use apiserver_meta::options::{GetOptions, WriteKind, WriteOptions};
-use apiserver_meta::virtual_resource::{Audience, Place};
-use apiserver_meta::{ApiError, ObjectFilter, ObjectKey, RequestContext, Schema, Scope, Verb, VirtualDescriptor};
-use apiserver_registry::{Item, Registry, heavy};
+use apiserver_meta::{ApiError, Schema, VirtualDescriptor};
 use async_trait::async_trait;
-use axum::body::Body;
-use axum::response::Response;
-use http::StatusCode;
-use http::request::Parts;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::fmt;
-use std::sync::Arc;
 
 /// A kind that is answered and never stored.
 #[async_trait]
@@ -47,144 +30,4 @@ pub trait VirtualResource: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What the client is told.
     async fn answer(&self, asked: VirtualRequest<'_>) -> Result<Value, ApiError>;
-}
-
-/// What a path names, if it is computed.
-pub(crate) fn find<'a>(app: &'a App, resource: &ResourceInfo) -> Option<&'a Arc<dyn VirtualResource>> {
-    let ResourceInfo { group, version, resource, subresource, .. } = resource;
-    app.config.computed.iter().find(|computed| computed.descriptor().is_at(group, version, resource, subresource))
-}
-
-/// Whether this is a question that everybody who is known may ask, whatever the authorizers say.
-pub(crate) fn is_for_all_known(app: &App, verb: &str, resource: &ResourceInfo) -> bool {
-    let named = find(app, resource).map(|computed| computed.descriptor()).filter(|_| resource.form == PathForm::Collection);
-    named.is_some_and(|kind| kind.audience == Audience::Known && kind.verb().as_str() == verb)
-}
-
-/// Answers a request that has passed every layer.
-pub(crate) async fn serve(
-    app: &Arc<App>,
-    computed: &dyn VirtualResource,
-    parts: &Parts,
-    info: &RequestInfo,
-    resource: &ResourceInfo,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let kind = computed.descriptor();
-    let parent = parent(app, kind, resource)?;
-    if info.verb != kind.verb().as_str() {
-        return Err(no_such_method());
-    }
-    let query = Query(parts.uri.query().unwrap_or(""));
-    let wire = Wire::new(negotiation::negotiate(&parts.headers, query, Offer::Documents)?, &parts.headers);
-    let ctx = dispatch::context(parts)?;
-    let call = Call { app, computed, parent, parts, info, resource, ctx: &ctx };
-    let answer = tokio::time::timeout_at(ctx.deadline.into(), call.answer(query, body)).await;
-    let answer = answer.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")));
-    let status = if kind.verb() == Verb::Create { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = match answer {
-        Ok(answer) => wire.send(status, serde_json::to_vec(&answer).unwrap_or_default()),
-        Err(error) => crate::layers::refuse(&error, &parts.headers, &parts.uri),
-    };
-    warning::append(response.headers_mut(), &ctx.warnings());
-    Ok(response)
-}
-
-/// The registry of the object that a subresource belongs to; `None` for a collection.
-fn parent<'a>(app: &'a App, kind: &VirtualDescriptor, resource: &ResourceInfo) -> Result<Option<&'a Arc<Registry>>, ApiError> {
-    let fits = |scope| (scope == Scope::Namespaced) != resource.namespace.is_empty();
-    match kind.place {
-        Place::Collection { scope, .. } if resource.form == PathForm::Collection && fits(scope) => Ok(None),
-        Place::Subresource { of, .. } if resource.form == PathForm::Object => {
-            let registry = app.registry(kind.group, kind.version, of).filter(|registry| fits(registry.descriptor().scope));
-            registry.map(Some).ok_or_else(ApiError::no_such_path)
-        }
-        Place::Collection { .. } | Place::Subresource { .. } => Err(ApiError::no_such_path()),
-    }
-}
-
-/// One request for something computed.
-struct Call<'a> {
-    app: &'a Arc<App>,
-    computed: &'a dyn VirtualResource,
-    parent: Option<&'a Arc<Registry>>,
-    parts: &'a Parts,
-    info: &'a RequestInfo,
-    resource: &'a ResourceInfo,
-    ctx: &'a RequestContext,
-}
-
-impl Call<'_> {
-    async fn answer(&self, query: Query<'_>, body: Body) -> Result<Value, ApiError> {
-        let kind = self.computed.descriptor();
-        let key = ObjectKey::new(self.resource.namespace.as_str(), self.resource.name.as_str());
-        let (question, _room) = match kind.verb() {
-            Verb::Create => self.question(query, body).await?,
-            _ => (Value::Null, None),
-        };
-        let Allowed { identity, view } = self.caller().await?;
-        let ctx = self.ctx.clone().with_identity(Arc::clone(&identity.user), identity.principal.clone());
-        let parent = self.shown_parent(&ctx, &key, query, &view).await?;
-        let metadata = metadata(&key);
-        let (registry, info) = (self.parent, self.info);
-        let asked = VirtualRequest { ctx: &ctx, identity: &identity, key, parent, registry, info, kind, question, app: self.app };
-        let mut answer = self.computed.answer(asked).await?;
-        if let Some(members) = answer.as_object_mut() {
-            members.insert("kind".into(), kind.kind.into());
-            members.insert("apiVersion".into(), kind.api_version().into());
-            members.entry("metadata").or_insert(metadata);
-        }
-        Ok(answer)
-    }
-
-    /// Who is calling and what they may, now that the question was read.
-    async fn caller(&self) -> Result<Allowed, ApiError> {
-        let extensions = &self.parts.extensions;
-        let identity = extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
-        if let Some(proof) = extensions.get::<RetainedCredentials>()
-            && let Some(now) = proof.second_look(self.app, self.info, identity).await?
-        {
-            return Ok(now);
-        }
-        let view = extensions.get::<ObjectFilter>().ok_or_else(ApiError::unauthorized)?;
-        Ok(Allowed { identity: identity.clone(), view: view.clone() })
-    }
-
-    /// The object that a subresource belongs to: it is there and the caller may see what is asked about it, or there is no
-    /// answer.
-    async fn shown_parent(
-        &self,
-        ctx: &RequestContext,
-        key: &ObjectKey,
-        query: Query<'_>,
-        view: &ObjectFilter,
-    ) -> Result<Option<Arc<Item>>, ApiError> {
-        let Some(registry) = self.parent else { return Ok(None) };
-        let options = GetOptions::from_query(&query.decoded())?;
-        registry.get(ctx, key, &options, view).await.map(Some)
-    }
-
-    /// The question in the body, and its room in memory.
-    async fn question(&self, query: Query<'_>, body: Body) -> Result<(Value, heavy::Room), ApiError> {
-        // Nothing is stored, so that a dry run is no different; but what is no option of a create is refused.
-        let options = WriteOptions::from_query(&query.decoded(), WriteKind::Create, "")?;
-        let bytes = body::read(&self.parts.headers, body, self.app.config.limits.body).await?;
-        if let Some(observer) = &self.app.config.observer {
-            observer.body(Verb::Create.as_str(), self.resource, bytes.len());
-        }
-        let room = heavy::room(bytes.len()).await;
-        let decode = || question::decode(self.computed, self.ctx, &self.parts.headers, &bytes, options.field_validation);
-        let question = heavy::compute(bytes.len(), decode).await?;
-        if let (Some(trail), Some(question)) = (AuditContext::of(&self.parts.extensions), question.as_object()) {
-            trail.request_object(question);
-        }
-        Ok((question, room))
-    }
-}
-
-/// What an answer about an object says of itself: whose it is.
-fn metadata(key: &ObjectKey) -> Value {
-    let named = [("name", &key.name), ("namespace", &key.namespace)];
-    let named = named.into_iter().filter(|(_, text)| !text.is_empty());
-    Value::Object(named.map(|(field, text)| (field.to_owned(), text.as_str().into())).collect::<Map<_, _>>())
 }

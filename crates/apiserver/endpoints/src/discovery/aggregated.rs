@@ -1,20 +1,20 @@
 //! Aggregated discovery, `apidiscovery.k8s.io/v2` (KEP-3352): everything below `/api` or `/apis` in one document.
 
-use super::served::Served;
+use crate::kinds::Kinds;
 use apiserver_meta::virtual_resource::Place;
 use apiserver_meta::{Descriptor, Scope, Subresource, VirtualDescriptor};
 use serde_json::{Value, json};
 
 /// The document of these kinds.
-pub(super) fn document(kinds: &Served) -> Value {
+pub(super) fn document(kinds: &Kinds) -> Value {
     let items: Vec<Value> = kinds.groups().into_iter().map(|group| self::group(kinds, group)).collect();
     json!({ "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items })
 }
 
-fn group(kinds: &Served, group: &str) -> Value {
+fn group(kinds: &Kinds, group: &str) -> Value {
     let versions = kinds.versions(group).into_iter().map(|version| {
-        let stored = kinds.stored(group, version).map(|kind| resource(kind, kinds));
-        let resources: Vec<Value> = stored.chain(kinds.collections(group, version).map(collection)).collect();
+        let stored = kinds.stored_in(group, version).map(|kind| resource(kind, kinds));
+        let resources: Vec<Value> = stored.chain(kinds.collections_in(group, version).map(collection)).collect();
         json!({ "version": version, "resources": resources, "freshness": "Current" })
     });
     let metadata = if group.is_empty() { json!({}) } else { json!({ "name": group }) };
@@ -22,7 +22,7 @@ fn group(kinds: &Served, group: &str) -> Value {
 }
 
 /// `responseKind` is in every entry: client-go 0.26 dereferences it unasked.
-fn resource(kind: &Descriptor, kinds: &Served) -> Value {
+fn resource(kind: &Descriptor, kinds: &Kinds) -> Value {
     let response_kind = json!({ "group": kind.group, "version": kind.version, "kind": kind.kind });
     let subresources = kind.subresources.iter().filter(|subresource| **subresource != Subresource::Main).map(
         |subresource| json!({ "subresource": subresource.as_str(), "responseKind": response_kind, "verbs": ["get", "patch", "update"] }),

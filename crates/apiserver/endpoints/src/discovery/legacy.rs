@@ -1,6 +1,6 @@
 //! The three documents that clients have always read: `APIGroupList`, `APIGroup`, `APIResourceList`.
 
-use super::served::Served;
+use crate::kinds::Kinds;
 use apiserver_meta::virtual_resource::Place;
 use apiserver_meta::{Descriptor, Scope, Subresource, Verb, VirtualDescriptor};
 use base64::Engine;
@@ -15,20 +15,20 @@ pub(super) fn api_versions(core: bool) -> Value {
 }
 
 /// `/apis`.
-pub(super) fn groups(kinds: &Served) -> Value {
+pub(super) fn groups(kinds: &Kinds) -> Value {
     let groups: Vec<Value> = kinds.groups().into_iter().map(|group| group_body(kinds, group)).collect();
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
 /// `/apis/GROUP`.
-pub(super) fn group(kinds: &Served, group: &str) -> Value {
+pub(super) fn group(kinds: &Kinds, group: &str) -> Value {
     let mut body = group_body(kinds, group);
     body["kind"] = "APIGroup".into();
     body["apiVersion"] = "v1".into();
     body
 }
 
-fn group_body(kinds: &Served, group: &str) -> Value {
+fn group_body(kinds: &Kinds, group: &str) -> Value {
     let versions: Vec<Value> = kinds
         .versions(group)
         .into_iter()
@@ -38,14 +38,14 @@ fn group_body(kinds: &Served, group: &str) -> Value {
 }
 
 /// `/apis/GROUP/VERSION` or `/api/v1`.
-pub(super) fn resources(kinds: &Served, group: &str, version: &str) -> Value {
+pub(super) fn resources(kinds: &Kinds, group: &str, version: &str) -> Value {
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    let stored = kinds.stored(group, version).flat_map(|kind| with_subresources(kind, kinds));
-    let resources: Vec<Value> = stored.chain(kinds.collections(group, version).map(collection)).collect();
+    let stored = kinds.stored_in(group, version).flat_map(|kind| with_subresources(kind, kinds));
+    let resources: Vec<Value> = stored.chain(kinds.collections_in(group, version).map(collection)).collect();
     json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources })
 }
 
-fn with_subresources(kind: &Descriptor, kinds: &Served) -> Vec<Value> {
+fn with_subresources(kind: &Descriptor, kinds: &Kinds) -> Vec<Value> {
     let verbs: Vec<&str> = kind.verbs.iter().map(|verb| verb.as_str()).collect();
     let mut main = json!({
         "name": kind.plural,

@@ -1,38 +1,22 @@
-//! Who is calling. Credentials go no further than this, but for those of watches, lists and writes, which are looked at again.
+//! Authentication of the caller. Credentials go no further than this, but for those of watches, lists and writes, which are looked at
+//! again.
 
-use super::{AuditId, info_of, refuse};
-use crate::PeerCertificates;
+use crate::access::authentication::{identify, is_credential};
+use crate::access::recheck::RetainedCredentials;
 use crate::app::App;
 use crate::audit_context::AuditContext;
-use crate::recheck::RetainedCredentials;
+use crate::extensions::{AuditId, PeerCertificates, info_of};
+use crate::respond::refuse;
 use crate::websocket;
-use apiserver_auth::{Authentication, Authenticator, Credentials, Identity};
-use apiserver_meta::{ApiError, User};
+use apiserver_auth::{Authenticator, Credentials};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// How somebody came by their identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AuthenticationState {
-    /// Proved it.
-    Proved,
-    /// Offered nothing, here or to whoever hands the request on.
-    Anonymous,
-}
-
-impl AuthenticationState {
-    pub(super) fn of(identity: &Identity) -> Self {
-        if identity.user.is_anonymous() { Self::Anonymous } else { Self::Proved }
-    }
-}
-
-/// Asks the authenticators in order; the first that knows the caller wins. Who offered credentials and was
-/// recognised by none is refused, not taken for anonymous.
+/// Authenticates the caller.
 pub(crate) async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     if let Err(error) = websocket::settle_token(&mut parts.headers) {
@@ -61,35 +45,9 @@ pub(crate) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
     if let Some(proof) = proof {
         parts.extensions.insert(proof);
     }
-    let mut response = next.run(super::rejoin(parts, body)).await;
+    let mut response = next.run(Request::from_parts(parts, body)).await;
     response.extensions_mut().insert(identity);
     response
-}
-
-pub(crate) async fn identify(
-    chain: &[Arc<dyn Authenticator>],
-    credentials: Credentials<'_>,
-) -> Result<(Identity, AuthenticationState), ApiError> {
-    if credentials.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
-        return Err(ApiError::unauthorized().with_source("more than one Authorization header"));
-    }
-    let mut failures = Vec::new();
-    for authenticator in chain {
-        match authenticator.authenticate(credentials).await {
-            Authentication::Authenticated(identity) => {
-                let standing = AuthenticationState::of(&identity);
-                return Ok((identity, standing));
-            }
-            Authentication::Failed(why) => failures.push(why),
-            Authentication::NotRequested => {}
-        }
-    }
-    // Credentials that nobody here looks at were offered all the same.
-    if failures.is_empty() && !credentials.headers.contains_key(AUTHORIZATION) {
-        return Ok((Identity::of_user(User::anonymous()), AuthenticationState::Anonymous));
-    }
-    tracing::debug!(reasons = ?failures, "credentials refused");
-    Err(ApiError::unauthorized())
 }
 
 fn strip(headers: &mut HeaderMap, chain: &[Arc<dyn Authenticator>]) {
@@ -97,9 +55,4 @@ fn strip(headers: &mut HeaderMap, chain: &[Arc<dyn Authenticator>]) {
     for name in named {
         headers.remove(name);
     }
-}
-
-/// Whether a header says who is calling: to this server, or for a front proxy's client.
-pub(crate) fn is_credential(name: &HeaderName, chain: &[Arc<dyn Authenticator>]) -> bool {
-    name == AUTHORIZATION || name.as_str().starts_with("x-remote-") || chain.iter().any(|authenticator| authenticator.is_credential(name))
 }

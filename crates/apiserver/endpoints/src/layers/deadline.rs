@@ -1,18 +1,15 @@
 //! Until when an answer is due: `?timeout=`, capped by the server. Watches are long on purpose and have none.
 
-use super::{info_of, refuse};
 use crate::app::App;
+use crate::extensions::{Deadline, info_of};
 use crate::query::Query;
+use crate::respond::refuse;
 use apiserver_meta::{ApiError, duration};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// When the answer is due.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(pub(crate) Instant);
 
 /// Sets the deadline. Writes get the shorter time, so that one that hangs is seen before clients give up.
 pub(crate) async fn deadline(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -27,7 +24,7 @@ pub(crate) async fn deadline(State(app): State<Arc<App>>, request: Request, next
         Err(error) => return refuse(&error, &parts.headers, &parts.uri),
     };
     parts.extensions.insert(Deadline(Instant::now() + time));
-    next.run(super::rejoin(parts, body)).await
+    next.run(Request::from_parts(parts, body)).await
 }
 
 fn asked(query: Query<'_>) -> Result<Option<Duration>, ApiError> {

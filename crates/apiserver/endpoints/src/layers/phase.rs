@@ -1,8 +1,9 @@
 //! Whether the server answers yet, and whether it still does.
 
-use super::{info_of, refuse};
 use crate::app::App;
+use crate::extensions::info_of;
 use crate::lifecycle::{Phase, starting};
+use crate::respond::refuse;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -29,7 +30,7 @@ pub(crate) async fn phase(State(app): State<Arc<App>>, request: Request, next: N
         return response;
     }
     let (headers, uri) = (parts.headers.clone(), parts.uri.clone());
-    let response = next.run(super::rejoin(parts, body)).await;
+    let response = next.run(Request::from_parts(parts, body)).await;
     let unknown = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     // Callers whom the store knows are not known yet: they are neither wrong nor without rights.
     if phase == Phase::Starting && unknown { refuse(&starting(), &headers, &uri) } else { response }

@@ -1,12 +1,16 @@
 //! The named schemas of a document, free of dialect: a reference is `{"$ref": "NAME"}`, perhaps with a description
 //! and a default beside it. [`super::v2`] and [`super::v3`] write it their way.
 
-use super::{Answered, Stored};
 use apiserver_meta::schema::{Field, ListMerge, MapMerge, Shape};
 use apiserver_meta::types::ListMeta;
-use apiserver_meta::{Descriptor, Schema};
+use apiserver_meta::{Descriptor, Schema, VirtualDescriptor};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A kind that is stored, and its schema.
+pub type Stored<'a> = (&'static Descriptor, &'a Schema);
+/// A kind that is computed, and its schema.
+pub type Answered<'a> = (&'static VirtualDescriptor, &'a Schema);
 
 /// What all groups share, hand-written: types that requests and answers have and no kind embeds.
 const META_V1: &str = include_str!("metav1.json");

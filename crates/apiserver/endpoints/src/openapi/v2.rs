@@ -1,7 +1,7 @@
 //! The OpenAPI 2.0 ("Swagger") document: everything in one.
 
 use super::components::Components;
-use super::operations::{Operation, Parameter};
+use super::operation::{INFO_VERSION, Operation, Parameter, reason};
 use super::v3::path_parameters;
 use serde_json::{Map, Value, json};
 
@@ -22,7 +22,7 @@ pub(super) fn document(operations: &[Operation], components: &Components) -> Val
     rewrite(&mut definitions);
     json!({
         "swagger": "2.0",
-        "info": { "title": "Kubernetes", "version": super::INFO_VERSION },
+        "info": { "title": "Kubernetes", "version": INFO_VERSION },
         "paths": paths,
         "definitions": definitions,
         "securityDefinitions": {
@@ -66,10 +66,10 @@ fn operation(operation: &Operation) -> Value {
 fn responses(operation: &Operation) -> Map<String, Value> {
     let mut responses = Map::new();
     for (code, component) in &operation.answers {
-        let answer = json!({ "description": super::reason(*code), "schema": { "$ref": reference(component) } });
+        let answer = json!({ "description": reason(*code), "schema": { "$ref": reference(component) } });
         responses.insert(code.to_string(), answer);
     }
-    responses.insert("401".into(), json!({ "description": super::reason(401) }));
+    responses.insert("401".into(), json!({ "description": reason(401) }));
     responses
 }
 

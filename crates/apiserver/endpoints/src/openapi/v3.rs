@@ -1,7 +1,7 @@
 //! OpenAPI 3.0 documents: one for each group and version.
 
 use super::components::Components;
-use super::operations::{NAME, NAMESPACE, Operation, PRETTY, Parameter};
+use super::operation::{INFO_VERSION, NAME, NAMESPACE, Operation, PRETTY, Parameter, reason};
 use serde_json::{Map, Value, json};
 
 /// The document of these operations.
@@ -21,7 +21,7 @@ pub(super) fn document(operations: &[Operation], components: &Components) -> Val
     rewrite(&mut schemas);
     json!({
         "openapi": "3.0.0",
-        "info": { "title": "Kubernetes", "version": super::INFO_VERSION },
+        "info": { "title": "Kubernetes", "version": INFO_VERSION },
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -60,10 +60,10 @@ fn operation(operation: &Operation) -> Value {
 fn responses(operation: &Operation) -> Map<String, Value> {
     let mut responses = Map::new();
     for (code, component) in &operation.answers {
-        let answer = json!({ "description": super::reason(*code), "content": content(operation.produces, component) });
+        let answer = json!({ "description": reason(*code), "content": content(operation.produces, component) });
         responses.insert(code.to_string(), answer);
     }
-    responses.insert("401".into(), json!({ "description": super::reason(401) }));
+    responses.insert("401".into(), json!({ "description": reason(401) }));
     responses
 }
 

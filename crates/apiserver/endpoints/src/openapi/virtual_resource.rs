@@ -1,7 +1,7 @@
 //! What can be asked of a kind that is computed: one operation each.
 
 use super::components::component_name;
-use super::operations::{DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, OBJECTS, Operation, RequestBody, camel, tag};
+use super::operation::{DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, OBJECTS, Operation, RequestBody, camel, tag};
 use apiserver_meta::virtual_resource::Place;
 use apiserver_meta::{Schema, Scope, Verb, VirtualDescriptor};
 

@@ -1,7 +1,6 @@
 //! May somebody: the verdict of the same authorizers that requests meet.
 
-use super::json;
-use super::types::{AccessReview, AccessReviewSpec, SelfSubjectAccessReview, SubjectAccessReview, SubjectAccessReviewStatus};
+use super::types::{AccessReview, AccessReviewSpec, SelfSubjectAccessReview, SubjectAccessReview, SubjectAccessReviewStatus, json};
 use crate::virtual_resource::{VirtualRequest, VirtualResource};
 use apiserver_auth::{Identity, IdentityMapper, Target};
 use apiserver_meta::field::{FieldError, FieldPath};

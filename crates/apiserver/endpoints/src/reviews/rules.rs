@@ -1,10 +1,9 @@
 //! What may I: every verb of every kind put to the authorizers, because they decide and do not enumerate.
 
-use super::json;
-use super::types::{NonResourceRule, ResourceRule, SelfSubjectRulesReview, SubjectRulesReviewStatus};
+use super::types::{AUTHORIZATION, NonResourceRule, ResourceRule, SelfSubjectRulesReview, SubjectRulesReviewStatus, json, review};
 use crate::virtual_resource::{VirtualRequest, VirtualResource};
 use apiserver_auth::Target;
-use apiserver_meta::virtual_resource::Place;
+use apiserver_meta::virtual_resource::{Audience, Place};
 use apiserver_meta::{ApiError, Descriptor, Schema, Scope, Subresource, VirtualDescriptor};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -27,6 +26,9 @@ const PATHS: [(&str, &str); 14] = [
     ("/version", "/version"),
 ];
 
+static WHAT: VirtualDescriptor =
+    review(AUTHORIZATION, "SelfSubjectRulesReview", "selfsubjectrulesreviews", "selfsubjectrulesreview", Audience::Known);
+
 /// What the caller may do in a namespace.
 #[derive(Debug)]
 pub(super) struct WhatMayI(Schema);
@@ -40,7 +42,7 @@ impl WhatMayI {
 #[async_trait]
 impl VirtualResource for WhatMayI {
     fn descriptor(&self) -> &'static VirtualDescriptor {
-        &super::WHAT
+        &WHAT
     }
 
     fn schema(&self) -> &Schema {
@@ -103,7 +105,7 @@ impl Rules<'_> {
         let scope = match kind.place {
             Place::Collection { scope, .. } => scope,
             Place::Subresource { of, .. } => {
-                let stored = self.asked.kinds().into_iter().find(|stored| stored.plural == of && stored.group == kind.group);
+                let stored = self.asked.kinds().iter().find(|stored| stored.plural == of && stored.group == kind.group);
                 stored.map_or(Scope::Cluster, |stored| stored.scope)
             }
         };

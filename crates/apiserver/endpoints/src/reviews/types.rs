@@ -1,10 +1,30 @@
 //! The forms of reviews, with the descriptions that `kubectl explain` shows.
 
 use apiserver_meta::types::ObjectMeta;
+use apiserver_meta::virtual_resource::{Audience, Place};
+use apiserver_meta::{ApiError, Scope, VirtualDescriptor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+
+pub(super) const AUTHORIZATION: &str = "authorization.k8s.io";
+
+/// The descriptor of a review.
+pub(super) const fn review(
+    group: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    singular: &'static str,
+    audience: Audience,
+) -> VirtualDescriptor {
+    VirtualDescriptor { group, version: "v1", kind, place: Place::Collection { plural, singular, scope: Scope::Cluster }, audience }
+}
+
+/// An answer as JSON.
+pub(super) fn json(answer: &impl serde::Serialize) -> Result<Value, ApiError> {
+    serde_json::to_value(answer).map_err(|error| ApiError::internal("an answer cannot be encoded").with_source(error))
+}
 
 /// Who the caller is to this server.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -1,10 +1,10 @@
 //! GET of a collection: stored bytes, copied piece by piece while the client reads.
 
+use super::while_allowed::list_while_allowed;
 use crate::call::Call;
 use crate::chunks::PIECE;
 use crate::extended::Extended;
 use crate::negotiation::{Offer, Representation};
-use crate::recheck::list_while_allowed;
 use crate::render::Renderer;
 use crate::selectable::list_options;
 use apiserver_meta::{ApiError, Descriptor};

@@ -1,8 +1,8 @@
 //! PATCH of an object or its status.
 
-use crate::body::{media_type, unsupported};
+use crate::access::authorization::decide;
+use crate::body::{PATCHES, media_type, unsupported};
 use crate::call::Call;
-use crate::layers::decide;
 use crate::negotiation::Offer;
 use apiserver_auth::{Attributes, Target};
 use apiserver_meta::ApiError;
@@ -11,14 +11,6 @@ use apiserver_registry::{Patch, PatchKind, heavy};
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
-
-/// The patches that are served, in the order that clients are told them: OpenAPI and 415 say the same.
-pub(crate) const MEDIA_TYPES: [(&str, PatchKind); 4] = [
-    ("application/json-patch+json", PatchKind::Json),
-    ("application/merge-patch+json", PatchKind::Merge),
-    ("application/strategic-merge-patch+json", PatchKind::Strategic),
-    ("application/apply-patch+yaml", PatchKind::Apply),
-];
 
 pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiError> {
     let kind = kind(call)?;
@@ -37,11 +29,11 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
 
 fn kind(call: &Call) -> Result<PatchKind, ApiError> {
     let given = media_type(&call.headers);
-    MEDIA_TYPES
+    PATCHES
         .iter()
         .find(|(name, _)| *name == given)
         .map(|(_, kind)| *kind)
-        .ok_or_else(|| unsupported(&MEDIA_TYPES.map(|(name, _)| name).join(", ")))
+        .ok_or_else(|| unsupported(&PATCHES.map(|(name, _)| name).join(", ")))
 }
 
 fn options_kind(kind: PatchKind) -> options::PatchKind {

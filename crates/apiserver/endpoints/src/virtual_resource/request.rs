@@ -1,11 +1,10 @@
-//! What is asked, by whom, and what of the server an answer may need.
+//! A request for something computed: the question, its caller, and what of the server an answer may need.
 
-use crate::app::App;
-use crate::layers::{Opinion, decide};
-use crate::private::Private;
+use crate::access::authorization::{Opinion, decide};
+use crate::access::private::Private;
+use crate::kinds::Kinds;
 use crate::request_info::{RequestInfo, ResourceInfo};
-use crate::virtual_resource;
-use apiserver_auth::{Attributes, Identity, Target};
+use apiserver_auth::{Attributes, Authorizer, Identity, Target};
 use apiserver_meta::options::GetOptions;
 use apiserver_meta::{ApiError, Descriptor, ObjectFilter, ObjectKey, RequestContext, VirtualDescriptor};
 use apiserver_registry::{Item, Registry};
@@ -28,7 +27,15 @@ pub struct VirtualRequest<'a> {
     pub(super) info: &'a RequestInfo,
     pub(super) kind: &'static VirtualDescriptor,
     pub(super) question: Value,
-    pub(super) app: &'a App,
+    pub(super) services: Services<'a>,
+}
+
+/// The parts of the server that an answer may need.
+#[derive(Clone, Copy)]
+pub(crate) struct Services<'a> {
+    pub(crate) authorizers: &'a [Arc<dyn Authorizer>],
+    pub(crate) registries: &'a [Arc<Registry>],
+    pub(crate) kinds: &'a Kinds,
 }
 
 /// Whether somebody may do something.
@@ -80,7 +87,7 @@ impl VirtualRequest<'_> {
             return Verdict::new(true, "");
         }
         let attributes = Attributes { identity: identity.clone(), verb: verb.into(), target: target.clone() };
-        match decide(&self.app.config.authorizers, &attributes).await {
+        match decide(self.services.authorizers, &attributes).await {
             Ok(ObjectFilter::All) => Verdict::new(true, ""),
             Ok(view) => self.within(&view, verb, target).await,
             Err(refusal) => Verdict { denied: refusal.opinion == Opinion::Denied, ..Verdict::new(false, refusal.reason) },
@@ -90,24 +97,24 @@ impl VirtualRequest<'_> {
     /// With which objects whoever asks may do something; `None`: with none.
     pub async fn view(&self, verb: &str, target: &Target) -> Option<ObjectFilter> {
         let attributes = Attributes { identity: self.identity.clone(), verb: verb.into(), target: target.clone() };
-        decide(&self.app.config.authorizers, &attributes).await.ok()
+        decide(self.services.authorizers, &attributes).await.ok()
     }
 
     /// Whether whoever asks is shown all of the object that a subresource belongs to ([`apiserver_meta::Resource::private_part`]).
     pub async fn sees_all_of_parent(&self) -> bool {
         let (Some(item), Some(registry)) = (&self.parent, self.registry) else { return false };
-        let private = Private::of(self.app, self.identity, self.info, &**registry.resource()).await;
+        let private = Private::of(self.services.authorizers, self.identity, self.info, &**registry.resource()).await;
         private.is_none_or(|private| !private.hides(&item.key.namespace, &item.facts))
     }
 
     /// All that is stored and served, in the order of discovery.
-    pub(crate) fn kinds(&self) -> Vec<&'static Descriptor> {
-        self.app.kinds()
+    pub(crate) fn kinds(&self) -> &[&'static Descriptor] {
+        &self.services.kinds.stored
     }
 
     /// All that is computed, in the order of discovery.
     pub(crate) fn computed(&self) -> impl Iterator<Item = &'static VirtualDescriptor> {
-        self.app.config.computed.iter().map(|computed| computed.descriptor())
+        self.services.kinds.computed.iter().copied()
     }
 
     fn is_for_all_known(&self, identity: &Identity, verb: &str, target: &Target) -> bool {
@@ -123,7 +130,7 @@ impl VirtualRequest<'_> {
             subresource: subresource.clone(),
             ..ResourceInfo::default()
         };
-        identity.user.in_group(apiserver_meta::context::GROUP_AUTHENTICATED) && virtual_resource::is_for_all_known(self.app, verb, &named)
+        identity.user.in_group(apiserver_meta::context::GROUP_AUTHENTICATED) && self.services.kinds.is_for_all_known(verb, &named)
     }
 
     /// The verdict where some objects grant the verb. One that is not there grants nothing: the answer does not say which
@@ -134,7 +141,7 @@ impl VirtualRequest<'_> {
             let shows_some = matches!(verb, "get" | "list" | "watch" | "deletecollection");
             return Verdict::new(shows_some, "on the objects that grant it");
         }
-        let registry = self.app.config.registries.iter().find(|registry| {
+        let registry = self.services.registries.iter().find(|registry| {
             let kind = registry.descriptor();
             kind.plural == resource && kind.group == group && (matches!(version.as_str(), "" | "*") || kind.version == version)
         });

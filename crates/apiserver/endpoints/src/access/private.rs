@@ -1,18 +1,18 @@
-//! What of an object is not for everybody who may read it.
+//! The private part of an object: what is not for everybody who may read it.
 //!
 //! The kind says what that is, and what one must be allowed to do with an object to be shown all of it ([`PrivatePart`]). The authorizers are
 //! asked that once for a request, not for each object; what they answer are views, which are then held against what an object
 //! says of itself. Where it cannot be found out what somebody may, they are shown as little as can be.
 
-use crate::app::App;
-use crate::layers::{attributes, decide};
+use super::authorization::{attributes, decide};
 use crate::request_info::RequestInfo;
-use apiserver_auth::Identity;
+use apiserver_auth::{Authorizer, Identity};
 use apiserver_meta::resource::PrivatePart;
 use apiserver_meta::{Facts, Object, ObjectFilter, Principal, Resource};
 use std::borrow::Cow;
+use std::sync::Arc;
 
-/// What is hidden from one caller.
+/// The part of objects that is hidden from one caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Private {
     part: PrivatePart,
@@ -25,7 +25,12 @@ pub(crate) struct Private {
 
 impl Private {
     /// `None`: whoever asks is shown everything of this kind that they may read.
-    pub(crate) async fn of(app: &App, identity: &Identity, info: &RequestInfo, resource: &dyn Resource) -> Option<Self> {
+    pub(crate) async fn of(
+        authorizers: &[Arc<dyn Authorizer>],
+        identity: &Identity,
+        info: &RequestInfo,
+        resource: &dyn Resource,
+    ) -> Option<Self> {
         let part = resource.private_part()?;
         let mut private = Self { part, principal: identity.principal.clone(), whole: Vec::new(), is_doubtful: false };
         for verb in part.verbs {
@@ -33,7 +38,7 @@ impl Private {
             if let Some(resource) = &mut info.resource {
                 resource.subresource.clear();
             }
-            match decide(&app.config.authorizers, &attributes(identity.clone(), &info)).await {
+            match decide(authorizers, &attributes(identity.clone(), &info)).await {
                 Ok(ObjectFilter::All) => return None,
                 Ok(view) => private.whole.push(view),
                 Err(refusal) => private.is_doubtful |= refusal.error.code() >= 500,

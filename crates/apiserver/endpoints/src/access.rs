@@ -1,0 +1,8 @@
+//! Who is calling and what they may: decided once before a request is served, and again while it goes on.
+
+pub(crate) mod authentication;
+pub(crate) mod authorization;
+pub(crate) mod impersonation;
+pub(crate) mod permission;
+pub(crate) mod private;
+pub(crate) mod recheck;

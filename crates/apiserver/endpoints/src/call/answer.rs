@@ -1,0 +1,29 @@
+//! An object as the answer to a call.
+
+use super::Call;
+use crate::extended::Extended;
+use crate::negotiation::Representation;
+use crate::render::{Columns, Renderer};
+use apiserver_meta::ApiError;
+use apiserver_registry::heavy;
+use axum::response::Response;
+use http::StatusCode;
+
+impl Call {
+    /// An object as the answer.
+    pub(crate) async fn object(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
+        let renderer = Renderer::of_object(representation.target, self.registry.resource())?;
+        let send = || {
+            let mut json = Vec::with_capacity(bytes.len() + 1);
+            renderer.object(bytes, Columns::Shown, &mut json);
+            self.wire(representation).send(status, json)
+        };
+        Ok(heavy::compute(bytes.len(), send).await)
+    }
+
+    /// An object that was written as the answer: as much of it as the writer may read.
+    pub(crate) async fn written(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
+        let shown = Extended::of_answer(self).await;
+        self.object(status, &shown.written(bytes, &**self.registry.resource()), representation).await
+    }
+}
