@@ -9,6 +9,7 @@ use crate::operators::Operator;
 use crate::overload::{Overload, Style};
 use crate::select::Presence;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+use std::fmt::Write as _;
 
 mod macros;
 
@@ -16,6 +17,8 @@ mod macros;
 const MAX_DEPTH: usize = 250;
 /// The stack of the parsing thread, in bytes: address space, of which only the used part costs memory.
 const STACK_BYTES: usize = 64 << 20;
+/// The longest text of the parser's errors, in bytes.
+const MAX_ERROR_BYTES: usize = 16 * 1024;
 /// The name before the names of composited variables.
 const COMPOSITED: &str = "variables";
 /// The names of types.
@@ -34,8 +37,31 @@ pub(crate) fn on_own_thread(variables: &[&str], source: &str) -> Result<Node, St
 fn compile(variables: &[&str], source: &str) -> Result<Node, String> {
     // An environment without macros.
     let parser = cel::Env::default().with_optional_support(true).parser().enable_ident_escape_syntax(true);
-    let tree = parser.parse(source).map_err(|errors| errors.to_string())?;
+    let tree = parser.parse(source).map_err(|errors| Bounded::text_of(&errors))?;
     Compiler { variables, locals: Vec::new(), depth: 0 }.node(&tree)
+}
+
+/// A text that ends after [`MAX_ERROR_BYTES`].
+struct Bounded(String);
+
+impl Bounded {
+    /// The parser has an error for nearly every character that is wrong, and quotes the whole line for each.
+    fn text_of(errors: &impl std::fmt::Display) -> String {
+        let mut text = Self(String::new());
+        if write!(text, "{errors}").is_err() {
+            text.0.push_str("...");
+        }
+        text.0
+    }
+}
+
+impl std::fmt::Write for Bounded {
+    fn write_str(&mut self, more: &str) -> std::fmt::Result {
+        let room = MAX_ERROR_BYTES - self.0.len();
+        let end = (0..=room.min(more.len())).rev().find(|end| more.is_char_boundary(*end)).unwrap_or(0);
+        self.0.push_str(&more[..end]);
+        if more.len() > room { Err(std::fmt::Error) } else { Ok(()) }
+    }
 }
 
 type Compiled = Result<Node, String>;

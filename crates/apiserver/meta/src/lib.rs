@@ -18,7 +18,7 @@ pub mod options;
 pub mod resource;
 pub mod schema;
 pub mod selector;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod types;
 pub mod validation;

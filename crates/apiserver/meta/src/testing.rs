@@ -1,4 +1,4 @@
-//! Kinds for tests of the library: namespaced books, and shelves and readers of the whole cluster.
+//! Kinds for tests of the library: namespaced books, and shelves and readers of the whole cluster. And [`cost`]: processor time.
 
 use crate::column::Column;
 use crate::resource::{Descriptor, Resource, Scope, SelectableField, Subresource, Verb};
@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
+
+pub mod cost;
 
 /// The API group of all.
 pub const GROUP: &str = "library.example.com";

@@ -1,5 +1,6 @@
 //! JSON trees for property tests.
 
+use crate::PatchError;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -39,4 +40,27 @@ pub(crate) fn tree() -> impl Strategy<Value = Value> {
 /// A JSON object.
 pub(crate) fn object() -> impl Strategy<Value = Value> {
     prop::collection::btree_map(name(), tree(), 0..5).prop_map(|members| Value::Object(members.into_iter().collect()))
+}
+
+/// Bytes that are any, or JSON.
+pub(crate) fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![any::<Vec<u8>>(), tree().prop_map(|value| value.to_string().into_bytes())]
+}
+
+/// Checks an outcome of patching with these bytes: what is no JSON is malformed, and no result is longer than `times` the object
+/// and the patch.
+#[track_caller]
+pub(crate) fn is_in_proportion(object: &Value, patch: &[u8], outcome: &Result<Value, PatchError>, times: usize) {
+    let all = object.to_string().len() + patch.len();
+    if serde_json::from_slice::<Value>(patch).is_err() {
+        assert!(matches!(outcome, Err(PatchError::Malformed(_))), "{patch:?}: {outcome:?}");
+    }
+    match outcome {
+        Ok(value) => assert!(value.to_string().len() <= times * (all + 64), "{object} + {patch:?}: {value}"),
+        Err(PatchError::Malformed(text)) => {
+            assert!(!text.is_empty() && text.len() <= 500 + 16 * patch.len(), "{patch:?}: {text}");
+        }
+        Err(PatchError::Unprocessable { message, causes }) => assert!(!message.is_empty() && causes.len() <= 1, "{patch:?}: {causes:?}"),
+        Err(error @ PatchError::TooManyOperations(_)) => panic!("{patch:?}: {error}"),
+    }
 }

@@ -3,6 +3,7 @@
 use super::kind::{self, Server, canonical, manager, reset};
 use crate::set::FieldSet;
 use crate::update;
+use apiserver_meta::testing::cost;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -116,18 +117,6 @@ fn flat(members: &std::collections::BTreeSet<u16>) -> FieldSet {
     FieldSet::from_fields_v1(&Value::Object(fields)).unwrap()
 }
 
-/// How much more than ten times as long ten times as much takes, in this thread's own processor time, as others may be
-/// using the machine: about 1 for what grows with its length, 10 for what grows with its square. `None` where the
-/// system does not tell.
-fn growth(mut work: impl FnMut(usize), few: usize) -> Option<f64> {
-    let spent = || -> Option<f64> { std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok() };
-    let start = spent()?;
-    (0..10).for_each(|_| work(few));
-    let middle = spent()?;
-    work(10 * few);
-    Some((spent()? - middle) / (middle - start))
-}
-
 #[test]
 fn many_managers_cost_no_more_than_their_fields() {
     let entry = |n: usize| {
@@ -145,8 +134,8 @@ fn many_managers_cost_no_more_than_their_fields() {
         server.put("one", json!({"metadata": {"name": "x"}, "spec": {"displayName": "x"}}));
         assert_eq!(server.managers(), ["one"]);
     };
-    let growth = growth(work, 200);
-    assert!(growth.is_none_or(|growth| growth < 4.0), "{growth:?}");
+    let growth = cost::growth(work, 200);
+    assert!(growth < 4.0, "{growth:?}");
 }
 
 #[test]

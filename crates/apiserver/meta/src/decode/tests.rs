@@ -342,17 +342,38 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Whether what was read of a body, or said of it, is not much longer than the body.
+#[track_caller]
+fn is_in_proportion(body: &[u8], outcome: &Result<Parsed, DecodeError>) {
+    fn depth(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+            Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+    match outcome {
+        Ok(Parsed { value, duplicates }) => {
+            // A byte is at most an escape of six, or a character that stands for one that is none; aliases double that.
+            let length = value.to_string().len();
+            assert!(length <= 16 * body.len() + 16, "{length} bytes of {body:?}");
+            assert!(depth(value) <= 128 && duplicates.len() <= 100, "{body:?}");
+        }
+        Err(DecodeError(text)) => assert!(!text.is_empty() && text.len() <= 500 + 16 * body.len(), "{body:?}: {text}"),
+    }
+}
+
 proptest! {
     #[test]
-    fn no_bytes_make_the_parsers_panic(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
-        let _ = parse_json(&bytes);
-        let _ = parse_yaml(&bytes);
+    fn any_bytes_become_a_small_tree_or_a_short_error(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
+        is_in_proportion(&bytes, &parse_json(&bytes));
+        is_in_proportion(&bytes, &parse_yaml(&bytes));
     }
 
     #[test]
-    fn no_text_makes_the_parsers_panic(text in "[-\\[\\]{}:,&*a\\n \"'#|>?!%0-9]{0,64}") {
-        let _ = parse_json(text.as_bytes());
-        let _ = parse_yaml(text.as_bytes());
+    fn any_text_becomes_a_small_tree_or_a_short_error(text in "[-\\[\\]{}:,&*a\\n \"'#|>?!%0-9]{0,64}") {
+        is_in_proportion(text.as_bytes(), &parse_json(text.as_bytes()));
+        is_in_proportion(text.as_bytes(), &parse_yaml(text.as_bytes()));
     }
 
     #[test]

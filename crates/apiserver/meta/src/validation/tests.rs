@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use super::*;
+use crate::testing::cost;
 use serde_json::json;
 
 fn object(metadata: Value) -> Object {
@@ -301,18 +302,6 @@ fn bodies_full_of_faults_have_a_bounded_answer() {
     }
 }
 
-/// How much more than ten times as long ten times as much takes, in this thread's own processor time, as others may be
-/// using the machine: about 1 for what grows with its length, 10 for what grows with its square. `None` where the
-/// system does not tell.
-fn growth(mut work: impl FnMut(usize), few: usize) -> Option<f64> {
-    let spent = || -> Option<f64> { std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok() };
-    let start = spent()?;
-    (0..10).for_each(|_| work(few));
-    let middle = spent()?;
-    work(10 * few);
-    Some((spent()? - middle) / (middle - start))
-}
-
 #[test]
 fn many_finalizers_cost_no_more_than_their_number() {
     let terminating = |prefix: &str, count: usize| {
@@ -320,6 +309,6 @@ fn many_finalizers_cost_no_more_than_their_number() {
         object(json!({"name": "a", "deletionTimestamp": "2020-01-01T00:00:00Z", "finalizers": finalizers}))
     };
     let work = |count| assert_eq!(validate_object_meta_update(&terminating("b", count), &terminating("a", count)).len(), 1);
-    let growth = growth(work, 1_000);
-    assert!(growth.is_none_or(|growth| growth < 4.0), "{growth:?}");
+    let growth = cost::growth(work, 1_000);
+    assert!(growth < 4.0, "{growth:?}");
 }

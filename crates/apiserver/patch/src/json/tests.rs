@@ -201,9 +201,16 @@ fn operation() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn any_operations_are_answered(object in crate::arbitrary::tree(), patch in prop::collection::vec(operation(), 0..6)) {
-        let before = object.clone();
-        let _: Result<Value, PatchError> = patched(&object, &Value::from(patch));
-        prop_assert_eq!(before, object);
+        let (before, count, patch) = (object.clone(), patch.len(), Value::from(patch).to_string().into_bytes());
+        let outcome = json_patch(&object, &patch);
+        prop_assert_eq!(before, object.clone());
+        // Each copies at most all that is there.
+        crate::arbitrary::is_in_proportion(&object, &patch, &outcome, 1 << count);
+        if let Err(PatchError::Unprocessable { causes, .. }) = &outcome {
+            let which = (0..count).filter(|index| causes[0].message.starts_with(&format!("operation {index} ("))).count();
+            prop_assert_eq!((causes.len(), which), (1, 1), "{:?}", causes);
+        }
+        prop_assert!(!matches!(outcome, Err(PatchError::Malformed(_))), "{:?}", outcome);
     }
 
     #[test]
@@ -213,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_answered(object in crate::arbitrary::tree(), patch in any::<Vec<u8>>()) {
-        let _: Result<Value, PatchError> = json_patch(&object, &patch);
+    fn any_bytes_are_answered(object in crate::arbitrary::tree(), patch in crate::arbitrary::bytes()) {
+        crate::arbitrary::is_in_proportion(&object, &patch, &json_patch(&object, &patch), 1);
     }
 }

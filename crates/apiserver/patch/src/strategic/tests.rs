@@ -3,6 +3,7 @@
 use crate::{PatchError, strategic_merge_patch};
 use apiserver_meta::Schema;
 use apiserver_meta::schema::{Field, ListMerge, MapMerge, Presence, Shape};
+use apiserver_meta::testing::cost;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -229,18 +230,6 @@ fn bad_patches_are_refused() {
     }
 }
 
-/// How much more than ten times as long ten times as much takes, in this thread's own processor time, as others may be
-/// using the machine: about 1 for what grows with its length, 10 for what grows with its square. `None` where the
-/// system does not tell.
-fn growth(mut work: impl FnMut(usize), few: usize) -> Option<f64> {
-    let spent = || -> Option<f64> { std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok() };
-    let start = spent()?;
-    (0..10).for_each(|_| work(few));
-    let middle = spent()?;
-    work(10 * few);
-    Some((spent()? - middle) / (middle - start))
-}
-
 #[test]
 fn long_lists_cost_no_more_than_their_length() {
     let schema = schema();
@@ -265,8 +254,8 @@ fn long_lists_cost_no_more_than_their_length() {
             let (object, patch) = case(count);
             strategic_merge_patch(&object, patch.to_string().as_bytes(), &schema).unwrap();
         };
-        let growth = growth(work, 1_000);
-        assert!(growth.is_none_or(|growth| growth < 4.0), "{name}: {growth:?}");
+        let growth = cost::growth(work, 1_000);
+        assert!(growth < 4.0, "{name}: {growth:?}");
     }
 }
 
@@ -289,11 +278,11 @@ fn plain() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn any_patch_is_answered_and_leaves_no_directive(object in known(), patch in known()) {
-        let schema = schema();
-        if let Ok(Value::Object(members)) = strategic_merge_patch(&json!({}), patch.to_string().as_bytes(), &schema) {
+        let (schema, patch) = (schema(), patch.to_string().into_bytes());
+        if let Ok(Value::Object(members)) = strategic_merge_patch(&json!({}), &patch, &schema) {
             prop_assert!(!members.keys().any(|name| name.starts_with('$')));
         }
-        let _: Result<Value, PatchError> = strategic_merge_patch(&object, patch.to_string().as_bytes(), &schema);
+        crate::arbitrary::is_in_proportion(&object, &patch, &strategic_merge_patch(&object, &patch, &schema), 1);
     }
 
     #[test]
@@ -304,7 +293,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_answered(object in known(), patch in any::<Vec<u8>>()) {
-        let _: Result<Value, PatchError> = strategic_merge_patch(&object, &patch, &schema());
+    fn any_bytes_are_answered(object in known(), patch in crate::arbitrary::bytes()) {
+        crate::arbitrary::is_in_proportion(&object, &patch, &strategic_merge_patch(&object, &patch, &schema()), 1);
     }
 }
