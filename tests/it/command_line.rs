@@ -140,10 +140,10 @@ async fn a_second_sigterm_does_not_wait_for_requests() {
     slow.read_exact(&mut [0; 12]).await.expect("100 Continue");
     server.terminate();
     vci_testkit::wait_for("it to listen no more", async || tokio::net::TcpStream::connect(&address).await.is_err()).await;
-    let asked = std::time::Instant::now();
+    // It ends while the body is still to come.
     let status = server.stop().await;
     assert_eq!(status.code(), Some(1), "it says that it did not wait");
-    assert!(asked.elapsed() < std::time::Duration::from_secs(2), "it waited {:?}", asked.elapsed());
+    drop(slow);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,32 +180,40 @@ async fn the_limit_of_open_files_is_as_high_as_it_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_kubeconfig_works_whatever_the_server_listens_on() {
-    for (address, want) in [("0.0.0.0", "https://127.0.0.1:"), ("::", "https://[::1]:"), ("::1", "https://[::1]:")] {
-        if address.contains(':') && std::net::TcpListener::bind((address, 0)).is_err() {
-            eprintln!("SKIPPED: this machine has no IPv6");
-            continue;
-        }
-        let folder = tempfile::tempdir().expect("a folder");
-        let data = folder.path().join("data");
-        let mut command = std::process::Command::new(BINARY);
-        command.args(["serve", "--secure-port", "0", "--bind-address", address, "--data-dir"]).arg(&data);
-        let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("a server");
-        let kubeconfig = data.join("admin.kubeconfig");
-        vci_testkit::wait_for("a kubeconfig", || std::future::ready(kubeconfig.is_file())).await;
-        let config: serde_json::Value = read_kubeconfig(&std::fs::read_to_string(&kubeconfig).expect("readable"));
-        let url = config["server"].as_str().expect("a URL").to_owned();
-        assert!(url.starts_with(want), "{url}");
-        let client = vci_testkit::client::Client::new(&url, config["ca"].as_str().expect("PEM"), Protocol::Http2);
-        let client = client.bearer(config["token"].as_str().expect("a token"));
-        vci_testkit::wait_for("an answer", async || {
-            let answer = client.try_request(http::Method::GET, COLLECTION, None, "").await;
-            answer.is_ok_and(|response| response.status == 200)
-        })
-        .await;
-        child.kill().expect("killed");
-        child.wait().expect("ended");
+async fn the_kubeconfig_works_when_the_server_listens_on_all_addresses() {
+    the_kubeconfig_works("0.0.0.0", "https://127.0.0.1:").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kubeconfig_works_when_the_server_listens_on_ipv6() {
+    if std::net::TcpListener::bind(("::1", 0)).is_err() {
+        return vci_testkit::skip("no IPv6 on this machine");
     }
+    for address in ["::", "::1"] {
+        the_kubeconfig_works(address, "https://[::1]:").await;
+    }
+}
+
+async fn the_kubeconfig_works(address: &str, want: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let mut command = std::process::Command::new(BINARY);
+    command.args(["serve", "--secure-port", "0", "--bind-address", address, "--data-dir"]).arg(&data);
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("a server");
+    let kubeconfig = data.join("admin.kubeconfig");
+    vci_testkit::wait_for("a kubeconfig", || std::future::ready(kubeconfig.is_file())).await;
+    let config: serde_json::Value = read_kubeconfig(&std::fs::read_to_string(&kubeconfig).expect("readable"));
+    let url = config["server"].as_str().expect("a URL").to_owned();
+    assert!(url.starts_with(want), "{url}");
+    let client = vci_testkit::client::Client::new(&url, config["ca"].as_str().expect("PEM"), Protocol::Http2);
+    let client = client.bearer(config["token"].as_str().expect("a token"));
+    vci_testkit::wait_for("an answer", async || {
+        let answer = client.try_request(http::Method::GET, COLLECTION, None, "").await;
+        answer.is_ok_and(|response| response.status == 200)
+    })
+    .await;
+    child.kill().expect("killed");
+    child.wait().expect("ended");
 }
 
 /// What a kubeconfig of this server says, line by line.
@@ -216,8 +224,8 @@ fn read_kubeconfig(text: &str) -> serde_json::Value {
     serde_json::json!({"server": value("server:"), "token": value("token:"), "ca": String::from_utf8(ca).expect("PEM")})
 }
 
-#[test]
-fn sigterm_ends_the_waiting_for_etcd() {
+#[tokio::test]
+async fn sigterm_ends_the_waiting_for_etcd() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = std::process::Command::new(BINARY)
         .args(["serve", "--secure-port", "0", "--etcd-servers", "http://127.0.0.1:1", "--data-dir"])
@@ -228,8 +236,14 @@ fn sigterm_ends_the_waiting_for_etcd() {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().expect("a pipe")), &mut line).expect("a line");
     assert!(line.contains("waiting for etcd"), "{line}");
-    let asked = std::time::Instant::now();
     let told = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
-    assert!(told.success() && child.wait().expect("an end").success());
-    assert!(asked.elapsed() < std::time::Duration::from_secs(2), "it waited {:?}", asked.elapsed());
+    assert!(told.success());
+    // Without the signal it would wait for ever.
+    let mut ended = None;
+    vci_testkit::wait_for("an end", || {
+        ended = child.try_wait().expect("a child");
+        std::future::ready(ended.is_some())
+    })
+    .await;
+    assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
 }

@@ -96,7 +96,7 @@ async fn rewrite_everything(admin: &Client) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_comes_into_use_is_replaced_and_goes() {
     let mut servers = vec![(TestServer::start(ServerOptions::new(BINARY)).await, Vec::new(), None)];
-    if let Some((_, binary)) = etcd::available().into_iter().next() {
+    if let Some((_, binary)) = etcd::find(etcd::Release::V3_6) {
         let etcd = Etcd::spawn(&binary).await;
         let options = on_etcd(&etcd);
         let flags = options.flags.clone();

@@ -8,8 +8,8 @@ use vci_testkit::client::{Client, Protocol, Watch};
 use vci_testkit::etcd::{self, Etcd};
 use vci_testkit::server::{ServerOptions, TestServer};
 
-/// Within this time a change has its effect.
-const BOUND: Duration = Duration::from_secs(2);
+/// Within this time a change has its effect on the slowest machine, and long before anything else would end a watch.
+const BOUND: Duration = vci_testkit::PATIENCE;
 const BLUE: &str = "/apis/management.loft.sh/v1/namespaces/loft-p-blue/virtualclusterinstances";
 
 /// Servers on one store: changes are made through the first, watches are open on the last.

@@ -1,12 +1,12 @@
 //! The overlay with three replicas and an etcd of three members.
 
-use crate::outage::{away_at_most, unnoticed};
+use crate::outage::{soon_back, unnoticed};
 use crate::stand::{self, Pod, Routing, Stand};
 use crate::tour::tour;
 use std::time::Duration;
 
-/// Until the pod that is gone is off the Service, or another member leads.
-const BOUND: Duration = Duration::from_secs(2);
+/// On an idle machine, until the pod that is gone is off the Service, or another member leads.
+const IDLE: Duration = Duration::from_secs(2);
 const SERVER: &str = "/vci-apiserver serve";
 const ETCD: &str = "etcd --name=vci-etcd";
 
@@ -15,7 +15,7 @@ fn replicas_stand_in_for_each_other() {
     stand::with("ha", |stand| {
         tour(stand);
         rolled(stand);
-        away_at_most(BOUND, stand, "a node is drained", || {
+        soon_back(IDLE, stand, "a node is drained", || {
             let node = &stand.members()[0].node;
             stand.kubectl(&["drain", node, "--delete-emptydir-data", "--timeout=180s"]);
             stand.kubectl(&["uncordon", node]);
@@ -45,8 +45,7 @@ fn rolled(stand: &Stand<'_>) {
 }
 
 fn killed<'a>(stand: &Stand<'a>, name: &str, pods: impl Fn(&Stand<'a>) -> Vec<Pod>, command_line: &str) {
-    away_at_most(BOUND, stand, &format!("{name} is killed"), || {
-        // Another attempt is to know how often it was started again.
+    soon_back(IDLE, stand, &format!("{name} is killed"), || {
         let pod = pods(stand).into_iter().find(|pod| pod.name == name).expect("a pod");
         stand.kill(&pod, command_line);
     });

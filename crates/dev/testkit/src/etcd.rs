@@ -12,34 +12,48 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use crate::PATIENCE;
 use crate::certs::{Authority, Issued};
 use crate::process::Process;
+use crate::{PATIENCE, lacking};
 
-/// The etcd binaries on this machine with their versions: `etcd` on PATH or `/usr/bin/etcd`, and `$VCI_TEST_ETCD_36` or
-/// `$VCI_TEST_CACHE/bin/etcd-3.6` (by default the cache is `~/.cache/vci-apiserver`). Where one is missing it says so loudly; with `CI=true` it panics instead.
-pub fn available() -> Vec<(String, PathBuf)> {
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let system = std::env::split_paths(&on_path).map(|folder| folder.join("etcd")).chain([PathBuf::from("/usr/bin/etcd")]);
-    let newest = [
-        std::env::var_os("VCI_TEST_ETCD_36").map(PathBuf::from),
-        std::env::var_os("VCI_TEST_CACHE").map(|cache| Path::new(&cache).join("bin/etcd-3.6")),
-        std::env::home_dir().map(|home| home.join(".cache/vci-apiserver/bin/etcd-3.6")),
-    ];
-    [
-        ("etcd on PATH", system.into_iter().find(|path| path.is_file())),
-        ("etcd 3.6 ($VCI_TEST_ETCD_36, $VCI_TEST_CACHE/bin/etcd-3.6)", newest.into_iter().flatten().find(|path| path.is_file())),
-    ]
-    .into_iter()
-    .filter_map(|(what, found)| match found {
+/// Which etcd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// `etcd` on PATH or `/usr/bin/etcd`, of whatever version.
+    OnPath,
+    /// 3.6: `$VCI_TEST_ETCD_36`, or `bin/etcd-3.6` of `$VCI_TEST_CACHE` (by default `~/.cache/vci-apiserver`).
+    V3_6,
+}
+
+/// This etcd on this machine with its version. Where it is missing, the running test is marked as [`lacking`] it.
+pub fn find(release: Release) -> Option<(String, PathBuf)> {
+    let (what, found) = match release {
+        Release::OnPath => {
+            let on_path = std::env::var_os("PATH").unwrap_or_default();
+            let mut files = std::env::split_paths(&on_path).map(|folder| folder.join("etcd")).chain([PathBuf::from("/usr/bin/etcd")]);
+            ("etcd on PATH", files.find(|path| path.is_file()))
+        }
+        Release::V3_6 => {
+            let files = [
+                std::env::var_os("VCI_TEST_ETCD_36").map(PathBuf::from),
+                std::env::var_os("VCI_TEST_CACHE").map(|cache| Path::new(&cache).join("bin/etcd-3.6")),
+                std::env::home_dir().map(|home| home.join(".cache/vci-apiserver/bin/etcd-3.6")),
+            ];
+            ("etcd 3.6 ($VCI_TEST_ETCD_36, $VCI_TEST_CACHE/bin/etcd-3.6)", files.into_iter().flatten().find(|path| path.is_file()))
+        }
+    };
+    match found {
         Some(binary) => Some((version(&binary), binary)),
         None => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{what} is missing");
-            eprintln!("SKIPPED: no {what}, so nothing is tested with it");
+            lacking(what);
             None
         }
-    })
-    .collect()
+    }
+}
+
+/// The etcds on this machine with their versions, one of each [`Release`].
+pub fn available() -> Vec<(String, PathBuf)> {
+    [Release::OnPath, Release::V3_6].into_iter().filter_map(find).collect()
 }
 
 fn version(binary: &Path) -> String {

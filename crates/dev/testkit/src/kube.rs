@@ -37,7 +37,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Those of `$VCI_TEST_CACHE/bin`. Where one is missing it says so loudly; with `CI=true` it panics instead.
+    /// Those of `$VCI_TEST_CACHE/bin`. Where one is missing, the running test is marked as [lacking](crate::lacking) it.
     pub fn find() -> Option<Self> {
         Self::with_apiserver("kube-apiserver")
     }

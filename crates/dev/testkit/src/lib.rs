@@ -17,7 +17,10 @@ mod process;
 pub mod program;
 pub mod proxy;
 pub mod server;
+mod skip;
 pub mod webhook;
+
+pub use skip::{lacking, skip};
 
 use std::time::{Duration, Instant};
 

@@ -13,10 +13,12 @@ use tempfile::TempDir;
 
 use crate::certs::Issued;
 use crate::client::{Client, Protocol};
+use crate::lacking;
 use crate::program::{Program, cached};
 
 /// Its programs are many, and start at once.
 const START: Duration = Duration::from_secs(300);
+const KUBECTL: &str = "bin/kubectl-1.36";
 const APISERVER: &str = "https://192.168.77.11:6443";
 
 /// A cluster; it ends, and all of it is removed, when this is dropped, and when this process ends in whatever way.
@@ -29,17 +31,20 @@ pub struct NodeCluster {
 }
 
 impl NodeCluster {
-    /// One that is up, with this binary of the product in an image on each node. `scripts` is the folder of `run`. Where
-    /// something is missing it says so loudly; with `CI=true` it panics instead.
-    pub async fn start(scripts: &Path, product: &Path) -> Option<Self> {
-        let (run, kubectl) = (scripts.join("run"), cached("bin/kubectl-1.36")?);
-        let lacks = Command::new(&run).args(["lacks", "machine", "tools", "programs"]).output().expect("bash runs");
+    /// Whether this machine can run one. `scripts` is the folder of `run`. Where something is missing, the running test is
+    /// marked as [`lacking`] it.
+    pub fn is_possible(scripts: &Path) -> bool {
+        let lacks = Command::new(scripts.join("run")).args(["lacks", "machine", "tools", "programs"]).output().expect("bash runs");
         if lacks.status.success() {
-            let what = String::from_utf8_lossy(&lacks.stdout);
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "real nodes need {what}");
-            eprintln!("SKIPPED: real nodes need {}", what.trim());
-            return None;
+            lacking(&format!("real nodes, which need {}", String::from_utf8_lossy(&lacks.stdout).trim()));
+            return false;
         }
+        cached(KUBECTL).is_some()
+    }
+
+    /// One that is up, with this binary of the product in an image on each node; `None` where none [is possible](Self::is_possible).
+    pub async fn start(scripts: &Path, product: &Path) -> Option<Self> {
+        let (run, kubectl) = (scripts.join("run"), cached(KUBECTL)?);
         // The script removes it, when nothing that runs there uses it any more.
         let folder = TempDir::with_prefix("vci-node-").expect("a temporary folder").keep();
         let mut program = Program::spawn(Command::new(&run).args([&folder, product]));

@@ -11,9 +11,9 @@ use apiserver_meta::resource::{ExtendedField, PrivatePart};
 use apiserver_meta::types::ObjectMeta;
 use apiserver_meta::virtual_resource::{Audience, Method, Place};
 use apiserver_meta::{
-    ApiError, Column, Descriptor, Object, ObjectFilter, Resource, Schema, Scope, Subresource, User, Verb, VirtualDescriptor,
+    ApiError, Column, Descriptor, Object, ObjectFilter, RequestContext, Resource, Schema, Scope, Subresource, User, Verb, VirtualDescriptor,
 };
-use apiserver_registry::{CacheConfig, Registry};
+use apiserver_registry::{Admission, AdmissionRequest, CacheConfig, Registry};
 use apiserver_store::Store;
 use apiserver_store::embedded::{EmbeddedConfig, EmbeddedStore};
 use async_trait::async_trait;
@@ -264,6 +264,17 @@ impl HealthCheck for Check {
     }
 }
 
+/// Holds writes of widgets, which have begun then, until it is open.
+#[derive(Debug)]
+struct Gate(watch::Receiver<bool>);
+
+#[async_trait]
+impl Admission for Gate {
+    async fn validate(&self, _: &RequestContext, _: AdmissionRequest<'_>, _: Option<&Object>) -> Result<(), ApiError> {
+        self.0.clone().wait_for(|is_open| *is_open).await.map(drop).map_err(ApiError::internal)
+    }
+}
+
 /// A server with widgets.
 pub(super) struct Server {
     router: axum::Router,
@@ -272,6 +283,8 @@ pub(super) struct Server {
     pub(super) leaver_is_known: Arc<AtomicBool>,
     /// Callers of watches are looked at again when it changes.
     pub(super) access: watch::Sender<u64>,
+    /// Whether writes that have begun go on.
+    pub(super) gate: watch::Sender<bool>,
     stop: CancellationToken,
     _folder: tempfile::TempDir,
 }
@@ -302,9 +315,11 @@ impl Server {
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path().join("store"), &EmbeddedConfig::standard()).unwrap());
         let stop = CancellationToken::new();
         let widgets: Arc<dyn Resource> = Arc::new(Widgets(Schema::of::<Widget>()));
+        let (gate, is_open) = watch::channel(true);
         let mut registries = Vec::new();
         for resource in std::iter::once(widgets).chain(more) {
-            let registry = Registry::start(resource, Arc::clone(&store), Vec::new(), CacheConfig::standard(), stop.clone());
+            let admission: Vec<Arc<dyn Admission>> = vec![Arc::new(Gate(is_open.clone()))];
+            let registry = Registry::start(resource, Arc::clone(&store), admission, CacheConfig::standard(), stop.clone());
             registry.cache().ready().await;
             registries.push(registry);
         }
@@ -337,7 +352,7 @@ impl Server {
             version: "0.1.0".into(),
             product_version: Some("v4.5.6"),
         };
-        Self { router: router(config), lifecycle, ruling, leaver_is_known, access, stop, _folder: folder }
+        Self { router: router(config), lifecycle, ruling, leaver_is_known, access, gate, stop, _folder: folder }
     }
 
     /// Sends a request as it is.

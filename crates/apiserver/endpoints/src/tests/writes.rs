@@ -192,14 +192,18 @@ async fn an_apply_needs_leave_to_create() {
 #[tokio::test]
 async fn a_write_that_has_begun_goes_on_after_its_time() {
     let server = Server::start().await;
+    server.gate.send_replace(false);
     let body = r#"{"metadata":{"name":"late"}}"#;
     let late = server.send("POST", &format!("{COLLECTION}?timeout=1ns"), &[], body).await;
     assert_eq!((late.failure().0, late.failure().1.as_str()), (504, "Timeout"));
     // Nobody invites the client to try again: what it wished for may have come true.
     assert_eq!(late.header("retry-after"), "");
+    let stored = async || server.get(&format!("{COLLECTION}/late"), &[]).await.status == StatusCode::OK;
+    assert!(!stored().await, "it is still on its way");
+    server.gate.send_replace(true);
     let start = std::time::Instant::now();
-    while server.get(&format!("{COLLECTION}/late"), &[]).await.status != StatusCode::OK {
-        assert!(start.elapsed() < std::time::Duration::from_secs(10), "the write was given up");
+    while !stored().await {
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "the write was given up");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{PatchError, merge_patch};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// RFC 7396, section 3 and those cases of appendix A whose patch is an object.
 #[test]

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use vci_testkit::etcd::{Etcd, available};
+use vci_testkit::etcd::{self, Etcd, Release};
 
 /// How long a case waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -99,7 +99,7 @@ pub(crate) enum Backend {
 impl Backend {
     /// The store and what must stay alive with it; `None` when the machine has no such etcd.
     async fn open(self) -> Option<(Flaky, Box<dyn Any + Send>)> {
-        let minor = match self {
+        let release = match self {
             Self::Embedded | Self::EmbeddedSlow | Self::EmbeddedEncrypted => {
                 let folder = tempfile::tempdir().unwrap();
                 let file = Arc::new(EmbeddedStore::open(folder.path().join("db"), &EmbeddedConfig::standard()).unwrap());
@@ -110,10 +110,10 @@ impl Backend {
                 let slowness = if matches!(self, Self::EmbeddedSlow) { Duration::from_millis(2) } else { Duration::ZERO };
                 return Some((Flaky::slow(store, slowness), Box::new(folder)));
             }
-            Self::Etcd => false,
-            Self::Etcd36 => true,
+            Self::Etcd => Release::OnPath,
+            Self::Etcd36 => Release::V3_6,
         };
-        let (_, binary) = available().into_iter().find(|(version, _)| version.starts_with("3.6.") == minor)?;
+        let (_, binary) = etcd::find(release)?;
         let etcd = Etcd::spawn(&binary).await;
         let endpoints = vec![etcd.endpoint().to_owned()];
         let config = EtcdConfig { endpoints, prefix: "/registry".into(), tls: None, timeouts: Timeouts::default() };

@@ -239,13 +239,15 @@ mod tests {
         let mut log = LogFile::open(&path, Rotation { backups: Backups::Compressed, ..rotation(4, 0) }).unwrap();
         log.write(b"one\n").unwrap();
         log.write(b"two\n").unwrap();
-        let packed = || names(folder.path()).into_iter().find(|name| name.ends_with(PACKED));
-        // Packed by a thread: the plain file goes last.
-        while log.backups().len() != 1 || packed().is_none() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        // Packed by a thread. The plain file goes last: as long as it is there, the packed one is not whole.
+        let packed = loop {
+            match &log.backups()[..] {
+                [(_, path)] if path.to_string_lossy().ends_with(PACKED) => break path.clone(),
+                _ => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
         let mut text = String::new();
-        MultiGzDecoder::new(File::open(folder.path().join(packed().unwrap())).unwrap()).read_to_string(&mut text).unwrap();
+        MultiGzDecoder::new(File::open(packed).unwrap()).read_to_string(&mut text).unwrap();
         assert_eq!((text.as_str(), std::fs::read_to_string(&path).unwrap().as_str()), ("one\n", "two\n"));
     }
 }

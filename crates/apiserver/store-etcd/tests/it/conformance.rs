@@ -2,18 +2,18 @@
 
 use apiserver_store::Store;
 use std::sync::Arc;
-use vci_testkit::etcd::{Etcd, available};
+use vci_testkit::etcd::{Etcd, Release, find};
 
-async fn fresh(minor: &str) -> Option<(Arc<dyn Store>, Etcd)> {
-    let (_, binary) = available().into_iter().find(|(version, _)| version.starts_with("3.6.") == (minor == "3.6"))?;
+async fn fresh(release: Release) -> Option<(Arc<dyn Store>, Etcd)> {
+    let (_, binary) = find(release)?;
     let etcd = Etcd::spawn(&binary).await;
     Some((crate::store(&etcd).await, etcd))
 }
 
 macro_rules! suite {
-    ($name:ident, $minor:expr) => {
+    ($name:ident, $release:expr) => {
         mod $name {
-            apiserver_store::conformance_suite!(match super::fresh($minor).await {
+            apiserver_store::conformance_suite!(match super::fresh($release).await {
                 Some(fresh) => std::future::ready(fresh),
                 None => return,
             });
@@ -21,5 +21,5 @@ macro_rules! suite {
     };
 }
 
-suite!(with_etcd_on_path, "any other");
-suite!(with_etcd_3_6, "3.6");
+suite!(with_etcd_on_path, vci_testkit::etcd::Release::OnPath);
+suite!(with_etcd_3_6, vci_testkit::etcd::Release::V3_6);

@@ -2,23 +2,32 @@
 
 use apiserver_store::{Expect, Key, ProgressSupport, RangeRequest, Store, StoreError, WriteError};
 use apiserver_store_etcd::{ConnectError, EtcdConfig, EtcdStore, Timeouts};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use vci_testkit::etcd::{Etcd, EtcdOptions, available, free_port};
 use vci_testkit::proxy::{Network, Proxy};
-use vci_testkit::wait_for;
+use vci_testkit::{PATIENCE, wait_for};
 
 fn nobody() -> String {
     format!("http://127.0.0.1:{}", free_port())
 }
 
+/// Whoever waits for the end of a time with this waits for an hour.
+fn patient(endpoint: &str) -> EtcdConfig {
+    let hour = Duration::from_secs(3600);
+    EtcdConfig { timeouts: Timeouts { connect: hour, request: hour }, ..crate::config(&[endpoint]) }
+}
+
+/// What has an answer that no time has to end for.
+async fn soon<T>(answer: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, answer).await.expect("an answer without waiting")
+}
+
 #[tokio::test]
 async fn etcd_that_is_not_there_is_told_at_once_in_one_line() {
     let endpoint = nobody();
-    let start = Instant::now();
-    let error = EtcdStore::connect(&crate::config(&[&endpoint])).await.unwrap_err();
+    let error = soon(EtcdStore::connect(&patient(&endpoint))).await.unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable { .. }));
     assert_eq!(error.to_string(), format!("waiting for etcd at {endpoint}: Connection refused (os error 111)"));
-    assert!(start.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test]
@@ -86,12 +95,10 @@ async fn a_frozen_etcd_is_told_within_the_deadline() {
         let store = EtcdStore::connect(&impatient(etcd.endpoint())).await.unwrap();
         let key = Key::new("pods/a");
         etcd.freeze();
-        let start = Instant::now();
-        let write = store.put(&key, "x".into(), Expect::Absent).await;
+        let write = soon(store.put(&key, "x".into(), Expect::Absent)).await;
         assert!(matches!(write, Err(WriteError::Store(StoreError::Unknown(_)))), "{version}: {write:?}");
-        let read = store.get(&key).await;
+        let read = soon(store.get(&key)).await;
         assert!(matches!(read, Err(StoreError::Unavailable(_))), "{version}: {read:?}");
-        assert!(start.elapsed() < Duration::from_secs(5), "{version}");
         assert!(matches!(store.probe().await, Err(StoreError::Unavailable(_))), "{version}");
         etcd.thaw();
         wait_for("etcd to go on", || async { store.probe().await.is_ok() }).await;
@@ -214,15 +221,14 @@ async fn an_etcd_without_room_is_not_writable() {
 async fn a_write_that_reached_nobody_is_unavailable() {
     for (version, binary) in available() {
         let mut etcd = Etcd::spawn(&binary).await;
-        let store = crate::store(&etcd).await;
+        let store = EtcdStore::connect(&patient(etcd.endpoint())).await.unwrap();
         etcd.stop().await;
         // The first call may still find the connection half closed; from the second on, nothing is sent.
-        let _ = store.get(&Key::new("pods/a")).await;
-        let start = Instant::now();
-        let write = store.put(&Key::new("pods/a"), "x".into(), Expect::Absent).await;
+        let read = soon(store.get(&Key::new("pods/a"))).await;
+        assert!(matches!(read, Err(StoreError::Unavailable(_))), "{version}: {read:?}");
+        let write = soon(store.put(&Key::new("pods/a"), "x".into(), Expect::Absent)).await;
         let Err(WriteError::Store(StoreError::Unavailable(text))) = write else { panic!("{version}: {write:?}") };
         assert_eq!(text, format!("{}: Connection refused (os error 111)", etcd.endpoint()));
-        assert!(start.elapsed() < Duration::from_secs(2), "{version}");
     }
 }
 
@@ -230,10 +236,15 @@ async fn a_write_that_reached_nobody_is_unavailable() {
 async fn progress_support_follows_the_version() {
     for (version, binary) in available() {
         let etcd = Etcd::spawn(&binary).await;
-        let want = if version.starts_with("3.6.") { ProgressSupport::Reliable } else { ProgressSupport::Unreliable };
-        if ["3.6.", "3.4.23"].iter().any(|known| version.starts_with(known)) {
-            assert_eq!(crate::store(&etcd).await.progress_support(), want, "{version}");
-        }
+        // Told truthfully from 3.4.31 and 3.5.13 on (etcd issue 15220).
+        let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+        let is_reliable = match [(); 3].map(|()| numbers.next().unwrap_or_default()) {
+            [3, 4, patch] => patch >= 31,
+            [3, 5, patch] => patch >= 13,
+            [major, minor, _] => (major, minor) >= (3, 6),
+        };
+        let want = if is_reliable { ProgressSupport::Reliable } else { ProgressSupport::Unreliable };
+        assert_eq!(crate::store(&etcd).await.progress_support(), want, "{version}");
     }
 }
 

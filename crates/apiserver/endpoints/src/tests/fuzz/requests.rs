@@ -61,11 +61,15 @@ pub(super) enum Cut {
 }
 
 impl Wish {
-    /// Whether it sets a time, or waits for a revision of the future.
-    pub(super) fn may_be_late(&self) -> bool {
-        self.query
-            .iter()
-            .any(|(name, value)| *name == "timeout" || (*name == "resourceVersion" && value.parse::<u64>().is_ok_and(|n| n > 1000)))
+    /// Whether it sets a time.
+    pub(super) fn sets_a_time(&self) -> bool {
+        self.query.iter().any(|(name, _)| *name == "timeout")
+    }
+
+    /// The revision that it wants to see, which may still be to come.
+    pub(super) fn revision(&self, fill: impl Fn(&str) -> String) -> Option<u64> {
+        let text = self.query.iter().find(|(name, _)| *name == "resourceVersion").map(|(_, value)| fill(value));
+        text?.parse().ok()
     }
 }
 
