@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) struct Certificate {
     /// The kubeconfig of the cluster that has the Secret, or `in-cluster`.
     #[arg(long, env = "VCI_KUBECONFIG", value_name = "FILE", default_value = "in-cluster")]
-    kubeconfig: String,
+    kubeconfig: Source,
     /// The Secret's namespace.
     #[arg(long, env = "VCI_NAMESPACE", value_name = "NAME")]
     namespace: String,
@@ -40,13 +40,6 @@ enum Usage {
 }
 
 impl Certificate {
-    fn source(&self) -> Source {
-        match self.kubeconfig.as_str() {
-            "in-cluster" => Source::InCluster,
-            file => Source::File(file.into()),
-        }
-    }
-
     fn wish(&self) -> CertificateWish {
         let usage = match self.usage {
             Usage::Serving => CertificateUsage::Serving,
@@ -70,7 +63,7 @@ pub(crate) fn run(args: &Certificate) -> ExitCode {
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
     let kept = runtime.block_on(async {
-        let cluster = HostCluster::new(&args.source()).await.map_err(|error| error.to_string())?;
+        let cluster = HostCluster::new(&args.kubeconfig).await.map_err(|error| error.to_string())?;
         keep(&cluster, &args.wish(), now).await.map_err(|error| error.to_string())
     });
     let done = match kept {

@@ -168,7 +168,7 @@ struct Clients {
     requestheader_extra_headers_prefix: Vec<String>,
     /// The kubeconfig of the cluster whose API this one joins, or `in-cluster`: it says whom to trust and to know, what
     /// they may do, and what its admission makes of a write.
-    #[arg(long, env = "VCI_KUBECONFIG", value_name = "FILE", value_parser = host_cluster)]
+    #[arg(long, env = "VCI_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<Source>,
 }
 
@@ -305,11 +305,6 @@ impl Clients {
         let front_proxy = self.requestheader_client_ca_file.clone().map(|authorities| FrontProxyTrust { authorities, terms });
         Trust { clients: self.client_ca_file.clone(), front_proxy }
     }
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "what clap asks for")]
-fn host_cluster(text: &str) -> Result<Source, std::convert::Infallible> {
-    Ok(if text == "in-cluster" { Source::InCluster } else { Source::File(text.into()) })
 }
 
 /// A prefix with which the name of a project becomes the name of a namespace.

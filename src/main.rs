@@ -4,7 +4,7 @@ mod certificate;
 mod cli;
 mod store;
 
-use apiserver_server::{ApiServer, Ready, Signals, Stopped, logging, open_files};
+use apiserver_server::{ApiServer, Ready, Signals, Stopped, logging, run_process};
 use cli::{Command, ParseError};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -30,26 +30,17 @@ fn main() -> ExitCode {
 
 fn run(args: &cli::Serve) -> ExitCode {
     logging::init(args.logging_format(), args.log_level, &["vci_"]);
-    open_files::raise_limit();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return refuse(&error.to_string()),
-    };
-    let ended = runtime.block_on(serve(args));
-    // What is left is told to end, but nobody waits for it: everything that had to be waited for has ended.
-    runtime.shutdown_background();
-    match ended {
-        Ok(Stopped::Drained) => ExitCode::SUCCESS,
-        Ok(Stopped::AtOnce) => ExitCode::FAILURE,
-        Err(Refused(line)) => {
-            logging::complain(args.logging_format(), &line);
-            ExitCode::from(BAD_CONFIGURATION)
-        }
-    }
+    run_process(args.logging_format(), serve(args))
 }
 
 /// Why nothing is served: one line for the operator.
 struct Refused(String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl<E: std::error::Error> From<E> for Refused {
     fn from(error: E) -> Self {

@@ -2,8 +2,8 @@
 
 use crate::Refused;
 use crate::cli::{EncryptionConfig, Reload, StoreConfig};
+use apiserver_server::embedded_store;
 use apiserver_store::Store;
-use apiserver_store::embedded::{EmbeddedConfig, EmbeddedStore};
 use apiserver_store_encryption::{Encrypted, RELOAD_PERIOD, Rules, follow_file};
 use apiserver_store_etcd::{ClientFiles, Compactor, ConnectError, EtcdConfig, EtcdStore, Timeouts, TlsFiles};
 use std::path::PathBuf;
@@ -11,8 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The store's file in the data directory.
-const FILE: &str = "store.redb";
 /// How often it is said that etcd does not answer.
 const REMINDER: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -61,7 +59,7 @@ impl StoreOptions {
     /// What waiting does not mend.
     pub(crate) async fn open(self, tell: impl Fn(&str)) -> Result<Arc<dyn Store>, Refused> {
         let (store, root): (Arc<dyn Store>, _) = match self.backend {
-            Backend::Embedded(dir) => (embedded(dir).await?, EMBEDDED_ROOT.to_owned()),
+            Backend::Embedded(dir) => (embedded_store(dir).await?, EMBEDDED_ROOT.to_owned()),
             Backend::Etcd { store, compaction_interval } => {
                 reach(&store, tell).await?;
                 if !compaction_interval.is_zero() {
@@ -90,17 +88,6 @@ fn encrypted(store: Arc<dyn Store>, root: String, config: &EncryptionConfig, rul
         tokio::spawn(follow_file(Arc::clone(&store), config.file.clone(), RELOAD_PERIOD));
     }
     store
-}
-
-/// In a thread of its own: what a crash has left behind is looked through first.
-async fn embedded(dir: PathBuf) -> Result<Arc<dyn Store>, Refused> {
-    let open = move || {
-        apiserver_server::private_file::make_dir(&dir).map_err(|error| error.to_string())?;
-        let path = dir.join(FILE);
-        EmbeddedStore::open(&path, &EmbeddedConfig::standard()).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    let opened = tokio::task::spawn_blocking(open).await?;
-    Ok(Arc::new(opened.map_err(Refused)?))
 }
 
 /// An etcd is often started at the same time, or comes back later: a server that gave up would be missed by those whom it

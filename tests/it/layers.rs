@@ -39,6 +39,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "apiserver-store-etcd",
         ],
     ),
+    // Somebody else's API: the one crate that it depends on is enough.
+    ("widget", &["apiserver"]),
     ("vci-management", &["apiserver-meta"]),
     (
         "vci-tenancy",

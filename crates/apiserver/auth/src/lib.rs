@@ -4,6 +4,19 @@
 //! [`Authentication`], an authorizer [`Decision`]; whoever is unsure says so and the next is asked; when
 //! nobody is sure, the answer is no. Whom a product knows beyond what a certificate or a front proxy says of them, it tells
 //! through its [`IdentityMapper`]. Refused: HTTP bodies, stores, kinds.
+//!
+//! ```
+//! use apiserver_auth::{Attributes, Authorizer, Decision, Identity, Masters, Target};
+//! use apiserver_meta::User;
+//!
+//! # #[tokio::main]
+//! # async fn main() {
+//! let user = User { name: "ann".into(), groups: vec!["system:masters".into()], ..User::default() };
+//! let target = Target::Path("/metrics".into());
+//! let attributes = Attributes { identity: Identity::of_user(user), verb: "get".into(), target };
+//! assert!(matches!(Masters.authorize(&attributes).await, Decision::Allow(_)));
+//! # }
+//! ```
 #![warn(missing_docs)]
 
 use apiserver_meta::{ObjectFilter, Principal, User};
@@ -18,6 +31,7 @@ mod client_certificates;
 mod front_proxy;
 mod identity_mapper;
 mod masters;
+mod static_token;
 
 pub use always_allowed_paths::AlwaysAllowedPaths;
 pub use authorities::{Authorities, Subject};
@@ -26,6 +40,7 @@ pub use client_certificates::ClientCertificates;
 pub use front_proxy::{FrontProxy, RequestHeaderConfig};
 pub use identity_mapper::{IdentityMapper, Unmapped};
 pub use masters::Masters;
+pub use static_token::StaticToken;
 
 /// What a request offers to prove who is calling.
 #[derive(Clone, Copy, Debug)]

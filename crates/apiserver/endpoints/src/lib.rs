@@ -1,5 +1,15 @@
 //! The HTTP face of the API: request paths and options, one verb a file, negotiation, tables, discovery,
 //! OpenAPI, health. The one place that knows wire formats.
+//!
+//! ```
+//! use apiserver_endpoints::RequestInfo;
+//!
+//! let uri = http::Uri::from_static("/apis/example.com/v1/namespaces/shelf/widgets?watch=true");
+//! let info = RequestInfo::parse(&http::Method::GET, &uri, "").expect("a path of the API");
+//! let resource = info.resource.expect("a path of the API");
+//! assert_eq!(info.verb, "watch");
+//! assert_eq!((&*resource.namespace, &*resource.resource, &*resource.name), ("shelf", "widgets", ""));
+//! ```
 #![warn(missing_docs)]
 
 mod accept;

@@ -4,6 +4,24 @@
 //! concepts page describes. [`update`] follows a write that has been made, [`apply`] makes one; the one or the other
 //! is called once for each write. Refused: clocks (the time comes with the [`Manager`]), kinds, stores, and
 //! conversion: a kind has one version, and what managers of another version owned is nobody's.
+//!
+//! ```
+//! use apiserver_fieldmanager::{ApplyError, Manager, apply};
+//! use apiserver_meta::{Object, testing};
+//! use serde_json::json;
+//!
+//! let books = testing::books();
+//! let book = |name: &str| {
+//!     let (api_version, kind) = ("library.example.com/v1", "Book");
+//!     Object::from_value(json!({"apiVersion": api_version, "kind": kind, "spec": {"displayName": name}})).expect("an object")
+//! };
+//! let by = |name| Manager { name, api_version: "library.example.com/v1", subresource: "", time: "2026-01-01T00:00:00Z" };
+//! let live = apply(books.schema(), None, &book("Emma"), by("ann"), false, &[])?;
+//! let refused = apply(books.schema(), Some(&live), &book("Persuasion"), by("bob"), false, &[]);
+//! let Err(ApplyError::Conflicts(conflicts, ..)) = refused else { panic!("ann owns the name") };
+//! assert_eq!(conflicts[0].field, ".spec.displayName");
+//! # Ok::<(), ApplyError>(())
+//! ```
 #![warn(missing_docs)]
 
 mod apply;

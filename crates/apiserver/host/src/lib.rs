@@ -3,6 +3,29 @@
 //! Who is calling ([`apiserver_auth::Authenticator`]), whether they may ([`apiserver_auth::Authorizer`]), and what the cluster's
 //! admission says to a write ([`apiserver_registry::Admission`]), which kube-apiserver does not run for requests that it passes on.
 //! Nothing here runs for a server that stands alone. Refused: what this server's own objects say, which comes after.
+//!
+//! ```
+//! use apiserver_auth::Authorizer as _;
+//! use apiserver_auth::{Attributes, Decision, Identity, Target};
+//! use apiserver_host::{AccessReviews, AllowedObjects, ClusterAccess, HostCluster, Source};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let file = folder.path().join("kubeconfig");
+//! # let cluster = "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\ncontexts: [{name: c, context: {cluster: c, user: ''}}]";
+//! # std::fs::write(&file, format!("apiVersion: v1\nkind: Config\ncurrent-context: c\n{cluster}\n"))?;
+//! # let source = file.to_str().expect("a path");
+//! let source: Source = source.parse()?; // `in-cluster`, or the path of a kubeconfig
+//! let cluster = HostCluster::new(&source).await?;
+//! let rbac = ClusterAccess { reviews: AccessReviews::new(&cluster), allowed: AllowedObjects::Allowed };
+//! let identity = Identity::of_user(apiserver_meta::User { name: "ann".into(), ..Default::default() });
+//! let attributes = Attributes { identity, verb: "get".into(), target: Target::Path("/metrics".into()) };
+//! // Nobody answers at that address, so nothing is allowed.
+//! assert!(matches!(rbac.authorize(&attributes).await, Decision::Failed(_)));
+//! # Ok(())
+//! # }
+//! ```
 #![warn(missing_docs)]
 
 pub mod admission;
@@ -30,6 +53,15 @@ pub enum Source {
     File(PathBuf),
     /// By the service account of the pod that the server runs in.
     InCluster,
+}
+
+impl std::str::FromStr for Source {
+    type Err = std::convert::Infallible;
+
+    /// `in-cluster`, or the path of a kubeconfig.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text == "in-cluster" { Self::InCluster } else { Self::File(text.into()) })
+    }
 }
 
 /// Why the host cluster cannot be asked. Texts are for operators.

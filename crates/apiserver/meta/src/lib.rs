@@ -2,6 +2,20 @@
 //!
 //! Pure data and pure rules. Nothing here reads a file, opens a socket or awaits: that is refused, so
 //! that clients, generators and tests can use this crate without a runtime.
+//!
+//! ```
+//! use apiserver_meta::selector::LabelSelector;
+//! use apiserver_meta::{ApiError, FieldError, FieldPath};
+//!
+//! let path = FieldPath::new("spec").child("width");
+//! let error = ApiError::invalid("example.com", "Widget", "hinge", &[FieldError::invalid(&path, -1, "must be greater than 0")]);
+//! assert_eq!(error.code(), 422);
+//! assert_eq!(error.message, "Widget.example.com \"hinge\" is invalid: spec.width: Invalid value: -1: must be greater than 0");
+//!
+//! let selector = LabelSelector::parse("material in (brass, steel), !broken")?;
+//! assert!(selector.matches(&[("material".into(), "brass".into())]));
+//! # Ok::<(), apiserver_meta::selector::SelectorError>(())
+//! ```
 #![warn(missing_docs)]
 
 pub mod column;

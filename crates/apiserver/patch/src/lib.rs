@@ -2,6 +2,18 @@
 //!
 //! Pure functions from a JSON tree and a patch's bytes to a new tree. Refused: consistency of kinds, of
 //! versions and of who is asking. Server-side apply is no function of two trees and lives in its own crate.
+//!
+//! ```
+//! use apiserver_patch::{json_patch, merge_patch};
+//! use serde_json::json;
+//!
+//! let object = json!({"spec": {"width": 10, "material": "brass"}});
+//! let merged = merge_patch(&object, br#"{"spec": {"material": null}}"#)?;
+//! assert_eq!(merged, json!({"spec": {"width": 10}}));
+//! let patched = json_patch(&object, br#"[{"op": "replace", "path": "/spec/width", "value": 20}]"#)?;
+//! assert_eq!(patched["spec"]["width"], 20);
+//! # Ok::<(), apiserver_patch::PatchError>(())
+//! ```
 #![warn(missing_docs)]
 
 use apiserver_meta::{Cause, Schema};

@@ -4,6 +4,30 @@
 //! Reads ([`cache`]) copy stored bytes; writes ([`mod@write`]) decode, apply the rules that hold for every kind
 //! and the kind's own, and compare-and-swap. Refused: HTTP, media types, who is calling beyond what rules and
 //! views need.
+//!
+//! ```
+//! use apiserver_meta::options::WriteOptions;
+//! use apiserver_meta::{Object, Principal, RequestContext, User, testing};
+//! use apiserver_registry::{CacheConfig, Registry};
+//! # use apiserver_store::embedded::{EmbeddedConfig, EmbeddedStore};
+//! # use std::{sync::Arc, time::{Duration, Instant}};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let store = Arc::new(EmbeddedStore::open(folder.path().join("store.redb"), &EmbeddedConfig::standard())?);
+//! # let context = RequestContext::new(Arc::new(User::default()), Principal::default(), Instant::now() + Duration::from_secs(60), "".into());
+//! # let stop = tokio_util::sync::CancellationToken::new();
+//! let books = Registry::start(testing::books(), store, Vec::new(), CacheConfig::standard(), stop.clone());
+//! books.cache().ready().await;
+//! let book = serde_json::json!({"apiVersion": "library.example.com/v1", "kind": "Book", "metadata": {"name": "emma"}, "spec": {}});
+//! let book = Object::from_value(book).expect("an object");
+//! let written = books.create(&context, "shelf", book, &WriteOptions { field_manager: "me".into(), ..WriteOptions::default() }).await?;
+//! assert!(String::from_utf8_lossy(&written.bytes).contains("resourceVersion"));
+//! # stop.cancel();
+//! # Ok(())
+//! # }
+//! ```
 #![warn(missing_docs)]
 
 use apiserver_meta::{Facts, ObjectKey};

@@ -1,11 +1,7 @@
 //! Names that the server makes, where each is taken at the last moment.
 
-#[allow(dead_code, unreachable_pub, reason = "an example is a program")]
-#[path = "../examples/widget.rs"]
-mod widget;
-
 use apiserver_meta::options::WriteOptions;
-use apiserver_meta::{ApiError, Object, ObjectKey, Principal, Reason, RequestContext, User};
+use apiserver_meta::{ApiError, Object, ObjectKey, Principal, Reason, RequestContext, User, testing};
 use apiserver_registry::{Admission, AdmissionRequest, CacheConfig, Registry, storage_key};
 use apiserver_store::embedded::{EmbeddedConfig, EmbeddedStore};
 use apiserver_store::{Expect, Store};
@@ -46,10 +42,10 @@ async fn create_among_thieves(most: usize) -> (Result<String, ApiError>, usize) 
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let admission: Vec<Arc<dyn Admission>> = vec![thief.clone()];
-    let registry = Registry::start(Arc::new(widget::Widgets::default()), store, admission, CacheConfig::standard(), stop);
+    let registry = Registry::start(testing::books(), store, admission, CacheConfig::standard(), stop);
     registry.cache().ready().await;
     let context = RequestContext::new(Arc::new(User::default()), Principal::default(), Instant::now() + Duration::from_secs(20), "".into());
-    let object = json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"generateName": "gen-"}, "spec": {}});
+    let object = json!({"apiVersion": "library.example.com/v1", "kind": "Book", "metadata": {"generateName": "gen-"}, "spec": {}});
     let object = Object::from_value(object).expect("an object");
     let options = WriteOptions { field_manager: "m".into(), ..WriteOptions::default() };
     let written = registry.create(&context, "shelf", object, &options).await;

@@ -31,6 +31,7 @@ use file::LogFile;
 use policy::Policy;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use writer::{Output, Writer};
 
@@ -49,6 +50,18 @@ pub struct AuditConfig {
     pub rotation: Rotation,
     /// Bytes of an event; one that is longer loses its objects.
     pub max_event_size: usize,
+}
+
+impl AuditConfig {
+    /// Logs to a file, or to standard output for the path `-`, by kube-apiserver's defaults: requests wait for the log, and files of
+    /// 100 MB are put aside and kept for a year.
+    pub fn standard(policy: impl Into<PathBuf>, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let path = if path.as_os_str() == "-" { AuditPath::Stdout } else { AuditPath::File(path) };
+        let max_age = Duration::from_secs(366 * 24 * 60 * 60);
+        let rotation = Rotation { max_size: 100 * 1024 * 1024, max_backups: 100, max_age, backups: Backups::Plain };
+        Self { policy: policy.into(), path, mode: AuditMode::Blocking, rotation, max_event_size: 100 * 1024 }
+    }
 }
 
 /// Where events go.

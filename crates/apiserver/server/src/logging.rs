@@ -1,7 +1,7 @@
 //! Logs: one event a line, to standard error.
 
 use std::io::{IsTerminal as _, stderr};
-use tracing::level_filters::LevelFilter;
+pub use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -19,12 +19,18 @@ pub enum Format {
 /// Tells the operator why the server does not start: one line on standard error, whatever the level of logs.
 pub fn complain(format: Format, line: &str) {
     match format {
-        Format::Text => eprintln!("vci-apiserver: {line}"),
+        Format::Text => eprintln!("{}: {line}", program()),
         Format::Json => {
             let timestamp = jiff::Timestamp::now();
             eprintln!("{}", serde_json::json!({ "timestamp": timestamp.to_string(), "level": "ERROR", "message": line }));
         }
     }
+}
+
+/// The name by which the program was called.
+fn program() -> String {
+    let path = std::env::args_os().next().map(std::path::PathBuf::from).unwrap_or_default();
+    path.file_name().map_or_else(|| "apiserver".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Sends events of this level and above to standard error: those of the library, and of crates whose names begin with one of

@@ -6,6 +6,29 @@
 //! that cannot be decrypted does not hide the others. Keys of the store, and values without bytes, stay as they are.
 //!
 //! Refused: key services (`kms`), for which a key would have to be fetched before the first read.
+//!
+//! ```
+//! use apiserver_store::{Expect, Key, Store};
+//! use apiserver_store::embedded::{EmbeddedConfig, EmbeddedStore};
+//! use apiserver_store_encryption::{Encrypted, Rules};
+//! use std::sync::Arc;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let file = folder.path().join("encryption.yaml");
+//! # let provider = "{aesgcm: {keys: [{name: one, secret: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=}]}}";
+//! # let rule = format!("{{resources: [widgets.example.com], providers: [{provider}]}}");
+//! # std::fs::write(&file, format!("{{apiVersion: apiserver.config.k8s.io/v1, kind: EncryptionConfiguration, resources: [{rule}]}}"))?;
+//! let plain: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path().join("store.redb"), &EmbeddedConfig::standard())?);
+//! let encrypted = Encrypted::new(Arc::clone(&plain), "/registry/", Rules::read(&file)?);
+//! let key = Key::new("example.com/widgets/default/hinge");
+//! encrypted.put(&key, "secret".into(), Expect::Absent).await?;
+//! assert_eq!(encrypted.get(&key).await?.expect("it is there").value, "secret");
+//! assert!(plain.get(&key).await?.expect("it is there").value.starts_with(b"k8s:enc:aesgcm:v1:one:"));
+//! # Ok(())
+//! # }
+//! ```
 #![warn(missing_docs)]
 
 mod cipher;

@@ -4,6 +4,24 @@
 //! key, and on guards where there are any, that compares mod_revisions and reads the current value where a comparison fails.
 //! Leases, locks and etcd's own users are refused. History is forgotten when the caller says so, or by a [`Compactor`] in turn with
 //! other servers.
+//!
+//! ```
+//! use apiserver_store_etcd::{ConnectError, EtcdConfig, EtcdStore, Timeouts};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), ConnectError> {
+//! let config = EtcdConfig {
+//!     endpoints: vec!["http://127.0.0.1:2379".into()],
+//!     prefix: "/registry".into(),
+//!     tls: None,
+//!     timeouts: Timeouts::default(),
+//! };
+//! // Checks the configuration. `EtcdStore::connect` asks etcd as well.
+//! let store = EtcdStore::new(&config).await?;
+//! assert_eq!(store.root(), "/registry/");
+//! # Ok(())
+//! # }
+//! ```
 #![warn(missing_docs)]
 
 mod cluster;

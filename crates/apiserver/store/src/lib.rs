@@ -4,6 +4,24 @@
 //! etcd: every write is one revision, history can be read and watched until it is compacted. Types, JSON,
 //! resources and selectors are refused here; so are locks, leases and transactions over several keys, but for one: a write
 //! may depend on other keys ([`Guard`]).
+//!
+//! ```
+//! use apiserver_store::embedded::{EmbeddedConfig, EmbeddedStore};
+//! use apiserver_store::{Expect, Key, Store as _, WriteError};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let store = EmbeddedStore::open(folder.path().join("store.redb"), &EmbeddedConfig::standard())?;
+//! let key = Key::new("example.com/widgets/default/hinge");
+//! let revision = store.put(&key, "1".into(), Expect::Absent).await?;
+//! store.put(&key, "2".into(), Expect::Revision(revision)).await?;
+//! // A write that expects something else changes nothing.
+//! assert!(matches!(store.put(&key, "3".into(), Expect::Revision(revision)).await, Err(WriteError::Conflict(_))));
+//! assert_eq!(store.get(&key).await?.map(|entry| entry.value), Some("2".into()));
+//! # Ok(())
+//! # }
+//! ```
 #![warn(missing_docs)]
 
 use async_trait::async_trait;

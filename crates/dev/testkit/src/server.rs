@@ -26,7 +26,11 @@ pub struct ServerOptions {
     pub binary: PathBuf,
     /// A text for `--bootstrap`.
     pub bootstrap: Option<String>,
-    /// Flags behind `serve`, besides `--data-dir`, `--bind-address`, `--secure-port` and `--bootstrap`.
+    /// What comes before the flags.
+    pub subcommand: Option<&'static str>,
+    /// Whether it writes `admin.kubeconfig` into its data directory.
+    pub admin_kubeconfig: bool,
+    /// Flags besides `--data-dir`, `--bind-address`, `--secure-port` and `--bootstrap`.
     pub flags: Vec<String>,
     /// Environment variables on top of the test's own.
     pub env: Vec<(String, String)>,
@@ -37,7 +41,15 @@ pub struct ServerOptions {
 impl ServerOptions {
     /// The binary with nothing else.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into(), bootstrap: None, flags: Vec::new(), env: Vec::new(), serving_ca: None }
+        Self {
+            binary: binary.into(),
+            bootstrap: None,
+            subcommand: Some("serve"),
+            admin_kubeconfig: true,
+            flags: Vec::new(),
+            env: Vec::new(),
+            serving_ca: None,
+        }
     }
 }
 
@@ -186,10 +198,12 @@ impl TestServer {
     }
 
     async fn ready(&mut self) {
-        let path = self.kubeconfig_path();
-        wait_for("the admin's kubeconfig", async || path.is_file()).await;
-        let text = std::fs::read_to_string(&path).expect("a readable kubeconfig");
-        self.kubeconfig = serde_yaml::from_str(&text).expect("a kubeconfig is YAML");
+        if self.options.admin_kubeconfig {
+            let path = self.kubeconfig_path();
+            wait_for("the admin's kubeconfig", async || path.is_file()).await;
+            let text = std::fs::read_to_string(&path).expect("a readable kubeconfig");
+            self.kubeconfig = serde_yaml::from_str(&text).expect("a kubeconfig is YAML");
+        }
         let client = self.anonymous(Protocol::Http1);
         wait_for("the server to be ready", async || {
             let answer = client.try_request(http::Method::GET, "/readyz", None, "").await;
@@ -200,7 +214,7 @@ impl TestServer {
 
     fn command(&self, port: &str) -> Command {
         let mut command = Command::new(&self.options.binary);
-        command.arg("serve").arg("--data-dir").arg(self.data_dir());
+        command.args(self.options.subcommand).arg("--data-dir").arg(self.data_dir());
         command.args(["--bind-address", "127.0.0.1", "--secure-port", port]);
         if self.options.bootstrap.is_some() {
             command.arg("--bootstrap").arg(self.folder.path().join("bootstrap.yaml"));
