@@ -5,14 +5,17 @@
 //! (`1.0` is not `1`). Around that: limits, and the empty `annotations` or `labels` that an object without any is
 //! taken to have.
 
-use crate::PatchError;
-use apiserver_meta::Cause;
+use crate::error::{MAX_OPERATIONS, PatchError, malformed};
+use crate::parse::{parse, type_of};
+use failure::{Failure, INVALID, NOT_FOUND, NOT_SUPPORTED, REQUIRED};
 use json_patch::jsonptr::{Pointer, PointerBuf};
 use json_patch::{AddOperation, CopyOperation, MoveOperation, PatchOperation};
 use json_patch::{RemoveOperation, ReplaceOperation, TestOperation};
 use limits::Limits;
+pub use limits::MAX_COPIED_BYTES;
 use serde_json::{Map, Value};
 
+mod failure;
 mod limits;
 mod members;
 #[cfg(test)]
@@ -26,7 +29,7 @@ pub(crate) fn apply(object: &Value, patch: &[u8]) -> Result<Value, PatchError> {
     let mut document = object.clone();
     let mut limits = Limits::new(&document);
     for (index, written) in operations.iter().enumerate() {
-        run(&mut document, written, &mut limits).map_err(|failure| failure.of(index, written))?;
+        run(&mut document, written, &mut limits).map_err(|failure| failure.of(index, written.op.as_deref(), written.path.as_deref()))?;
     }
     Ok(document)
 }
@@ -39,42 +42,12 @@ struct Written {
     value: Option<Value>,
 }
 
-/// Why one operation failed: a cause's reason, and a sentence.
-struct Failure {
-    reason: &'static str,
-    why: String,
-}
-
-impl Failure {
-    fn new(reason: &'static str, why: impl Into<String>) -> Self {
-        Self { reason, why: why.into() }
-    }
-
-    fn of(self, index: usize, written: &Written) -> PatchError {
-        let path = written.path.clone().unwrap_or_default();
-        let op = written.op.as_deref().unwrap_or_default();
-        PatchError::Unprocessable {
-            message: crate::REJECTED.into(),
-            causes: vec![Cause {
-                reason: self.reason.into(),
-                message: format!("operation {index} ({op} {path:?}): {}", self.why),
-                field: path,
-            }],
-        }
-    }
-}
-
-const INVALID: &str = "FieldValueInvalid";
-const NOT_FOUND: &str = "FieldValueNotFound";
-const NOT_SUPPORTED: &str = "FieldValueNotSupported";
-const REQUIRED: &str = "FieldValueRequired";
-
 fn decode(patch: &[u8]) -> Result<Vec<Written>, PatchError> {
-    let items = match crate::parse(patch)? {
+    let items = match parse(patch)? {
         Value::Array(items) => items,
-        other => return Err(crate::malformed(format!("a JSON patch is an array of operations, not {}", crate::a(&other)))),
+        other => return Err(malformed(format!("a JSON patch is an array of operations, not {}", type_of(&other)))),
     };
-    if items.len() > crate::MAX_OPERATIONS {
+    if items.len() > MAX_OPERATIONS {
         return Err(PatchError::TooManyOperations(items.len()));
     }
     items.into_iter().enumerate().map(|(index, item)| Written::decode(index, item)).collect()
@@ -84,12 +57,12 @@ impl Written {
     fn decode(index: usize, item: Value) -> Result<Self, PatchError> {
         let mut members = match item {
             Value::Object(members) => members,
-            other => return Err(crate::malformed(format!("operation {index} is {}, not an object", crate::a(&other)))),
+            other => return Err(malformed(format!("operation {index} is {}, not an object", type_of(&other)))),
         };
         let mut text = |name: &str| match members.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(crate::malformed(format!("{name} of operation {index} is {}, not a string", crate::a(&other)))),
+            Some(other) => Err(malformed(format!("{name} of operation {index} is {}, not a string", type_of(&other)))),
         };
         Ok(Self { op: text("op")?, path: text("path")?, from: text("from")?, value: members.remove("value") })
     }

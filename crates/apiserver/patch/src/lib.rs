@@ -16,40 +16,21 @@
 //! ```
 #![warn(missing_docs)]
 
-use apiserver_meta::{Cause, Schema};
-use serde_json::{Map, Value};
+use apiserver_meta::Schema;
+use serde_json::Value;
 
 #[cfg(test)]
 mod arbitrary;
 #[cfg(test)]
 mod deep;
+mod error;
 mod json;
 mod merge;
+mod parse;
 mod strategic;
 
-/// Most operations in one JSON patch.
-pub const MAX_OPERATIONS: usize = 10_000;
-/// Most bytes that the `copy` operations of one JSON patch may add up to.
-pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
-
-/// Why a patch did not apply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PatchError {
-    /// The patch itself is malformed: 400.
-    #[error("{0}")]
-    Malformed(String),
-    /// More operations than [`MAX_OPERATIONS`]: 413.
-    #[error("Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {0}")]
-    TooManyOperations(usize),
-    /// The patch is well-formed and does not fit this object: 422. The causes name the failing operations.
-    #[error("{message}")]
-    Unprocessable {
-        /// What a person reads.
-        message: String,
-        /// One for each failing operation: reason, what failed, and the path it named.
-        causes: Vec<Cause>,
-    },
-}
+pub use error::{MAX_OPERATIONS, PatchError};
+pub use json::MAX_COPIED_BYTES;
 
 /// Applies a JSON patch (RFC 6902) as kube-apiserver does, which takes more than the RFC: an absent member can be
 /// replaced, copied and tested to be null, an index may be negative, a missing value is null. Beyond that, absent
@@ -76,35 +57,4 @@ pub fn merge_patch(object: &Value, patch: &[u8]) -> Result<Value, PatchError> {
 /// See [`PatchError`].
 pub fn strategic_merge_patch(object: &Value, patch: &[u8], schema: &Schema) -> Result<Value, PatchError> {
     strategic::apply(object, patch, schema)
-}
-
-/// The text of every 422 that a Kubernetes server answers to a patch that does not fit; the causes say more.
-const REJECTED: &str = "the server rejected our request due to an error in our request";
-
-/// Reads a patch. What nests too deeply is malformed, so that recursion over a patch is safe.
-fn parse(patch: &[u8]) -> Result<Value, PatchError> {
-    apiserver_meta::decode::parse_json(patch).map(|parsed| parsed.value).map_err(malformed)
-}
-
-fn parse_object(patch: &[u8], what: &str) -> Result<Map<String, Value>, PatchError> {
-    match parse(patch)? {
-        Value::Object(members) => Ok(members),
-        other => Err(malformed(format!("{what} is an object, not {}", a(&other)))),
-    }
-}
-
-fn malformed(why: impl std::fmt::Display) -> PatchError {
-    PatchError::Malformed(format!("error decoding patch: {why}"))
-}
-
-/// A value's type with its article.
-fn a(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }

@@ -1,13 +1,14 @@
 //! JSON merge patch (RFC 7396).
 
-use crate::PatchError;
+use crate::error::PatchError;
+use crate::parse::parse_object;
 use serde_json::Value;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) fn apply(object: &Value, patch: &[u8]) -> Result<Value, PatchError> {
-    let patch = Value::Object(crate::parse_object(patch, "a merge patch")?);
+    let patch = Value::Object(parse_object(patch, "a merge patch")?);
     let mut merged = object.clone();
     json_patch::merge(&mut merged, &patch);
     Ok(merged)

@@ -14,7 +14,8 @@
 //! directive: the errors are 400 or 422, directives are obeyed below members that the object lacks, and items
 //! of a keyed list must have their keys there too.
 
-use crate::PatchError;
+use crate::error::{PatchError, REJECTED};
+use crate::parse::parse_object;
 use apiserver_meta::excerpt::excerpt;
 use apiserver_meta::schema::{ListMerge, MapMerge, Shape};
 use apiserver_meta::{Cause, FieldPath, Schema};
@@ -34,7 +35,7 @@ const SET_ELEMENT_ORDER: &str = "$setElementOrder";
 const DELETE_FROM_LIST: &str = "$deleteFromPrimitiveList";
 
 pub(crate) fn apply(object: &Value, patch: &[u8], schema: &Schema) -> Result<Value, PatchError> {
-    let patch = crate::parse_object(patch, "a strategic merge patch")?;
+    let patch = parse_object(patch, "a strategic merge patch")?;
     let original = object.as_object().cloned().unwrap_or_default();
     merge_object(original, patch, Some(schema), &FieldPath::default()).map(Value::Object)
 }
@@ -242,7 +243,7 @@ fn replaced_whole(schema: Option<&Schema>) -> bool {
 
 fn unprocessable(path: &FieldPath, why: impl Into<String>) -> PatchError {
     let cause = Cause { reason: "FieldValueInvalid".into(), message: why.into(), field: path.to_string() };
-    PatchError::Unprocessable { message: crate::REJECTED.into(), causes: vec![cause] }
+    PatchError::Unprocessable { message: REJECTED.into(), causes: vec![cause] }
 }
 
 fn name_of(path: &FieldPath) -> &str {

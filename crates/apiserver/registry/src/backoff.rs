@@ -14,8 +14,14 @@ impl Backoff {
     /// The pause after so many failures in a row.
     pub(crate) fn pause(self, failures: u32) -> Duration {
         let doubled = 2u32.checked_pow(failures.saturating_sub(1)).and_then(|factor| self.first.checked_mul(factor));
-        doubled.unwrap_or(self.longest).min(self.longest).mul_f64(1.0 + crate::cache::jitter() / 2.0)
+        doubled.unwrap_or(self.longest).min(self.longest).mul_f64(1.0 + jitter() / 2.0)
     }
+}
+
+/// A random number from 0 to below 1, so that what happens again and again does not happen everywhere at once.
+pub(crate) fn jitter() -> f64 {
+    // Without random numbers everything works, only less evenly.
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / (f64::from(u32::MAX) + 1.0))
 }
 
 #[cfg(test)]

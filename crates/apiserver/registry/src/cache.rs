@@ -6,23 +6,22 @@
 //! cannot be had from the cache, the store is read; a stale answer is never given instead.
 //!
 //! The parts: `follow` fills, `replay` brings the history from before the start, `state` is where a change becomes visible, `history` keeps the events of the last
-//! minutes, `hub` finds the watchers of an event, `freshness` decides how long a read waits; `list` and `watch` are
-//! the verbs, `check` asks now and then whether all of this is still what the store has.
+//! minutes, `hub` finds the watchers of an event, `freshness` decides how long a read waits; `get`, `list` and `watch` are
+//! the verbs, `consistency` compares all of this with the store now and then.
 
+use crate::frame::Frame;
+use crate::item::Item;
 use crate::store_error::from_store;
-use crate::{Item, List, storage_key};
-use apiserver_meta::options::{GetOptions, ListOptions};
-use apiserver_meta::{ApiError, Descriptor, ObjectFilter, ObjectKey, RequestContext, Resource};
-use apiserver_store::{Revision, Store, StoreError};
-use consistency::Checks;
-pub use consistency::ConsistencyChecks;
-use counters::Counters;
-pub use counters::{ListStats, ReadStats, WAIT_BOUNDS};
+use apiserver_meta::{ApiError, Descriptor, ObjectKey, Resource};
+use apiserver_store::{Store, StoreError};
+pub use counters::{CacheStats, ConsistencyChecks, ListStats, ReadStats, WAIT_BOUNDS};
+use counters::{ConsistencyCounters, Counters};
 use filter::Filter;
 use follow::{Follower, Source};
-use freshness::{Freshness, ProgressAsker, RevisionReader};
 use futures::stream::BoxStream;
 use history::Bounds;
+use progress::ProgressRequester;
+use revision_reader::RevisionReader;
 use snapshot::{Snapshot, path_of};
 use state::State;
 use std::sync::Arc;
@@ -38,10 +37,13 @@ mod event;
 mod filter;
 mod follow;
 mod freshness;
+mod get;
 mod history;
 mod hub;
 mod list;
+mod progress;
 mod replay;
+mod revision_reader;
 mod snapshot;
 mod snapshots;
 mod state;
@@ -92,42 +94,9 @@ impl CacheConfig {
     }
 }
 
-/// A watch: ends when its time is over, when the cache stops, or after a [`crate::Frame::Error`], which it also gets
+/// A watch: ends when its time is over, when the cache stops, or after a [`Frame::Error`], which it also gets
 /// when it was read so slowly that the history does not know what it missed.
-pub type Watch = BoxStream<'static, crate::Frame>;
-
-/// What a cache can be asked by metrics and health checks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheStats {
-    /// Objects held.
-    pub objects: usize,
-    /// The revision that readers see.
-    pub revision: Revision,
-    /// Watches that wait for events.
-    pub watchers: usize,
-    /// How often a watch was too slow for its queue.
-    pub overruns: u64,
-    /// How often an entry was met that cannot be read.
-    pub corrupt: u64,
-    /// How often the cache was compared with the store.
-    pub checks: ConsistencyChecks,
-    /// How many events are kept at most.
-    pub capacity: usize,
-    /// Changes that the store told, each of which was told on to whoever watches it.
-    pub events: u64,
-    /// How often the store said how far it is without a change.
-    pub progress: u64,
-    /// How often the whole collection was loaded.
-    pub loads: u64,
-    /// Objects told as the beginning of watches.
-    pub initial_events: u64,
-    /// Watches that ended because they were read too slowly.
-    pub terminated: u64,
-    /// How reads came by a fresh state.
-    pub reads: ReadStats,
-    /// What lists cost.
-    pub lists: ListStats,
-}
+pub type Watch = BoxStream<'static, Frame>;
 
 /// The watch cache of one resource.
 #[derive(Debug)]
@@ -135,8 +104,8 @@ pub struct Cache {
     config: CacheConfig,
     follower: Follower,
     revision_reader: RevisionReader,
-    asker: ProgressAsker,
-    checks: Checks,
+    progress: ProgressRequester,
+    consistency: ConsistencyCounters,
     counters: Counters,
 }
 
@@ -153,19 +122,19 @@ impl Cache {
             progress: AtomicU64::new(0),
             depth: config.replay,
             patience: config.freshness_timeout,
-            distrusted: Notify::new(),
+            mismatch: Notify::new(),
         };
         let revision_reader = RevisionReader::new(store);
-        let (asker, checks, counters) = (ProgressAsker::default(), Checks::default(), Counters::default());
-        let cache = Arc::new(Self { config, follower, revision_reader, asker, checks, counters });
+        let (progress, consistency, counters) = (ProgressRequester::default(), ConsistencyCounters::default(), Counters::default());
+        let cache = Arc::new(Self { config, follower, revision_reader, progress, consistency, counters });
         let running = Arc::clone(&cache);
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = running.follower.run() => {}
-                () = running.asker.run(&*running.source().store) => {}
+                () = running.progress.run(&*running.source().store) => {}
                 () = running.tidy() => {}
-                () = running.keep_checking() => {}
+                () = running.keep_comparing() => {}
             }
             running.follower.following.store(false, Ordering::Relaxed);
             running.state().stop();
@@ -184,63 +153,7 @@ impl Cache {
         let _ = self.state().subscribe().wait_for(Option::is_some).await;
     }
 
-    /// One object. `NotFound` when there is none; `Forbidden` with the view's denial when the view does not show it.
-    ///
-    /// # Errors
-    /// Also 429 before the first load, 504 when a revision is not reached in time, and what the store fails with.
-    pub async fn get(
-        &self,
-        ctx: &RequestContext,
-        key: &ObjectKey,
-        options: &GetOptions,
-        view: &ObjectFilter,
-    ) -> Result<Arc<Item>, ApiError> {
-        self.show(key, self.find(ctx, key, options).await?, view)
-    }
-
-    /// One object, whoever may see it; `None` when there is none.
-    ///
-    /// # Errors
-    /// 429 before the first load, 504 when a revision is not reached in time, and what the store fails with.
-    pub async fn find(&self, ctx: &RequestContext, key: &ObjectKey, options: &GetOptions) -> Result<Option<Arc<Item>>, ApiError> {
-        let Freshness::Cached(snapshot) = self.fresh(options.resource_version, ctx.deadline, "get").await? else {
-            return self.item_of_store(key).await;
-        };
-        let path = path_of(self.descriptor(), key);
-        if snapshot.corrupt.contains(path.as_str()) {
-            return Err(self.unreadable(&path, "get"));
-        }
-        Ok(snapshot.objects.get(path.as_str()).cloned())
-    }
-
-    /// The objects of a namespace, or of all when it is empty, that selectors and view let through.
-    ///
-    /// # Errors
-    /// As [`Cache::get`]; 400 for a bad continue token, 410 for a revision that is forgotten, with a token to go on
-    /// at the newest where the list was going on.
-    pub async fn list(&self, ctx: &RequestContext, namespace: &str, options: &ListOptions, view: &ObjectFilter) -> Result<List, ApiError> {
-        self.list_page(ctx, namespace, options, view).await
-    }
-
-    /// The changes of a namespace, or of all when it is empty, that selectors and view let through.
-    ///
-    /// Answers at once: waiting for a revision, and failing to reach or to know it, happens inside of the stream.
-    ///
-    /// # Errors
-    /// 429 before the first load.
-    #[allow(clippy::unused_async, reason = "a verb like the others")]
-    pub async fn watch(
-        self: &Arc<Self>,
-        _ctx: &RequestContext,
-        namespace: &str,
-        options: &ListOptions,
-        view: &ObjectFilter,
-    ) -> Result<Watch, ApiError> {
-        self.loaded()?;
-        Ok(watch::open(self, Filter::new(self.descriptor(), namespace, options, view), options))
-    }
-
-    /// What the cache has under a key at this moment, perhaps stale: a write's first guess.
+    /// The cached object under a key, perhaps stale: what a write starts from before the store has confirmed it.
     pub fn cached_existing(&self, key: &ObjectKey) -> Option<Arc<Item>> {
         self.state().snapshot()?.objects.get(path_of(self.descriptor(), key).as_str()).cloned()
     }
@@ -268,7 +181,7 @@ impl Cache {
             watchers: feed.hub.len(),
             overruns: feed.hub.overruns(),
             corrupt: count(&self.follower.corrupt),
-            checks: self.checks.counts(),
+            checks: self.consistency.counts(),
             capacity: self.config.history_events,
             events: feed.hub.events(),
             progress: count(&self.follower.progress),
@@ -277,26 +190,6 @@ impl Cache {
             terminated: count(&self.counters.terminated),
             reads: self.counters.reads(),
             lists: self.counters.lists(),
-        }
-    }
-
-    async fn item_of_store(&self, key: &ObjectKey) -> Result<Option<Arc<Item>>, ApiError> {
-        let source = self.source();
-        let entry = source.store.get(&storage_key(self.descriptor(), key)).await;
-        let item = entry.and_then(|entry| entry.map(|entry| Item::from_entry(&*source.resource, &entry)).transpose());
-        item.map(|item| item.map(Arc::new)).map_err(|error| from_store(error, self.descriptor(), "get"))
-    }
-
-    /// What a view shows of one object.
-    fn show(&self, key: &ObjectKey, item: Option<Arc<Item>>, view: &ObjectFilter) -> Result<Arc<Item>, ApiError> {
-        let what = self.descriptor().group_resource();
-        match (item, view) {
-            (Some(item), view) if view.allows(&key.namespace, &item.facts) => Ok(item),
-            (Some(_), ObjectFilter::Access(grant)) => Err(ApiError::forbidden(what, &key.name, grant.denial())),
-            (_, view) => Err(match view.denial_of_absent(&key.namespace) {
-                Some(denial) => ApiError::forbidden(what, &key.name, denial),
-                None => ApiError::not_found(what, &key.name),
-            }),
         }
     }
 
@@ -318,7 +211,7 @@ impl Cache {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            self.state().kept.forget(self.config.history);
+            self.state().snapshots.forget(self.config.history);
             self.state().progress(0);
             if self.state().feed().hub.len() > 0 {
                 let asked = tokio::time::timeout(self.config.freshness_timeout, self.source().store.request_progress()).await;
@@ -342,12 +235,6 @@ impl Cache {
     fn descriptor(&self) -> &'static Descriptor {
         self.source().resource.descriptor()
     }
-}
-
-/// A random number from 0 to below 1, so that watches do not end or get their bookmarks all at once.
-pub(crate) fn jitter() -> f64 {
-    // Without random numbers everything works, only less evenly.
-    getrandom::u32().map_or(0.5, |random| f64::from(random) / (f64::from(u32::MAX) + 1.0))
 }
 
 #[cfg(test)]

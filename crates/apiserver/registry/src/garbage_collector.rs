@@ -8,12 +8,12 @@
 //! replicas need no leader.
 
 use crate::informer::{self, Delta};
+use crate::registry::Registry;
 use crate::work_queue::WorkQueue;
-use crate::write::{FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
-use crate::{Patch, PatchKind, Registry, WriteFailure};
+use crate::write::{FINALIZER_FOREGROUND, FINALIZER_ORPHAN, Patch, PatchKind, WriteFailure};
 use apiserver_meta::options::{DeleteOptions, PatchOptions, Propagation, WriteOptions};
 use apiserver_meta::{ApiError, Object, ObjectFilter, Principal, RequestContext, Subresource, User};
-use graph::{Graph, Mode, Node};
+use graph::{Graph, Mode, Node, Task};
 use owners::{Dependent, Look, Owners};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,15 +42,6 @@ pub async fn collect(registries: Vec<Arc<Registry>>, stop: CancellationToken) {
         _ = futures::future::join_all(followers) => {}
         () = collector.queue.run(AT_A_TIME, |task| collector.work(task)) => {}
     }
-}
-
-/// An object to be looked at.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Task {
-    /// It refers to others, of which the last may be gone.
-    Check(Node),
-    /// It is deleted with a policy, and may be done with it.
-    Finalize(Node),
 }
 
 struct Collector {
@@ -134,7 +125,7 @@ impl Collector {
             propagation: waits.then_some(Propagation::Foreground),
             ..DeleteOptions::default()
         };
-        self.registries[node.registry].try_delete(&context(), &node.key, &options, &ObjectFilter::All).await?;
+        self.registries[node.registry].delete(&context(), &node.key, &options, &ObjectFilter::All).await?;
         tracing::debug!(key = %node.key, uid = dependent.uid, "deleted: its owners are gone");
         Ok(())
     }
@@ -184,7 +175,7 @@ impl Collector {
         let patch = Patch { kind: PatchKind::Merge, body: body.to_string().into(), create_denial: None };
         let options = PatchOptions { write: WriteOptions { field_manager: NAME.into(), ..WriteOptions::default() }, force: None };
         let registry = &self.registries[node.registry];
-        registry.try_patch(&context(), &node.key, Subresource::Main, patch, &options, &ObjectFilter::All).await.map(drop)
+        registry.patch(&context(), &node.key, Subresource::Main, patch, &options, &ObjectFilter::All).await.map(drop)
     }
 }
 

@@ -9,7 +9,10 @@
 
 use crate::backoff::Backoff;
 use crate::cache::Watch;
-use crate::{EventKind, Frame, Item, List, Registry};
+use crate::frame::{EventKind, Frame};
+use crate::item::Item;
+use crate::list::List;
+use crate::registry::Registry;
 use apiserver_meta::options::{ListOptions, ResourceVersion};
 use apiserver_meta::{ApiError, ObjectFilter, ObjectKey, Principal, RequestContext, User};
 use apiserver_store::Revision;

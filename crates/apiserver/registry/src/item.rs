@@ -5,8 +5,8 @@
 //! `uid` is the last member of metadata and resourceVersion stands right before it, so a splice is one
 //! allocation and two copies. Bytes that somebody else wrote in another form are brought into this one.
 
-use crate::{Item, OwnerUid, storage_key};
-use apiserver_meta::{Object, ObjectKey, Resource};
+use crate::keys::storage_key;
+use apiserver_meta::{Facts, Object, ObjectKey, Resource};
 use apiserver_store::{Entry, Form, Revision, StoreError};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -15,6 +15,35 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
+
+/// A stored object as readers get it: its bytes, and beside them the little that selectors and filters need.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// The revision that wrote it; for the object of a DELETED event, the revision of the deletion.
+    pub revision: Revision,
+    /// The JSON that a client gets: resourceVersion spliced in, no trailing newline.
+    pub bytes: Bytes,
+    /// Its labels, sorted by key.
+    pub labels: Box<[(String, String)]>,
+    /// The values of the descriptor's selectable fields, in its order.
+    pub fields: Box<[String]>,
+    /// The UIDs that its owner references name; nearly always none.
+    pub owners: Box<[OwnerUid]>,
+    /// Facts by which access filters decide.
+    pub facts: Facts,
+}
+
+/// What an owner reference says, as far as it is kept beside the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerUid {
+    /// The owner's UID; the graph of the garbage collector shares it.
+    pub uid: Arc<str>,
+    /// `blockOwnerDeletion`: a deletion of the owner in the foreground waits for the object.
+    pub blocks: bool,
+}
 
 impl Item {
     /// The item for a stored entry.

@@ -30,102 +30,32 @@
 //! ```
 #![warn(missing_docs)]
 
-use apiserver_meta::{Facts, ObjectKey};
-use apiserver_store::Revision;
-use bytes::Bytes;
-use std::sync::Arc;
-
+mod admission;
+mod backoff;
 pub mod cache;
+mod frame;
 pub mod garbage_collector;
 pub mod heavy;
-mod index;
 pub mod informer;
+mod item;
+mod keys;
+mod list;
 pub mod loopback;
+mod registries;
+mod registry;
+mod store_error;
 #[cfg(feature = "suite")]
 pub mod suite;
 pub mod work_queue;
 pub mod write;
 
-pub use index::Registries;
-
-/// A stored object as readers get it: its bytes, and beside them the little that selectors and filters need.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Item {
-    /// Namespace and name.
-    pub key: ObjectKey,
-    /// The revision that wrote it; for the object of a DELETED event, the revision of the deletion.
-    pub revision: Revision,
-    /// The JSON that a client gets: resourceVersion spliced in, no trailing newline.
-    pub bytes: Bytes,
-    /// Its labels, sorted by key.
-    pub labels: Box<[(String, String)]>,
-    /// The values of the descriptor's selectable fields, in its order.
-    pub fields: Box<[String]>,
-    /// The UIDs that its owner references name; nearly always none.
-    pub owners: Box<[OwnerUid]>,
-    /// Facts by which access filters decide.
-    pub facts: Facts,
-}
-
-/// What an owner reference says, as far as it is kept beside the bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnerUid {
-    /// The owner's UID; the graph of the garbage collector shares it.
-    pub uid: Arc<str>,
-    /// `blockOwnerDeletion`: a deletion of the owner in the foreground waits for the object.
-    pub blocks: bool,
-}
-
-/// The answer to a list.
-#[derive(Clone, Debug)]
-pub struct List {
-    /// The objects, in the order of namespace and name.
-    pub items: Vec<Arc<Item>>,
-    /// The revision that was read; the same on every page.
-    pub revision: Revision,
-    /// Where the next page begins; `None` on the last.
-    pub continue_token: Option<String>,
-    /// How many objects follow this page, where that is known (no selectors, nothing filtered out).
-    pub remaining: Option<u64>,
-}
-
-/// What happened to an object, as a watch tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names are the API's own and say what they mean")]
-pub enum EventKind {
-    Added,
-    Modified,
-    Deleted,
-}
-
-/// One thing that a watch tells.
-#[derive(Clone, Debug)]
-pub enum Frame {
-    /// A change.
-    Event {
-        /// What happened, as seen through the watch's selectors and view.
-        kind: EventKind,
-        /// The object after it (before it, with the revision of the event, for [`EventKind::Deleted`]), shared by all
-        /// watchers.
-        item: Arc<Item>,
-    },
-    /// Nothing at or below `revision` is missing.
-    Bookmark {
-        /// Up to where.
-        revision: Revision,
-        /// Whether it ends the initial events of a streaming list.
-        initial_events_end: bool,
-    },
-    /// The watch cannot go on; nothing follows.
-    Error(Arc<apiserver_meta::Status>),
-}
-
-mod backoff;
-mod item;
-mod keys;
-mod store_error;
-
+pub use admission::{Admission, AdmissionRequest, Consistency, Guards};
 pub use cache::{Cache, CacheConfig, CacheStats, ConsistencyChecks, ListStats, ReadStats, WAIT_BOUNDS, Watch};
+pub use frame::{EventKind, Frame};
+pub use item::{Item, OwnerUid};
 pub use keys::{collection_prefix, storage_key};
+pub use list::List;
+pub use registries::Registries;
+pub use registry::Registry;
 pub use store_error::from_store;
-pub use write::{Admission, AdmissionRequest, Consistency, Deleted, Guards, Patch, PatchKind, Registry, WriteFailure, Written};
+pub use write::{Deleted, Patch, PatchKind, WriteFailure, Written};

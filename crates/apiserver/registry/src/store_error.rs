@@ -10,7 +10,12 @@ const RETRY_AFTER: u32 = 2;
 /// And when it was full: somebody has to make room first.
 const RETRY_AFTER_FULL: u32 = 10;
 
-/// What a client reads of a failed store operation; what the store said goes to the operator only.
+/// The source of an answer that invites to try again: the store did not carry the operation out.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct OutOfReach(Arc<StoreError>);
+
+/// The API's error for a failed store operation; what the store said goes to the operator only.
 ///
 /// `operation` is the API's verb; whatever is not `get`, `list`, `watch` or `read` is a write, whose unknown outcome
 /// is told without an invitation to try again.
@@ -27,9 +32,11 @@ pub fn from_store(error: impl Into<Arc<StoreError>>, descriptor: &Descriptor, op
         StoreError::TooLarge { size } => {
             ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: the store does not take {size} bytes"))
         }
-        StoreError::Unavailable(_) => ApiError::server_timeout(what, operation, RETRY_AFTER),
-        StoreError::Full(_) => full(ApiError::server_timeout(what, operation, RETRY_AFTER_FULL)),
-        StoreError::Unknown(_) if is_read => ApiError::server_timeout(what, operation, RETRY_AFTER),
+        StoreError::Full(_) => return full(ApiError::server_timeout(what, operation, RETRY_AFTER_FULL)).with_source(OutOfReach(error)),
+        StoreError::Unavailable(_) => return ApiError::server_timeout(what, operation, RETRY_AFTER).with_source(OutOfReach(error)),
+        StoreError::Unknown(_) if is_read => {
+            return ApiError::server_timeout(what, operation, RETRY_AFTER).with_source(OutOfReach(error));
+        }
         StoreError::Unknown(_) => {
             ApiError::timeout(format!("the store did not say whether the {operation} of {what} was carried out: look before trying again"))
         }
@@ -47,8 +54,7 @@ fn full(mut error: ApiError) -> ApiError {
 /// The error of a look-up that a write needed, as the write's own: a client that creates one thing has not asked for
 /// another. What else admission says is its answer, and stays.
 pub(crate) fn of_look_up(error: ApiError, descriptor: &Descriptor, verb: Verb) -> ApiError {
-    let from_store = error.source.as_ref().is_some_and(|source| source.is::<Arc<StoreError>>());
-    if error.reason != Reason::ServerTimeout || !from_store {
+    if !error.source.as_ref().is_some_and(|source| source.is::<OutOfReach>()) {
         return error;
     }
     ApiError { source: error.source, ..ApiError::server_timeout(descriptor.group_resource(), verb.as_str(), RETRY_AFTER) }

@@ -219,10 +219,8 @@ impl Subject {
     async fn try_update(&self, subresource: Subresource, object: &Object) -> Result<Object, ApiError> {
         let body = self.decoded(object.clone().into_value());
         let key = self.key(object.name());
-        self.registry
-            .update(&context(), &key, subresource, body, &by(MANAGER), &ObjectFilter::All)
-            .await
-            .map(|written| self::object(&written))
+        let written = self.registry.update(&context(), &key, subresource, body, &by(MANAGER), &ObjectFilter::All).await?;
+        Ok(self::object(&written))
     }
 
     async fn update(&self, object: &Object) -> Object {
@@ -262,7 +260,7 @@ impl Subject {
     }
 
     async fn try_delete(&self, name: &str, options: &DeleteOptions) -> Result<Deleted, ApiError> {
-        self.registry.delete(&context(), &self.key(name), options, &ObjectFilter::All).await
+        Ok(self.registry.delete(&context(), &self.key(name), options, &ObjectFilter::All).await?)
     }
 
     async fn delete(&self, name: &str) -> Deleted {

@@ -66,14 +66,16 @@ impl Rig {
 
     async fn create(&self, name: &str) -> Result<(), ApiError> {
         let object = Object::from_value(body(name, "first")).expect("an object");
-        self.registry.create(&context(), "ns", object, &WriteOptions::default()).await.map(drop)
+        self.registry.create(&context(), "ns", object, &WriteOptions::default()).await?;
+        Ok(())
     }
 
     async fn apply(&self) -> Result<(), ApiError> {
         let patch = Patch { kind: PatchKind::Apply, body: body("w", "second").to_string().into(), create_denial: None };
         let options = PatchOptions { write: WriteOptions { field_manager: "me".into(), ..WriteOptions::default() }, force: Some(true) };
         let key = ObjectKey::new("ns", "w");
-        self.registry.patch(&context(), &key, Subresource::Main, patch, &options, &ObjectFilter::All).await.map(drop)
+        self.registry.patch(&context(), &key, Subresource::Main, patch, &options, &ObjectFilter::All).await?;
+        Ok(())
     }
 
     fn asked(&self) -> usize {
@@ -114,10 +116,10 @@ async fn a_deletion_that_is_denied_as_if_the_object_were_missing_has_failed() {
     rig.create("w").await.expect("created");
     let (options, all) = (DeleteOptions::default(), ListOptions::default());
     let deleted = rig.registry.delete_collection(&context(), "ns", &all, &options, &ObjectFilter::All).await;
-    assert_eq!(deleted.expect_err("denied").code(), 404);
-    let denied = rig.registry.try_delete(&context(), &ObjectKey::new("ns", "w"), &options, &ObjectFilter::All).await;
+    assert!(matches!(&deleted, Err(WriteFailure::Refused(error)) if error.code() == 404), "{deleted:?}");
+    let denied = rig.registry.delete(&context(), &ObjectKey::new("ns", "w"), &options, &ObjectFilter::All).await;
     assert!(matches!(denied, Err(WriteFailure::Refused(_))), "{denied:?}");
-    let absent = rig.registry.try_delete(&context(), &ObjectKey::new("ns", "let-through"), &options, &ObjectFilter::All).await;
+    let absent = rig.registry.delete(&context(), &ObjectKey::new("ns", "let-through"), &options, &ObjectFilter::All).await;
     assert!(matches!(absent, Err(WriteFailure::Missing(_))), "{absent:?}");
 }
 
@@ -126,21 +128,21 @@ async fn each_failure_is_told_from_the_others() {
     let rig = Rig::denying(Verb::Create, taken).await;
     rig.create("let-through").await.expect("created");
     let object = || Object::from_value(body("let-through", "first")).expect("an object");
-    let again = rig.registry.try_create(&context(), "ns", object(), &WriteOptions::default()).await;
+    let again = rig.registry.create(&context(), "ns", object(), &WriteOptions::default()).await;
     assert!(matches!(again, Err(WriteFailure::Exists(_))), "{again:?}");
     let denied =
-        rig.registry.try_create(&context(), "ns", Object::from_value(body("w", "")).expect("an object"), &WriteOptions::default()).await;
+        rig.registry.create(&context(), "ns", Object::from_value(body("w", "")).expect("an object"), &WriteOptions::default()).await;
     assert!(matches!(denied, Err(WriteFailure::Refused(_))), "{denied:?}");
     let key = ObjectKey::new("ns", "let-through");
     for options in [
         DeleteOptions { uid: Some("another".into()), ..DeleteOptions::default() },
         DeleteOptions { resource_version: Some("1".into()), ..DeleteOptions::default() },
     ] {
-        let stale = rig.registry.try_delete(&context(), &key, &options, &ObjectFilter::All).await;
+        let stale = rig.registry.delete(&context(), &key, &options, &ObjectFilter::All).await;
         assert!(matches!(stale, Err(WriteFailure::Stale(_))), "{stale:?}");
     }
     let mut old = object();
     old.set_meta_str("resourceVersion", "1");
-    let stale = rig.registry.try_update(&context(), &key, Subresource::Main, old, &WriteOptions::default(), &ObjectFilter::All).await;
+    let stale = rig.registry.update(&context(), &key, Subresource::Main, old, &WriteOptions::default(), &ObjectFilter::All).await;
     assert!(matches!(stale, Err(WriteFailure::Stale(_))), "{stale:?}");
 }

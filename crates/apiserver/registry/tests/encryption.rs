@@ -149,7 +149,8 @@ async fn without_its_key_an_object_is_unreadable_until_the_key_is_back() {
     let list = rig.registry.list(&context(), "shelf", &ListOptions::default(), &ObjectFilter::All).await;
     assert_eq!(list.expect_err("one cannot be read").code(), 500);
     let (ctx, key) = (context(), ObjectKey::new("shelf", "hidden"));
-    let refused = rig.registry.delete(&ctx, &key, &DeleteOptions::default(), &ObjectFilter::All).await.expect_err("unreadable");
+    let deleted = rig.registry.delete(&ctx, &key, &DeleteOptions::default(), &ObjectFilter::All).await;
+    let refused = apiserver_meta::ApiError::from(deleted.expect_err("unreadable"));
     let told = refused.source.as_ref().map(ToString::to_string).unwrap_or_default();
     assert!(told.contains("shelf/hidden (k8s:enc:aesgcm:v1:B): ") && told.contains("no such provider and key"), "{told}");
     assert!(!refused.message.contains("k8s:enc"), "clients are not told: {}", refused.message);

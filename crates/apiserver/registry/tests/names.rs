@@ -50,7 +50,7 @@ async fn create_among_thieves(most: usize) -> (Result<String, ApiError>, usize) 
     let options = WriteOptions { field_manager: "m".into(), ..WriteOptions::default() };
     let written = registry.create(&context, "shelf", object, &options).await;
     let name = |bytes: &[u8]| Object(serde_json::from_slice(bytes).expect("JSON")).name().to_owned();
-    (written.map(|written| name(&written.bytes)), thief.thefts.load(Ordering::SeqCst))
+    (written.map(|written| name(&written.bytes)).map_err(ApiError::from), thief.thefts.load(Ordering::SeqCst))
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ impl Registries {
     async fn create(&self, plural: &str, object: Object) -> Result<Ensured, StartError> {
         let name = object.name().to_owned();
         let options = WriteOptions { field_validation: FieldValidation::Strict, ..own_writes() };
-        match self.find(plural)?.try_create(&loopback::context(CREATE_TIMEOUT), "", object, &options).await {
+        match self.find(plural)?.create(&loopback::context(CREATE_TIMEOUT), "", object, &options).await {
             Ok(written) => {
                 self.feed.reached(plural, revision_of(&written.bytes)).await;
                 tracing::info!(resource = plural, name, "created");

@@ -75,7 +75,7 @@ impl Leftovers {
 async fn delete(registry: &Arc<Registry>, item: &Item) -> Result<(), ApiError> {
     let uid = serde_json::from_slice(&item.bytes).ok().map(|map| Object(map).uid().to_owned());
     let options = DeleteOptions { uid, propagation: Some(Propagation::Background), ..DeleteOptions::default() };
-    match registry.try_delete(&loopback::context(TIMEOUT), &item.key, &options, &ObjectFilter::All).await {
+    match registry.delete(&loopback::context(TIMEOUT), &item.key, &options, &ObjectFilter::All).await {
         Ok(_) => tracing::info!(key = %item.key, "deleted: its project was deleted while it was made"),
         // Somebody was faster.
         Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => {}

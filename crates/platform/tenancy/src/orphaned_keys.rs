@@ -78,7 +78,7 @@ impl OrphanedKeys {
         }
         let uid = Some(key.uid().to_owned());
         let options = DeleteOptions { uid, propagation: Some(Propagation::Background), ..DeleteOptions::default() };
-        match self.keys.try_delete(ctx, name, &options, &ObjectFilter::All).await {
+        match self.keys.delete(ctx, name, &options, &ObjectFilter::All).await {
             // Somebody was faster.
             Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => Ok(()),
             Err(failure) => Err(failure.into()),

@@ -1,11 +1,14 @@
 //! What a JSON patch may not do: copy without end, or nest deeper than a document can be read back.
 
-use super::{Failure, INVALID, members};
-use crate::MAX_COPIED_BYTES;
+use super::failure::{Failure, INVALID};
+use super::members;
 use apiserver_meta::object::encoded_len;
 use json_patch::jsonptr::Pointer;
 use json_patch::{AddOperation, PatchOperation, RemoveOperation};
 use serde_json::Value;
+
+/// Most bytes that the `copy` operations of one JSON patch may add up to.
+pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
 
 /// Deepest nesting of lists and objects: as deep as serde_json reads, so that what was stored can be read again
 /// and recursion over it never exhausts a stack.

@@ -6,7 +6,8 @@
 //! a hash table.
 
 use super::{Directive, merge_object, name_of, unprocessable};
-use crate::PatchError;
+use crate::error::PatchError;
+use crate::parse::type_of;
 use apiserver_meta::{FieldPath, Schema};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -38,7 +39,7 @@ impl Keyed<'_> {
     fn object(&self, item: Value) -> Result<Map<String, Value>, PatchError> {
         match item {
             Value::Object(members) => Ok(members),
-            other => Err(unprocessable(self.path, format!("expected a list of objects, but it holds {}", crate::a(&other)))),
+            other => Err(unprocessable(self.path, format!("expected a list of objects, but it holds {}", type_of(&other)))),
         }
     }
 

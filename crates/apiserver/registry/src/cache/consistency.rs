@@ -5,45 +5,20 @@
 //! object: both are at hand, so a digest would only hide where they differ. A cache that differs is not mended but thrown
 //! away, and its watches end: whatever was read or told from it may be wrong.
 
+use super::Cache;
 use super::freshness::Freshness;
 use super::snapshot::{Snapshot, range};
-use super::{Cache, jitter};
-use crate::Item;
+use crate::backoff::jitter;
+use crate::item::Item;
 use apiserver_meta::ApiError;
 use apiserver_meta::options::ResourceVersion;
 use apiserver_store::{RangeRequest, RangeResponse, StoreError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 /// About how many bytes are read at once, and how many entries at most.
 const PAGE: (usize, usize) = (1 << 20, 1000);
-
-/// How often a cache was compared with its store, and what came of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConsistencyChecks {
-    /// They were the same.
-    pub success: u64,
-    /// They differed, and the cache was loaded again.
-    pub mismatch: u64,
-    /// The store could not be read.
-    pub error: u64,
-}
-
-/// The counters behind [`ConsistencyChecks`].
-#[derive(Debug, Default)]
-pub(super) struct Checks {
-    success: AtomicU64,
-    mismatch: AtomicU64,
-    error: AtomicU64,
-}
-
-impl Checks {
-    pub(super) fn counts(&self) -> ConsistencyChecks {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        ConsistencyChecks { success: count(&self.success), mismatch: count(&self.mismatch), error: count(&self.error) }
-    }
-}
 
 /// Why a comparison did not come to an end.
 #[derive(Debug, thiserror::Error)]
@@ -56,20 +31,20 @@ enum CheckError {
 
 impl Cache {
     /// Compares again and again; never ends.
-    pub(super) async fn keep_checking(&self) {
+    pub(super) async fn keep_comparing(&self) {
         loop {
             tokio::time::sleep(self.config().check_period.mul_f64(1.0 + jitter() / 2.0)).await;
             let collection = &self.source().prefix;
-            let counter = match self.check().await {
-                Ok(None) => &self.checks.success,
+            let counter = match self.compare().await {
+                Ok(None) => &self.consistency.success,
                 Ok(Some(path)) => {
                     tracing::error!(collection, path, "the cache is not what the store has, it loads again");
-                    self.follower.distrusted.notify_one();
-                    &self.checks.mismatch
+                    self.follower.mismatch.notify_one();
+                    &self.consistency.mismatch
                 }
                 Err(error) => {
                     tracing::debug!(collection, %error, "the cache could not be compared with the store");
-                    &self.checks.error
+                    &self.consistency.error
                 }
             };
             counter.fetch_add(1, Ordering::Relaxed);
@@ -77,7 +52,7 @@ impl Cache {
     }
 
     /// The first path at which cache and store differ.
-    async fn check(&self) -> Result<Option<String>, CheckError> {
+    async fn compare(&self) -> Result<Option<String>, CheckError> {
         // As new as can be had: what was the state long ago, the store may have forgotten.
         let deadline = (Instant::now() + self.config().freshness_timeout).into();
         let snapshot = match self.fresh(ResourceVersion::Unset, deadline, "list").await.map_err(CheckError::Cache)? {

@@ -1,6 +1,7 @@
 //! What a cache has done since it was started, counted for metrics. Counting costs an addition; a clock is read only by those
 //! who wait anyway.
 
+use apiserver_store::Revision;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -46,7 +47,66 @@ pub struct ListStats {
     pub returned: u64,
 }
 
-/// The counters behind [`super::CacheStats`].
+/// How often a cache was compared with its store, and what came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConsistencyChecks {
+    /// They were the same.
+    pub success: u64,
+    /// They differed, and the cache was loaded again.
+    pub mismatch: u64,
+    /// The store could not be read.
+    pub error: u64,
+}
+
+/// The counters behind [`ConsistencyChecks`].
+#[derive(Debug, Default)]
+pub(super) struct ConsistencyCounters {
+    pub(super) success: AtomicU64,
+    pub(super) mismatch: AtomicU64,
+    pub(super) error: AtomicU64,
+}
+
+impl ConsistencyCounters {
+    pub(super) fn counts(&self) -> ConsistencyChecks {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ConsistencyChecks { success: count(&self.success), mismatch: count(&self.mismatch), error: count(&self.error) }
+    }
+}
+
+/// What a cache can be asked by metrics and health checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Objects held.
+    pub objects: usize,
+    /// The revision that readers see.
+    pub revision: Revision,
+    /// Watches that wait for events.
+    pub watchers: usize,
+    /// How often a watch was too slow for its queue.
+    pub overruns: u64,
+    /// How often an entry was met that cannot be read.
+    pub corrupt: u64,
+    /// How often the cache was compared with the store.
+    pub checks: ConsistencyChecks,
+    /// How many events are kept at most.
+    pub capacity: usize,
+    /// Changes that the store told, each of which was told on to whoever watches it.
+    pub events: u64,
+    /// How often the store said how far it is without a change.
+    pub progress: u64,
+    /// How often the whole collection was loaded.
+    pub loads: u64,
+    /// Objects told as the beginning of watches.
+    pub initial_events: u64,
+    /// Watches that ended because they were read too slowly.
+    pub terminated: u64,
+    /// How reads came by a fresh state.
+    pub reads: ReadStats,
+    /// What lists cost.
+    pub lists: ListStats,
+}
+
+/// The counters behind [`CacheStats`].
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     consistent: AtomicU64,

@@ -3,9 +3,13 @@
 //! A watch holds references to events and objects, never bytes of its own: those are made where a response is written.
 
 use super::snapshot::Path;
-use crate::{EventKind, Frame, Item};
+use crate::frame::{EventKind, Frame};
+use crate::item::Item;
 use apiserver_store::Revision;
 use std::sync::{Arc, OnceLock};
+
+/// How many objects or events a watch looks at before it lets others run.
+pub(super) const STRIDE: usize = 256;
 
 /// What an event costs beside the bytes of an object, about: its path, the object's key, labels and access facts.
 const OVERHEAD: usize = 600;

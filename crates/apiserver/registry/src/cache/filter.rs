@@ -1,8 +1,9 @@
-//! What one list or watch sees: a scope, selectors and a view.
+//! The filter of one list or watch: an extent, selectors and access.
 
 use super::event::Event;
 use super::snapshot::{Objects, range};
-use crate::{EventKind, Item};
+use crate::frame::EventKind;
+use crate::item::Item;
 use apiserver_meta::options::ListOptions;
 use apiserver_meta::selector::{FieldSelector, LabelSelector};
 use apiserver_meta::{AccessFilter, Descriptor, NamespaceScope, ObjectFilter, Scope};
@@ -22,7 +23,7 @@ pub(super) enum Extent {
     Nothing,
 }
 
-/// What one list or watch sees.
+/// The part of a collection that one list or watch sees.
 #[derive(Debug)]
 pub(super) struct Filter {
     pub(super) extent: Extent,
@@ -30,14 +31,14 @@ pub(super) struct Filter {
     labels: LabelSelector,
     fields: FieldSelector,
     view: ObjectFilter,
-    /// What the caller reaches in each namespace met so far. Held on to, so that what was shown is known when it
+    /// The caller's scope in each namespace seen so far. Held on to, so that what was shown is known when it
     /// changes.
-    reaches: Mutex<HashMap<String, NamespaceScope>>,
+    scopes: Mutex<HashMap<String, NamespaceScope>>,
 }
 
-/// A namespace in which the caller's reach is no longer what it was.
+/// A namespace in which the caller's scope is no longer what it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shift {
+pub(super) struct ScopeChange {
     pub(super) namespace: String,
     pub(super) was: NamespaceScope,
     pub(super) now: NamespaceScope,
@@ -52,11 +53,11 @@ impl Filter {
             labels: options.labels.clone(),
             fields: options.fields.clone(),
             view: view.clone(),
-            reaches: Mutex::default(),
+            scopes: Mutex::default(),
         }
     }
 
-    /// What the paths it looks at begin with.
+    /// The prefix of the paths it looks at.
     pub(super) fn prefix(&self) -> String {
         match &self.extent {
             Extent::All | Extent::Nothing => String::new(),
@@ -88,7 +89,7 @@ impl Filter {
         self.selects(item) && self.views(item)
     }
 
-    /// What a change is to those who look through the filter; `None`: nothing.
+    /// The kind of event that a change is to those who look through the filter; `None`: none.
     pub(super) fn classify(&self, event: &Event) -> Option<EventKind> {
         let shows = |item: &Option<std::sync::Arc<Item>>| item.as_ref().is_some_and(|item| self.shows(item));
         match (shows(&event.previous), shows(&event.current)) {
@@ -105,48 +106,48 @@ impl Filter {
     }
 
     fn views(&self, item: &Item) -> bool {
-        let ObjectFilter::Access(grant) = &self.view else { return true };
-        let reach = self.reach(&**grant, &item.key.namespace);
-        reach.allows(&**grant, &item.facts)
+        let ObjectFilter::Access(access) = &self.view else { return true };
+        let scope = self.scope_in(&**access, &item.key.namespace);
+        scope.allows(&**access, &item.facts)
     }
 
-    fn reach(&self, grant: &dyn AccessFilter, namespace: &str) -> NamespaceScope {
-        let mut reaches = self.reaches();
-        if let Some(reach) = reaches.get(namespace) {
-            return *reach;
+    fn scope_in(&self, access: &dyn AccessFilter, namespace: &str) -> NamespaceScope {
+        let mut scopes = self.scopes();
+        if let Some(scope) = scopes.get(namespace) {
+            return *scope;
         }
-        let reach = grant.scope(namespace);
-        reaches.insert(namespace.to_owned(), reach);
-        reach
+        let scope = access.scope(namespace);
+        scopes.insert(namespace.to_owned(), scope);
+        scope
     }
 
-    /// Looks at the namespace as the view sees it now. From here on the filter answers by that.
-    pub(super) fn refresh(&self, namespace: &str) -> Option<Shift> {
-        let ObjectFilter::Access(grant) = &self.view else { return None };
-        let now = grant.scope(namespace);
-        let mut reaches = self.reaches();
-        let Some(known) = reaches.get_mut(namespace) else {
-            reaches.insert(namespace.to_owned(), now);
+    /// Reads the caller's scope in a namespace anew. From here on the filter answers by that.
+    pub(super) fn refresh(&self, namespace: &str) -> Option<ScopeChange> {
+        let ObjectFilter::Access(access) = &self.view else { return None };
+        let now = access.scope(namespace);
+        let mut scopes = self.scopes();
+        let Some(known) = scopes.get_mut(namespace) else {
+            scopes.insert(namespace.to_owned(), now);
             return None;
         };
         let was = std::mem::replace(known, now);
-        (was != now).then(|| Shift { namespace: namespace.to_owned(), was, now })
+        (was != now).then(|| ScopeChange { namespace: namespace.to_owned(), was, now })
     }
 
-    /// Takes a refresh back that could not be told.
-    pub(super) fn restore(&self, shift: Shift) {
-        self.reaches().insert(shift.namespace, shift.was);
+    /// Takes a refresh back that could not be sent.
+    pub(super) fn restore(&self, change: ScopeChange) {
+        self.scopes().insert(change.namespace, change.was);
     }
 
-    /// Notes what the caller reaches in every namespace of the extent, so that a later change of it is noticed.
+    /// Notes the caller's scope in every namespace of the extent, so that a later change of it is noticed.
     pub(super) fn observe(&self, objects: &Objects) {
-        let ObjectFilter::Access(grant) = &self.view else { return };
+        let ObjectFilter::Access(access) = &self.view else { return };
         let prefix = self.prefix();
         let mut next = String::new();
         loop {
             let Some((_, item)) = range(objects, &prefix, &next).next() else { break };
             let namespace = &item.key.namespace;
-            self.reach(&**grant, namespace);
+            self.scope_in(&**access, namespace);
             if namespace.is_empty() {
                 break;
             }
@@ -155,27 +156,28 @@ impl Filter {
         }
     }
 
-    /// [`Filter::refresh`] of every namespace met so far.
-    pub(super) fn refresh_all(&self) -> Vec<Shift> {
+    /// [`Filter::refresh`] of every namespace seen so far.
+    pub(super) fn refresh_all(&self) -> Vec<ScopeChange> {
         if matches!(self.view, ObjectFilter::All) {
             return Vec::new();
         }
-        let met: Vec<String> = self.reaches().keys().cloned().collect();
-        met.iter().filter_map(|namespace| self.refresh(namespace)).collect()
+        let seen: Vec<String> = self.scopes().keys().cloned().collect();
+        seen.iter().filter_map(|namespace| self.refresh(namespace)).collect()
     }
 
-    /// What a shift is to an object of that namespace: shown from now on, or no longer. Selectors are asked as well.
-    pub(super) fn shifts(&self, shift: &Shift, item: &Item) -> Option<EventKind> {
-        let ObjectFilter::Access(grant) = &self.view else { return None };
-        match (shift.was.allows(&**grant, &item.facts), shift.now.allows(&**grant, &item.facts)) {
+    /// The kind of event that a change of scope is to an object of that namespace: shown from now on, or no longer. Selectors
+    /// are asked as well.
+    pub(super) fn classify_change(&self, change: &ScopeChange, item: &Item) -> Option<EventKind> {
+        let ObjectFilter::Access(access) = &self.view else { return None };
+        match (change.was.allows(&**access, &item.facts), change.now.allows(&**access, &item.facts)) {
             (false, true) if self.selects(item) => Some(EventKind::Added),
             (true, false) if self.selects(item) => Some(EventKind::Deleted),
             _ => None,
         }
     }
 
-    fn reaches(&self) -> MutexGuard<'_, HashMap<String, NamespaceScope>> {
-        self.reaches.lock().unwrap_or_else(PoisonError::into_inner)
+    fn scopes(&self) -> MutexGuard<'_, HashMap<String, NamespaceScope>> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,7 +4,8 @@
 use super::replay::Replayed;
 use super::snapshot::Path;
 use super::state::{Change, Content, State};
-use crate::{Item, collection_prefix};
+use crate::item::Item;
+use crate::keys::collection_prefix;
 use apiserver_meta::Resource;
 use apiserver_store::{Entry, Event, RangeRequest, Revision, Store, StoreError, WatchMessage, WatchStream};
 use futures::StreamExt;
@@ -37,8 +38,8 @@ pub(super) struct Follower {
     pub(super) depth: u64,
     /// How long the store may take to tell that history.
     pub(super) patience: Duration,
-    /// Somebody found that the cache is not what the store has.
-    pub(super) distrusted: Notify,
+    /// Notified when a comparison has found that the cache is not what the store has.
+    pub(super) mismatch: Notify,
 }
 
 /// Where objects come from.
@@ -201,7 +202,7 @@ impl Follower {
         loop {
             let message = tokio::select! {
                 message = stream.next() => message,
-                () = self.distrusted.notified() => {
+                () = self.mismatch.notified() => {
                     self.state.purge();
                     return StoreError::Corrupt("the cache is not what the store has".into());
                 }

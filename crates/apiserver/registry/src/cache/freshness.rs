@@ -5,13 +5,9 @@ use super::snapshot::Snapshot;
 use crate::store_error::from_store;
 use apiserver_meta::ApiError;
 use apiserver_meta::options::ResourceVersion;
-use apiserver_store::{ProgressSupport, Revision, Store, StoreError};
-use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use apiserver_store::{ProgressSupport, Revision};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 /// Where a read is answered from.
@@ -90,7 +86,7 @@ impl Cache {
     pub(super) async fn wait_for(&self, revision: Revision, deadline: std::time::Instant) -> Option<Arc<Snapshot>> {
         let mut published = self.state().subscribe();
         let reached = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().is_some_and(|s| s.revision >= revision);
-        let _asking = self.asker.ask();
+        let _request = self.progress.request();
         let begun = Instant::now();
         let until = Instant::from(deadline).min(begun + self.config.freshness_timeout);
         let waited = tokio::time::timeout_at(until, published.wait_for(reached)).await;
@@ -98,100 +94,3 @@ impl Cache {
         waited.ok()?.ok()?.clone()
     }
 }
-
-type Answer = Result<Revision, Arc<StoreError>>;
-type Pending = Shared<BoxFuture<'static, Answer>>;
-
-/// Asks the store for its revision on behalf of many readers at once.
-///
-/// One question is under way at a time. Who arrives meanwhile waits for the next one: the one under way may have begun
-/// before the reader's own last write was acknowledged.
-#[derive(Debug)]
-pub(super) struct RevisionReader {
-    store: Arc<dyn Store>,
-    permits: Arc<Semaphore>,
-    /// The next question, while it can still be joined.
-    permit: Arc<Mutex<Option<Pending>>>,
-}
-
-impl RevisionReader {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, permits: Arc::new(Semaphore::new(1)), permit: Arc::default() }
-    }
-
-    /// A revision that is not older than any write acknowledged before this call.
-    pub(super) async fn current(&self) -> Answer {
-        // Without another reader in the way there is nothing to share.
-        if let Ok(_alone) = self.permits.try_acquire() {
-            return self.store.revision().await.map_err(Arc::new);
-        }
-        self.board().await
-    }
-
-    fn board(&self) -> Pending {
-        let mut permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
-        permit.get_or_insert_with(|| self.pending()).clone()
-    }
-
-    fn pending(&self) -> Pending {
-        let (store, permits, permit) = (Arc::clone(&self.store), Arc::clone(&self.permits), Arc::clone(&self.permit));
-        async move {
-            // The semaphore is never closed.
-            let _permit = permits.acquire().await;
-            permit.lock().unwrap_or_else(PoisonError::into_inner).take();
-            store.revision().await.map_err(Arc::new)
-        }
-        .boxed()
-        .shared()
-    }
-}
-
-/// Makes a store tell its progress while somebody waits for it.
-#[derive(Debug, Default)]
-pub(super) struct ProgressAsker {
-    waiting: AtomicUsize,
-    wanted: Notify,
-}
-
-/// Somebody waits for progress, until this is dropped.
-#[derive(Debug)]
-pub(super) struct Waiting<'a>(&'a ProgressAsker);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl ProgressAsker {
-    /// How long an answer may take before the store is asked again.
-    const REPEAT: Duration = Duration::from_millis(100);
-    /// The shortest time between two questions.
-    const SPACING: Duration = Duration::from_millis(1);
-
-    /// Asks soon, and again until the answer is dropped.
-    pub(super) fn ask(&self) -> Waiting<'_> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.wanted.notify_one();
-        Waiting(self)
-    }
-
-    /// Asks for whoever waits; never ends.
-    pub(super) async fn run(&self, store: &dyn Store) {
-        loop {
-            self.wanted.notified().await;
-            while self.waiting.load(Ordering::Relaxed) > 0 {
-                match tokio::time::timeout(Self::REPEAT, store.request_progress()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::debug!(%error, "no progress from the store"),
-                    Err(_) => tracing::debug!("the store does not answer a progress request"),
-                }
-                tokio::time::sleep(Self::SPACING).await;
-                let _ = tokio::time::timeout(Self::REPEAT, self.wanted.notified()).await;
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

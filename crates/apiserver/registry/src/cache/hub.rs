@@ -1,23 +1,23 @@
-//! Who waits for events: found by the part of the collection they watch, not tried one by one.
+//! The watchers that wait for events: found by the part of the collection they watch, not tried one by one.
 
 use super::event::Event;
-use super::filter::{Extent, Filter, Shift};
+use super::filter::{Extent, Filter, ScopeChange};
 use super::history::{Position, undo};
 use super::snapshot::Objects;
-use crate::EventKind;
+use crate::frame::EventKind;
 use apiserver_meta::Status;
 use apiserver_store::Revision;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// What a watcher finds in its queue.
+/// One entry of a watcher's queue.
 #[derive(Debug)]
 pub(super) enum Delivery {
-    /// A change that it sees.
+    /// A change of an object that it shows.
     Event { event: Arc<Event>, kind: EventKind, position: Position },
-    /// What its view shows of a namespace is no longer what it was; the objects as they are.
-    Shift { shift: Shift, objects: Objects, revision: Revision },
+    /// Its caller's scope in a namespace is no longer what it was; the objects as they are.
+    ScopeChange { change: ScopeChange, objects: Objects, revision: Revision },
     /// It cannot go on.
     Failed(Arc<Status>),
 }
@@ -33,10 +33,10 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// A shift that finds the queue full is taken back: the watcher meets it again when it has caught up.
-    fn tell_shift(&self, shift: Shift, objects: &Objects, revision: Revision) -> Result<(), TrySendError> {
-        let delivery = Delivery::Shift { shift: shift.clone(), objects: objects.clone(), revision };
-        self.queue.try_send(delivery).inspect_err(|_| self.filter.restore(shift))
+    /// A change that finds the queue full is taken back: the watcher finds it again when it has caught up.
+    fn send_scope_change(&self, change: ScopeChange, objects: &Objects, revision: Revision) -> Result<(), TrySendError> {
+        let delivery = Delivery::ScopeChange { change: change.clone(), objects: objects.clone(), revision };
+        self.queue.try_send(delivery).inspect_err(|_| self.filter.restore(change))
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Hub {
     last_id: WatcherId,
     /// How often a watcher's queue was full.
     overruns: u64,
-    /// How many events were told.
+    /// How many events were published.
     events: u64,
 }
 
@@ -65,7 +65,7 @@ impl Hub {
             Extent::All => &mut self.all,
             Extent::Namespace(namespace) => self.namespaces.entry(namespace.clone()).or_default(),
             Extent::Object(path) => self.objects.entry(path.clone()).or_default(),
-            // Nobody looks on this shelf: no object has an empty path.
+            // No event is looked up on this shelf: no object has an empty path.
             Extent::Nothing => self.objects.entry(String::new()).or_default(),
         };
         shelf.push(Watcher { id, filter, queue });
@@ -83,20 +83,20 @@ impl Hub {
         }
     }
 
-    /// Gives an event to everybody who sees it. `after` is the collection with it. Never waits: a watcher whose
+    /// Sends an event to every watcher that shows it. `after` is the collection with it. Never waits: a watcher whose
     /// queue is full is forgotten here, and catches up from the history when it has read what it was given.
-    pub(super) fn tell(&mut self, event: &Arc<Event>, position: Position, after: &Objects) {
+    pub(super) fn publish(&mut self, event: &Arc<Event>, position: Position, after: &Objects) {
         let Some(subject) = event.subject() else { return };
         self.events += 1;
-        let mut telling = Telling { event, position, after, overruns: 0 };
-        telling.tell_all(&mut self.all);
+        let mut round = Round { event, position, after, overruns: 0 };
+        round.send_to_all(&mut self.all);
         if let Some(shelf) = self.namespaces.get_mut(&subject.key.namespace) {
-            telling.tell_all(shelf);
+            round.send_to_all(shelf);
         }
         if let Some(shelf) = self.objects.get_mut(&*event.path) {
-            telling.tell_all(shelf);
+            round.send_to_all(shelf);
         }
-        self.overruns += telling.overruns;
+        self.overruns += round.overruns;
     }
 
     /// Ends every watch here whose filter the condition holds for. One whose queue is full has to find out by itself.
@@ -110,13 +110,13 @@ impl Hub {
         });
     }
 
-    /// Asks every view again, and tells each watcher what of its namespaces it sees from now on, or no longer.
+    /// Reads every watcher's scopes anew, and sends each watcher what of its namespaces it shows from now on, or no longer.
     pub(super) fn reevaluate(&mut self, objects: &Objects, revision: Revision) {
         let mut overruns = 0;
         self.retain(|watcher| {
             let mut keep = true;
-            for shift in watcher.filter.refresh_all() {
-                keep &= watcher.tell_shift(shift, objects, revision).is_ok();
+            for change in watcher.filter.refresh_all() {
+                keep &= watcher.send_scope_change(change, objects, revision).is_ok();
             }
             overruns += u64::from(!keep);
             keep
@@ -124,7 +124,7 @@ impl Hub {
         self.overruns += overruns;
     }
 
-    /// Forgets everybody.
+    /// Forgets every watcher.
     pub(super) fn clear(&mut self) {
         self.retain(|_| false);
     }
@@ -140,7 +140,7 @@ impl Hub {
         self.overruns
     }
 
-    /// How many events were told, whoever listened.
+    /// How many events were published, with or without watchers.
     pub(super) fn events(&self) -> u64 {
         self.events
     }
@@ -165,16 +165,16 @@ fn remove_from(shelves: &mut HashMap<String, Vec<Watcher>>, name: &str, drop_fro
 }
 
 /// One event on its round.
-struct Telling<'a> {
+struct Round<'a> {
     event: &'a Arc<Event>,
     position: Position,
     after: &'a Objects,
     overruns: u64,
 }
 
-impl Telling<'_> {
-    fn tell_all(&mut self, shelf: &mut Vec<Watcher>) {
-        shelf.retain(|watcher| match self.tell(watcher) {
+impl Round<'_> {
+    fn send_to_all(&mut self, shelf: &mut Vec<Watcher>) {
+        shelf.retain(|watcher| match self.send(watcher) {
             Ok(()) => true,
             Err(TrySendError::Full(_)) => {
                 self.overruns += 1;
@@ -184,12 +184,12 @@ impl Telling<'_> {
         });
     }
 
-    fn tell(&self, watcher: &Watcher) -> Result<(), TrySendError> {
+    fn send(&self, watcher: &Watcher) -> Result<(), TrySendError> {
         if let Some(subject) = self.event.subject()
-            && let Some(shift) = watcher.filter.refresh(&subject.key.namespace)
+            && let Some(change) = watcher.filter.refresh(&subject.key.namespace)
         {
             let before = undo(self.after.clone(), std::slice::from_ref(self.event));
-            watcher.tell_shift(shift, &before, self.event.revision.saturating_sub(1))?;
+            watcher.send_scope_change(change, &before, self.event.revision.saturating_sub(1))?;
         }
         let Some(kind) = watcher.filter.classify(self.event) else { return Ok(()) };
         watcher.queue.try_send(Delivery::Event { event: Arc::clone(self.event), kind, position: self.position })

@@ -6,8 +6,9 @@ use super::filter::{Extent, Filter};
 use super::freshness::Freshness;
 use super::history::undo;
 use super::snapshot::{Path, Snapshot, path_of, range};
+use crate::item::Item;
+use crate::list::List;
 use crate::store_error::from_store;
-use crate::{Item, List};
 use apiserver_meta::options::{ListOptions, ResourceVersion, VersionMatch};
 use apiserver_meta::{ApiError, ObjectFilter, RequestContext};
 use apiserver_store::{RangeRequest, Revision, StoreError};
@@ -112,13 +113,12 @@ fn shown(options: &ListOptions) -> Shown {
 }
 
 impl Cache {
-    pub(super) async fn list_page(
-        &self,
-        ctx: &RequestContext,
-        namespace: &str,
-        options: &ListOptions,
-        view: &ObjectFilter,
-    ) -> Result<List, ApiError> {
+    /// The objects of a namespace, or of all when it is empty, that selectors and view let through.
+    ///
+    /// # Errors
+    /// As [`Cache::get`]; 400 for a bad continue token, 410 for a revision that is forgotten, with a token to go on
+    /// at the newest where the list was going on.
+    pub async fn list(&self, ctx: &RequestContext, namespace: &str, options: &ListOptions, view: &ObjectFilter) -> Result<List, ApiError> {
         let page = Page::new(self, namespace, options, view)?;
         let freshness = match page.shown {
             Shown::Fresh(version) => self.fresh(version, ctx.deadline, "list").await?,
@@ -131,7 +131,7 @@ impl Cache {
         let (list, looked_at) = page.of(&snapshot);
         self.counters.list(looked_at, list.items.len());
         if list.continue_token.is_some() {
-            self.state().kept.keep(&snapshot);
+            self.state().snapshots.keep(&snapshot);
         }
         Ok(list)
     }
@@ -144,8 +144,8 @@ impl Cache {
         if newest.revision == revision {
             return Ok(Freshness::Cached(newest));
         }
-        if let Some(kept) = self.state().kept.find(revision) {
-            return Ok(Freshness::Cached(kept));
+        if let Some(snapshot) = self.state().snapshots.find(revision) {
+            return Ok(Freshness::Cached(snapshot));
         }
         let (objects, events) = {
             let feed = self.state().feed();

@@ -1,6 +1,6 @@
 //! The collection at one revision. Sharing it costs nothing: the map is persistent.
 
-use crate::Item;
+use crate::item::Item;
 use apiserver_meta::{Descriptor, ObjectKey, Scope};
 use apiserver_store::Revision;
 use imbl::{OrdMap, OrdSet};

@@ -7,26 +7,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How many are kept.
-const KEPT: usize = 32;
+/// Most snapshots that are held.
+const CAPACITY: usize = 32;
 
 /// Snapshots, and when they were last gone on from; the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<VecDeque<(Instant, Arc<Snapshot>)>>);
+pub(super) struct Snapshots(Mutex<VecDeque<(Instant, Arc<Snapshot>)>>);
 
-impl Kept {
-    /// Keeps a snapshot for the pages that follow.
+impl Snapshots {
+    /// Holds a snapshot for the pages that follow.
     pub(super) fn keep(&self, snapshot: &Arc<Snapshot>) {
-        let mut kept = self.lock();
-        kept.retain(|(_, kept)| kept.revision != snapshot.revision);
-        if kept.len() >= KEPT {
-            kept.pop_front();
+        let mut snapshots = self.lock();
+        snapshots.retain(|(_, other)| other.revision != snapshot.revision);
+        if snapshots.len() >= CAPACITY {
+            snapshots.pop_front();
         }
-        kept.push_back((Instant::now(), Arc::clone(snapshot)));
+        snapshots.push_back((Instant::now(), Arc::clone(snapshot)));
     }
 
     pub(super) fn find(&self, revision: Revision) -> Option<Arc<Snapshot>> {
-        self.lock().iter().find(|(_, kept)| kept.revision == revision).map(|(_, kept)| Arc::clone(kept))
+        self.lock().iter().find(|(_, snapshot)| snapshot.revision == revision).map(|(_, snapshot)| Arc::clone(snapshot))
     }
 
     /// Forgets those that no list has gone on from for so long.

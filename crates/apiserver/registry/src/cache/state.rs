@@ -5,8 +5,8 @@ use super::event::Event;
 use super::history::{Bounds, History};
 use super::hub::Hub;
 use super::snapshot::{Path, Snapshot};
-use super::snapshots::Kept;
-use crate::Item;
+use super::snapshots::Snapshots;
+use crate::item::Item;
 use apiserver_meta::ApiError;
 use apiserver_store::{Revision, StoreError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,14 +49,14 @@ pub(super) struct State {
     feed: Mutex<Feed>,
     /// `None` until the first load is done.
     published: watch::Sender<Option<Arc<Snapshot>>>,
-    pub(super) kept: Kept,
+    pub(super) snapshots: Snapshots,
 }
 
 impl State {
     pub(super) fn new(bounds: Bounds) -> Self {
         let (newest, history, hub) = (Snapshot::default(), History::new(bounds, 0), Hub::default());
         let feed = Feed { newest, history, hub, stopped: false };
-        Self { bounds, feed: Mutex::new(feed), published: watch::Sender::new(None), kept: Kept::default() }
+        Self { bounds, feed: Mutex::new(feed), published: watch::Sender::new(None), snapshots: Snapshots::default() }
     }
 
     /// What readers see; `None` until the first load is done. Its revision is never ahead of what watchers were told.
@@ -110,7 +110,7 @@ impl State {
         if revision < feed.newest.revision {
             tracing::error!(cached = feed.newest.revision, store = revision, "the store went back in time, all watches end");
             // They are of a time that has not been.
-            self.kept.clear();
+            self.snapshots.clear();
         }
         feed.replace(entries, revision);
         self.publish(&feed);
@@ -147,7 +147,7 @@ impl State {
     /// Nothing here is true any more: readers wait for the next load, which ends all watches.
     pub(super) fn purge(&self) {
         self.published.send_replace(None);
-        self.kept.clear();
+        self.snapshots.clear();
     }
 
     /// Asks every view again; see [`Hub::reevaluate`].
@@ -208,7 +208,7 @@ impl Feed {
             return;
         }
         let event = Arc::new(Event::new(revision, path, previous, current));
-        self.hub.tell(&event, self.history.end(), &self.newest.objects);
+        self.hub.publish(&event, self.history.end(), &self.newest.objects);
         self.history.push(event);
     }
 

@@ -1,39 +1,41 @@
-//! A change of what a watch's view shows of a namespace, on its way to the client: what appears, and what disappears.
+//! Changes of what a watch shows of a namespace, on their way to the client: objects appear, and objects disappear.
 
-use super::event::frame;
-use super::filter::{Filter, Shift};
+use super::event::{STRIDE, frame};
+use super::filter::{Filter, ScopeChange};
 use super::snapshot::{Objects, range};
-use super::watch::{COPIES, STRIDE};
-use crate::{EventKind, Frame};
+use crate::frame::{EventKind, Frame};
 use apiserver_store::Revision;
 use std::sync::Arc;
 
-/// A shift, and how much of it was told.
+/// About how many bytes that no other watch shares may be made before they are asked for.
+const COPIES: usize = 16 << 10;
+
+/// A change of a caller's scope, and how much of it was sent.
 #[derive(Debug)]
-pub(super) struct Shifting {
-    shift: Shift,
+pub(super) struct VisibilityChange {
+    change: ScopeChange,
     objects: Objects,
     revision: Revision,
-    /// What the paths of the namespace begin with.
+    /// The prefix of the namespace's paths.
     prefix: String,
-    /// The path to go on from; `None` when everything was told.
+    /// The path to go on from; `None` when everything was sent.
     next: Option<String>,
 }
 
-impl Shifting {
-    /// A shift at a revision, with the objects as they are there.
-    pub(super) fn new(shift: Shift, objects: Objects, revision: Revision) -> Self {
-        let prefix = if shift.namespace.is_empty() { String::new() } else { format!("{}/", shift.namespace) };
-        Self { shift, objects, revision, next: Some(prefix.clone()), prefix }
+impl VisibilityChange {
+    /// A change at a revision, with the objects as they are there.
+    pub(super) fn new(change: ScopeChange, objects: Objects, revision: Revision) -> Self {
+        let prefix = if change.namespace.is_empty() { String::new() } else { format!("{}/", change.namespace) };
+        Self { change, objects, revision, next: Some(prefix.clone()), prefix }
     }
 
-    pub(super) fn is_told(&self) -> bool {
+    pub(super) fn is_sent(&self) -> bool {
         self.next.is_none()
     }
 
-    /// Some of what is seen of the namespace from now on, or no longer. What appears has its own revision, which a
-    /// client may write against; what disappears has one that is not behind what was told.
-    pub(super) fn tell(&mut self, filter: &Filter, told: Revision) -> Vec<Frame> {
+    /// Frames for some of the objects that are shown from now on, or no longer. An object that appears has its own revision,
+    /// which a client may write against; one that disappears has a revision that is not behind what was `sent`.
+    pub(super) fn frames(&mut self, filter: &Filter, sent: Revision) -> Vec<Frame> {
         let Some(next) = self.next.take() else { return Vec::new() };
         let mut rows = range(&self.objects, &self.prefix, &next);
         let (mut frames, mut copied) = (Vec::new(), 0);
@@ -41,9 +43,9 @@ impl Shifting {
             if !filter.spans(path) {
                 continue;
             }
-            match filter.shifts(&self.shift, item) {
+            match filter.classify_change(&self.change, item) {
                 Some(EventKind::Deleted) => {
-                    let gone = Arc::new(item.at_revision(told.max(self.revision)));
+                    let gone = Arc::new(item.at_revision(sent.max(self.revision)));
                     copied += gone.bytes.len();
                     frames.push(frame(EventKind::Deleted, &gone));
                     if copied >= COPIES {

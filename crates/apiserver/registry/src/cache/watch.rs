@@ -5,17 +5,18 @@
 //! through the history again; so a slow one holds nobody up, and only one that falls behind the whole history cannot go
 //! on. What waits in a watch are references to a few objects and events, which others have as well.
 
-use super::event::{Event, frame};
+use super::event::{Event, STRIDE, frame};
 use super::filter::Filter;
 use super::freshness::Freshness;
 use super::history::Position;
 use super::hub::{Delivery, WatcherId};
 use super::snapshot::{Path, Snapshot, range};
-use super::visibility_change::Shifting;
-use super::{Cache, jitter};
-use crate::{EventKind, Frame};
-use apiserver_meta::ApiError;
+use super::visibility_change::VisibilityChange;
+use super::{Cache, Watch};
+use crate::backoff::jitter;
+use crate::frame::{EventKind, Frame};
 use apiserver_meta::options::{ListOptions, ResourceVersion};
+use apiserver_meta::{ApiError, ObjectFilter, RequestContext};
 use apiserver_store::Revision;
 use futures::StreamExt;
 use futures::stream;
@@ -27,10 +28,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 
-/// How many objects or events are looked at before the watch lets others run.
-pub(super) const STRIDE: usize = 256;
-/// About how many bytes that no other watch shares may be made before they are asked for.
-pub(super) const COPIES: usize = 16 << 10;
 /// How long before its end a watch gets its last bookmark.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 /// When a bookmark is tried again that found events in its way, or a cache that is behind what the client knows.
@@ -41,29 +38,29 @@ const BOOKMARK_RETRY: Duration = Duration::from_millis(500);
 enum Start {
     /// With the state, at this freshness, as events.
     State(ResourceVersion),
-    /// Behind the state, at this freshness, without telling it.
+    /// Behind the state, at this freshness, without sending it.
     Now(ResourceVersion),
     /// Behind a revision.
     After(Revision),
 }
 
-/// What a watch does next. Each step makes the one after it.
+/// The next step of a watch. Each step makes the one after it.
 #[derive(Debug)]
 enum Phase {
     Begin(Start),
-    /// Tells the objects of a snapshot from this path on.
+    /// Sends the objects of a snapshot from this path on.
     Rows {
         snapshot: Arc<Snapshot>,
         next: Path,
     },
-    /// Tells the history from here on.
+    /// Sends the history from here on.
     Past(Position),
-    /// Waits for what happens.
+    /// Waits for events.
     Live(Box<Membership>),
     Ended,
 }
 
-/// A place in the hub, until it is dropped.
+/// A membership of the hub, until it is dropped.
 #[derive(Debug)]
 struct Membership {
     cache: Arc<Cache>,
@@ -86,13 +83,13 @@ struct Watcher {
     cache: Arc<Cache>,
     filter: Arc<Filter>,
     phase: Phase,
-    /// What was made and not yet asked for.
+    /// Frames that were made and not yet asked for.
     pending: VecDeque<Frame>,
-    /// What is to be told before anything else happens.
-    shifts: VecDeque<Shifting>,
-    /// The revision that the watch began behind, and the greatest up to which it has told.
+    /// To be sent before anything else happens.
+    visibility_changes: VecDeque<VisibilityChange>,
+    /// The revision that the watch began behind, and the greatest up to which it has sent.
     since: Revision,
-    told: Revision,
+    sent: Revision,
     /// Whether the initial events end with a bookmark.
     marks_initial_end: bool,
     /// When the next bookmark is due; `None` without bookmarks.
@@ -100,8 +97,28 @@ struct Watcher {
     deadline: Instant,
 }
 
+impl Cache {
+    /// The changes of a namespace, or of all when it is empty, that selectors and view let through.
+    ///
+    /// Answers at once: waiting for a revision, and failing to reach or to know it, happens inside of the stream.
+    ///
+    /// # Errors
+    /// 429 before the first load.
+    #[allow(clippy::unused_async, reason = "a verb like the others")]
+    pub async fn watch(
+        self: &Arc<Self>,
+        _ctx: &RequestContext,
+        namespace: &str,
+        options: &ListOptions,
+        view: &ObjectFilter,
+    ) -> Result<Watch, ApiError> {
+        self.loaded()?;
+        Ok(open(self, Filter::new(self.descriptor(), namespace, options, view), options))
+    }
+}
+
 /// Makes the stream of a watch. Nothing is read before it is polled, so a response can begin at once.
-pub(super) fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) -> super::Watch {
+fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) -> Watch {
     let now = Instant::now();
     let config = cache.config();
     let lasts = options.timeout_seconds.map_or_else(|| config.min_watch.mul_f64(1.0 + jitter()), Duration::from_secs);
@@ -112,9 +129,9 @@ pub(super) fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) ->
         filter: Arc::new(filter),
         phase: Phase::Begin(start),
         pending: VecDeque::new(),
-        shifts: VecDeque::new(),
+        visibility_changes: VecDeque::new(),
         since: 0,
-        told: 0,
+        sent: 0,
         marks_initial_end: options.bookmarks && matches!(start, Start::State(_)),
         bookmark_at: options.bookmarks.then_some(now),
         deadline,
@@ -145,8 +162,8 @@ impl Watcher {
             if matches!(self.phase, Phase::Ended) {
                 return None;
             }
-            if let Some(shifting) = self.shifts.pop_front() {
-                self.shift(shifting);
+            if let Some(change) = self.visibility_changes.pop_front() {
+                self.push_visibility_change(change);
                 continue;
             }
             let step = match std::mem::replace(&mut self.phase, Phase::Ended) {
@@ -175,7 +192,7 @@ impl Watcher {
             Start::State(version) => {
                 let snapshot = self.state(version).await?;
                 self.cache.refuse_corrupt(&snapshot, &self.filter, "watch")?;
-                self.told = snapshot.revision;
+                self.sent = snapshot.revision;
                 let next = Path::from(self.filter.prefix());
                 Ok(Phase::Rows { snapshot, next })
             }
@@ -199,11 +216,11 @@ impl Watcher {
             return Err(too_old(revision, feed.history.floor()));
         }
         self.since = revision;
-        self.told = self.told.max(revision);
+        self.sent = self.sent.max(revision);
         Ok(Phase::Past(feed.history.behind(revision)))
     }
 
-    /// Tells some objects of the snapshot, and behind the last one that this was the state.
+    /// Sends some objects of the snapshot, and behind the last one the end of the initial events.
     async fn rows(&mut self, snapshot: Arc<Snapshot>, next: &str) -> Result<Phase, ApiError> {
         let prefix = self.filter.prefix();
         let mut rows = range(&snapshot.objects, &prefix, next);
@@ -225,7 +242,7 @@ impl Watcher {
         self.resume(snapshot.revision)
     }
 
-    /// Tells some of the history; at its end joins the hub before anything else can happen.
+    /// Sends some of the history; at its end joins the hub before anything else can happen.
     async fn past(&mut self, position: Position) -> Result<Phase, ApiError> {
         tokio::task::yield_now().await;
         let cache = Arc::clone(&self.cache);
@@ -235,7 +252,7 @@ impl Watcher {
         }
         let Some(events) = feed.history.from(position) else {
             self.cache.counters.terminated.fetch_add(1, Ordering::Relaxed);
-            return Err(too_old(self.told, feed.history.floor()));
+            return Err(too_old(self.sent, feed.history.floor()));
         };
         let (mut looked_at, mut found) = (0, Vec::new());
         for event in events.take(STRIDE) {
@@ -248,24 +265,24 @@ impl Watcher {
             drop(feed);
             for event in found {
                 if let Some(kind) = self.filter.classify(&event) {
-                    self.tell(&event, kind);
+                    self.push(&event, kind);
                 }
             }
             return Ok(Phase::Past(position + looked_at));
         }
         let (id, queue) = feed.hub.add(Arc::clone(&self.filter), self.cache.config().watcher_queue);
-        // What the view showed may have changed since the state was told.
-        let shifts = self.filter.refresh_all();
+        // The caller's scopes may have changed since the state was sent.
+        let changes = self.filter.refresh_all();
         let (objects, revision) = (feed.newest.objects.clone(), feed.newest.revision);
         drop(feed);
-        self.shifts.extend(shifts.into_iter().map(|shift| Shifting::new(shift, objects.clone(), revision)));
+        self.visibility_changes.extend(changes.into_iter().map(|change| VisibilityChange::new(change, objects.clone(), revision)));
         let timer = Box::pin(tokio::time::sleep_until(self.wakes_at()));
         let filter = Arc::clone(&self.filter);
         Ok(Phase::Live(Box::new(Membership { cache, filter, id, queue, position, timer })))
     }
 
     async fn live(&mut self, mut membership: Box<Membership>) -> Phase {
-        // A shift that was told meanwhile may have made a bookmark due.
+        // A visibility change that was sent meanwhile may have made a bookmark due.
         let wakes_at = self.wakes_at();
         if membership.timer.deadline() != wakes_at {
             membership.timer.as_mut().reset(wakes_at);
@@ -275,9 +292,9 @@ impl Watcher {
             delivery = membership.queue.recv() => match delivery {
                 Some(Delivery::Event { event, kind, position }) => {
                     membership.position = position + 1;
-                    self.tell(&event, kind);
+                    self.push(&event, kind);
                 }
-                Some(Delivery::Shift { shift, objects, revision }) => self.shifts.push_back(Shifting::new(shift, objects, revision)),
+                Some(Delivery::ScopeChange { change, objects, revision }) => self.visibility_changes.push_back(VisibilityChange::new(change, objects, revision)),
                 Some(Delivery::Failed(status)) => return self.fail(apiserver_meta::Status::clone(&status)),
                 // Overrun, or the cache has stopped: the history knows.
                 None => return Phase::Past(membership.position),
@@ -287,25 +304,25 @@ impl Watcher {
         Phase::Live(membership)
     }
 
-    fn tell(&mut self, event: &Event, kind: EventKind) {
+    fn push(&mut self, event: &Event, kind: EventKind) {
         if event.revision <= self.since {
             return;
         }
-        self.told = self.told.max(event.revision);
+        self.sent = self.sent.max(event.revision);
         self.pending.extend(event.frame(kind));
     }
 
-    /// Tells some of a shift. A bookmark behind it brings the client back to where it was.
-    fn shift(&mut self, mut shifting: Shifting) {
-        self.pending.extend(shifting.tell(&self.filter, self.told));
-        if !shifting.is_told() {
-            self.shifts.push_front(shifting);
+    /// Sends some of a visibility change. A bookmark behind it brings the client back to where it was.
+    fn push_visibility_change(&mut self, mut change: VisibilityChange) {
+        self.pending.extend(change.frames(&self.filter, self.sent));
+        if !change.is_sent() {
+            self.visibility_changes.push_front(change);
         } else if self.bookmark_at.is_some() {
             self.bookmark_at = Some(Instant::now());
         }
     }
 
-    /// Tells how far the watch has come, unless something is still on its way.
+    /// Sends a bookmark, unless something is still on its way.
     fn bookmark(&mut self, membership: &Membership) {
         let now = Instant::now();
         if self.bookmark_at.is_none_or(|at| now < at) {
@@ -313,8 +330,8 @@ impl Watcher {
         }
         // Read before the queue is looked at: everything at or below it was put there before.
         let published = self.cache.state().snapshot().map_or(0, |snapshot| snapshot.revision);
-        if membership.queue.is_empty() && published >= self.told {
-            self.told = published;
+        if membership.queue.is_empty() && published >= self.sent {
+            self.sent = published;
             self.pending.push_back(Frame::Bookmark { revision: published, initial_events_end: false });
             self.schedule_bookmark();
         } else {
@@ -337,7 +354,7 @@ impl Watcher {
         self.bookmark_at.map_or(self.deadline, |at| at.min(self.deadline))
     }
 
-    /// Tells the error, and nothing after it.
+    /// Sends the error, and nothing after it.
     fn fail(&mut self, status: apiserver_meta::Status) -> Phase {
         self.pending.push_back(Frame::Error(Arc::new(status)));
         Phase::Ended

@@ -3,10 +3,9 @@
 //! Nothing is kept of an object without references, and one entry for each reference of the others, so a change costs what
 //! its own references cost. Whether an owner exists is not known here: see [`super::owners`].
 
-use super::Task;
 use crate::informer::Delta;
+use crate::item::{Item, OwnerUid};
 use crate::write::{FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
-use crate::{Item, OwnerUid};
 use apiserver_meta::ObjectKey;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -47,6 +46,15 @@ pub(super) struct Graph {
     /// The same ones.
     waiting_nodes: HashSet<Node>,
     gone: Gone,
+}
+
+/// An object to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Task {
+    /// It refers to others, of which the last may be gone.
+    Check(Node),
+    /// It is deleted with a policy, and may be done with it.
+    Finalize(Node),
 }
 
 /// What is to be done after a change.

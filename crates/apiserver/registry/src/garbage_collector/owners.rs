@@ -7,7 +7,8 @@
 
 use super::graph::{Mode, Node};
 use super::{Collector, context};
-use crate::{Item, heavy};
+use crate::heavy;
+use crate::item::Item;
 use apiserver_meta::options::{GetOptions, ResourceVersion};
 use apiserver_meta::{ApiError, ObjectKey, Scope};
 use serde::Deserialize;

@@ -1,9 +1,10 @@
 //! `deletecollection`: what a list shows, deleted one by one. Not atomic, as upstream.
 
-use super::{Registry, WriteFailure};
-use crate::List;
+use super::failure::WriteFailure;
+use crate::list::List;
+use crate::registry::Registry;
 use apiserver_meta::options::{DeleteOptions, ListOptions};
-use apiserver_meta::{ApiError, ObjectFilter, RequestContext};
+use apiserver_meta::{ObjectFilter, RequestContext};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ impl Registry {
         selection: &ListOptions,
         options: &DeleteOptions,
         view: &ObjectFilter,
-    ) -> Result<List, ApiError> {
+    ) -> Result<List, WriteFailure> {
         let list = self.cache.list(ctx, namespace, selection, view).await?;
         let (registry, ctx2, options, view, doomed) = (Arc::clone(self), ctx.clone(), options.clone(), view.clone(), list.items.clone());
         let largest = list.items.iter().map(|item| item.bytes.len()).max().unwrap_or(0);

@@ -5,9 +5,12 @@
 //! store has confirmed it: a write by its compare, an error or a write that changes nothing by a read of the
 //! live object.
 
-use super::{Consistency, Guards, Registry, WriteFailure};
+use super::failure::WriteFailure;
+use super::outcome::Outcome;
+use crate::admission::{Consistency, Guards};
 use crate::item::{splice, unreadable};
 use crate::keys::storage_key;
+use crate::registry::Registry;
 use crate::store_error::from_store;
 use apiserver_meta::options::DryRun;
 use apiserver_meta::{ApiError, Object, ObjectFilter, ObjectKey, RequestContext};
@@ -50,22 +53,6 @@ pub(super) enum Next {
     Put(Object, Guards),
     /// Nothing; the object is what the client is shown.
     Delete(Object),
-}
-
-/// What has come to be.
-pub(super) enum Outcome {
-    /// The object is stored like this.
-    Stored(Bytes),
-    /// The object is gone; this is what was shown last.
-    Deleted(Bytes),
-}
-
-impl Outcome {
-    pub(super) fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Stored(bytes) | Self::Deleted(bytes) => bytes,
-        }
-    }
 }
 
 /// A change of one object, computed anew for each state that it meets.

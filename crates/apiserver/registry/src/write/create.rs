@@ -1,8 +1,12 @@
 //! `create`.
 
 use super::commit::stored_bytes;
-use super::{AdmissionRequest, Consistency, Registry, WriteFailure, Written, system};
+use super::failure::WriteFailure;
+use super::outcome::Written;
+use super::system;
+use crate::admission::{AdmissionRequest, Consistency};
 use crate::keys::storage_key;
+use crate::registry::Registry;
 use crate::store_error::from_store;
 use apiserver_fieldmanager::Manager;
 use apiserver_meta::object::encoded_len;
@@ -21,22 +25,8 @@ impl Registry {
     /// Creates an object from a decoded, canonical body. The namespace is the URL's.
     ///
     /// # Errors
-    /// `AlreadyExists`, `Invalid`, what admission says.
+    /// [`WriteFailure::Exists`]; refused are an object that is not valid, and one that admission is against.
     pub async fn create(
-        self: &Arc<Self>,
-        ctx: &RequestContext,
-        namespace: &str,
-        object: Object,
-        options: &WriteOptions,
-    ) -> Result<Written, ApiError> {
-        Ok(self.try_create(ctx, namespace, object, options).await?)
-    }
-
-    /// As [`Registry::create`], and says which failure it is.
-    ///
-    /// # Errors
-    /// See [`WriteFailure`].
-    pub async fn try_create(
         self: &Arc<Self>,
         ctx: &RequestContext,
         namespace: &str,

@@ -1,7 +1,11 @@
 //! `delete`: at once, or by marking the object while finalizers hold it.
 
-use super::commit::{Change, Current, Next, Outcome};
-use super::{AdmissionRequest, Deleted, Guards, Registry, WriteFailure, system};
+use super::commit::{Change, Current, Next};
+use super::failure::WriteFailure;
+use super::outcome::{Deleted, Outcome};
+use super::system;
+use crate::admission::{AdmissionRequest, Guards};
+use crate::registry::Registry;
 use apiserver_meta::error::GroupResource;
 use apiserver_meta::options::{DeleteOptions, Propagation};
 use apiserver_meta::{ApiError, Object, ObjectFilter, ObjectKey, RequestContext, Subresource, Verb};
@@ -17,22 +21,8 @@ impl Registry {
     /// Deletes an object, or marks it as terminating while finalizers hold it.
     ///
     /// # Errors
-    /// `NotFound`, `Conflict` when a precondition fails.
+    /// [`WriteFailure::Missing`]; [`WriteFailure::Stale`] when a precondition fails.
     pub async fn delete(
-        self: &Arc<Self>,
-        ctx: &RequestContext,
-        key: &ObjectKey,
-        options: &DeleteOptions,
-        view: &ObjectFilter,
-    ) -> Result<Deleted, ApiError> {
-        Ok(self.try_delete(ctx, key, options, view).await?)
-    }
-
-    /// As [`Registry::delete`], and says which failure it is.
-    ///
-    /// # Errors
-    /// See [`WriteFailure`].
-    pub async fn try_delete(
         self: &Arc<Self>,
         ctx: &RequestContext,
         key: &ObjectKey,
@@ -48,7 +38,7 @@ impl Registry {
         .await
     }
 
-    /// The same on the caller's task.
+    /// Deletes on the caller's task.
     pub(super) async fn delete_now(
         &self,
         ctx: &RequestContext,

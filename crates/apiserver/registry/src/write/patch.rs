@@ -1,42 +1,54 @@
 //! `patch`: JSON patch, merge patch, strategic merge patch, and server-side apply.
 
-use super::commit::{Change, Current, Next, Outcome};
+use super::commit::{Change, Current, Next};
 use super::create::wipe;
+use super::failure::WriteFailure;
+use super::outcome::{Outcome, Written};
+use super::system;
 use super::update::Tracking;
-use super::{Patch, PatchKind, Registry, WriteFailure, Written, system};
+use crate::registry::Registry;
 use apiserver_fieldmanager::{ApplyError, Conflict, Manager, ResetField};
 use apiserver_meta::decode::{self, Parsed};
 use apiserver_meta::options::{FieldValidation, PatchOptions};
 use apiserver_meta::{ApiError, Cause, FieldError, FieldPath, Object, ObjectFilter, ObjectKey, Reason, RequestContext, Subresource};
 use apiserver_patch::PatchError;
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// What a client sent as a patch.
+#[derive(Clone, Debug)]
+pub struct Patch {
+    /// How to read it.
+    pub kind: PatchKind,
+    /// Its bytes: JSON, or for [`PatchKind::Apply`] YAML (of which JSON is a part).
+    pub body: Bytes,
+    /// Why the caller may not create objects, when that is so: an apply of a missing object creates it.
+    pub create_denial: Option<String>,
+}
+
+/// The kinds of patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchKind {
+    /// `application/apply-patch+yaml`.
+    Apply,
+    /// `application/json-patch+json`.
+    Json,
+    /// `application/merge-patch+json`.
+    Merge,
+    /// `application/strategic-merge-patch+json`.
+    Strategic,
+}
 
 impl Registry {
     /// Patches an object, or its status. An apply of a missing object creates it.
     ///
     /// # Errors
-    /// `BadRequest` for a malformed patch, `Invalid` for one that does not fit, `Conflict` for a stale resourceVersion
-    /// in the patch and for fields that other managers own.
+    /// [`WriteFailure::Missing`]; [`WriteFailure::Stale`] for an old resourceVersion in the patch; refused are a malformed
+    /// patch, one that does not fit, and an apply of fields that other managers own.
     pub async fn patch(
-        self: &Arc<Self>,
-        ctx: &RequestContext,
-        key: &ObjectKey,
-        subresource: Subresource,
-        patch: Patch,
-        options: &PatchOptions,
-        view: &ObjectFilter,
-    ) -> Result<Written, ApiError> {
-        Ok(self.try_patch(ctx, key, subresource, patch, options, view).await?)
-    }
-
-    /// As [`Registry::patch`], and says which failure it is.
-    ///
-    /// # Errors
-    /// See [`WriteFailure`].
-    pub async fn try_patch(
         self: &Arc<Self>,
         ctx: &RequestContext,
         key: &ObjectKey,

@@ -1,7 +1,11 @@
 //! `update`, of an object or its status; and the step that every change of an object ends with.
 
 use super::commit::{Change, Current, Next};
-use super::{AdmissionRequest, Registry, WriteFailure, Written, system};
+use super::failure::WriteFailure;
+use super::outcome::Written;
+use super::system;
+use crate::admission::AdmissionRequest;
+use crate::registry::Registry;
 use apiserver_fieldmanager::Manager;
 use apiserver_meta::object::encoded_len;
 use apiserver_meta::options::{DryRun, WriteOptions};
@@ -14,24 +18,9 @@ impl Registry {
     /// Replaces an object, or its status, by a decoded, canonical body.
     ///
     /// # Errors
-    /// `NotFound`, `Conflict` for a stale resourceVersion or another UID, `Invalid` when the resourceVersion is missing.
+    /// [`WriteFailure::Missing`]; [`WriteFailure::Stale`] for an old resourceVersion or another UID; refused is a missing
+    /// resourceVersion.
     pub async fn update(
-        self: &Arc<Self>,
-        ctx: &RequestContext,
-        key: &ObjectKey,
-        subresource: Subresource,
-        object: Object,
-        options: &WriteOptions,
-        view: &ObjectFilter,
-    ) -> Result<Written, ApiError> {
-        Ok(self.try_update(ctx, key, subresource, object, options, view).await?)
-    }
-
-    /// As [`Registry::update`], and says which failure it is.
-    ///
-    /// # Errors
-    /// See [`WriteFailure`].
-    pub async fn try_update(
         self: &Arc<Self>,
         ctx: &RequestContext,
         key: &ObjectKey,

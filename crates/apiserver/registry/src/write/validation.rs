@@ -1,7 +1,8 @@
 //! The steps that creates and updates share between the client's object and the store: owner references
 //! without doubles, validation, admission, warnings.
 
-use super::{AdmissionRequest, Registry};
+use crate::admission::AdmissionRequest;
+use crate::registry::Registry;
 use crate::store_error::of_look_up;
 use apiserver_meta::validation::{validate_object_meta, validate_object_meta_update, validate_sizes};
 use apiserver_meta::{ApiError, FieldError, Object, RequestContext};

@@ -279,7 +279,7 @@ impl Rig {
 
     pub(crate) async fn try_create(&self, object: Object) -> Result<Object, ApiError> {
         let namespace = object.namespace().to_owned();
-        self.registry.create(&context(), &namespace, object, &WriteOptions::default()).await.map(|written| parsed(&written))
+        Ok(parsed(&self.registry.create(&context(), &namespace, object, &WriteOptions::default()).await?))
     }
 
     pub(crate) async fn create(&self, path: &str) -> Object {
@@ -288,8 +288,8 @@ impl Rig {
 
     pub(crate) async fn try_update(&self, object: &Object) -> Result<Object, ApiError> {
         let (ctx, options) = (context(), WriteOptions::default());
-        let written = self.registry.update(&ctx, &object.key(), Subresource::Main, object.clone(), &options, &ObjectFilter::All).await;
-        written.map(|written| parsed(&written))
+        let written = self.registry.update(&ctx, &object.key(), Subresource::Main, object.clone(), &options, &ObjectFilter::All).await?;
+        Ok(parsed(&written))
     }
 
     /// Creates or changes an object; its number.
@@ -311,8 +311,8 @@ impl Rig {
     pub(crate) async fn try_merge(&self, path: &str, patch: &Value) -> Result<Object, ApiError> {
         let patch = Patch { kind: PatchKind::Merge, body: patch.to_string().into(), create_denial: None };
         let (ctx, options) = (context(), PatchOptions::default());
-        let written = self.registry.patch(&ctx, &key(path), Subresource::Main, patch, &options, &ObjectFilter::All).await;
-        written.map(|written| parsed(&written))
+        let written = self.registry.patch(&ctx, &key(path), Subresource::Main, patch, &options, &ObjectFilter::All).await?;
+        Ok(parsed(&written))
     }
 
     pub(crate) async fn try_delete(&self, path: &str, options: &DeleteOptions) -> Result<Object, ApiError> {

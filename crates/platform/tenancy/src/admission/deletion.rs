@@ -38,7 +38,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use crate::admission::tests::{Rig, context, instance};
     use apiserver_meta::options::{DeleteOptions, DryRun, ListOptions};
-    use apiserver_meta::{ObjectFilter, ObjectKey};
+    use apiserver_meta::{ApiError, ObjectFilter, ObjectKey};
     use serde_json::{Value, json};
 
     const VCI: &str = "virtualclusterinstances";
@@ -66,10 +66,11 @@ mod tests {
         let dry = DeleteOptions { dry_run: DryRun::All, ..DeleteOptions::default() };
         let instances = rig.registry(VCI);
         let key = ObjectKey::new("loft-p-blue", "a");
-        assert_eq!(instances.delete(&context("root"), &key, &dry, &ObjectFilter::All).await.unwrap_err().code(), 403);
+        let failure = instances.delete(&context("root"), &key, &dry, &ObjectFilter::All).await.unwrap_err();
+        assert_eq!(ApiError::from(failure).code(), 403);
         let (ctx, all, options) = (context("root"), ListOptions::default(), DeleteOptions::default());
-        let error = instances.delete_collection(&ctx, "loft-p-blue", &all, &options, &ObjectFilter::All).await.unwrap_err();
-        assert_eq!(error.code(), 403);
+        let failure = instances.delete_collection(&ctx, "loft-p-blue", &all, &options, &ObjectFilter::All).await.unwrap_err();
+        assert_eq!(ApiError::from(failure).code(), 403);
         assert_eq!(rig.get("root", VCI, "loft-p-blue/a").await["metadata"]["name"], "a");
 
         for value in [json!("false"), json!(null)] {

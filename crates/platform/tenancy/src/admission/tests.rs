@@ -176,11 +176,13 @@ impl Rig {
     pub(crate) async fn patch_as(&self, ctx: &RequestContext, plural: &str, at: &str, patch: &Value) -> Result<(), ApiError> {
         let patch = Patch { kind: PatchKind::Merge, body: patch.to_string().into(), create_denial: None };
         let (key, options) = (self.key(plural, at), PatchOptions::default());
-        self.registry(plural).patch(ctx, &key, Subresource::Main, patch, &options, &ObjectFilter::All).await.map(|_| ())
+        self.registry(plural).patch(ctx, &key, Subresource::Main, patch, &options, &ObjectFilter::All).await?;
+        Ok(())
     }
 
     pub(crate) async fn delete(&self, who: &str, plural: &str, at: &str) -> Result<Deleted, ApiError> {
-        self.registry(plural).delete(&context(who), &self.key(plural, at), &DeleteOptions::default(), &ObjectFilter::All).await
+        let options = DeleteOptions::default();
+        Ok(self.registry(plural).delete(&context(who), &self.key(plural, at), &options, &ObjectFilter::All).await?)
     }
 
     pub(crate) async fn get(&self, who: &str, plural: &str, at: &str) -> Value {

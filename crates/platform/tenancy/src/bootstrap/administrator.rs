@@ -108,7 +108,7 @@ async fn create_first(registries: &Registries) -> Result<Ensured, StartError> {
 /// Gives the administrator a fresh key; whoever has the old one loses it.
 async fn replace_key(registries: &Registries) -> Result<String, StartError> {
     let keys = registries.find(KEYS)?;
-    match keys.try_delete(&loopback::context(TIMEOUT), &ObjectKey::new("", KEY), &DeleteOptions::default(), &ObjectFilter::All).await {
+    match keys.delete(&loopback::context(TIMEOUT), &ObjectKey::new("", KEY), &DeleteOptions::default(), &ObjectFilter::All).await {
         Ok(_) | Err(WriteFailure::Missing(_)) => {}
         Err(failure) => return Err(refused(KEYS, KEY, &failure.into())),
     }

@@ -90,7 +90,7 @@ impl QuotaStatus {
             return Ok(());
         }
         let Some(object) = with_status(stored, status) else { return Ok(()) };
-        match self.projects.try_update(&ctx, &key, Subresource::Status, object, &own_writes(), &ObjectFilter::All).await {
+        match self.projects.update(&ctx, &key, Subresource::Status, object, &own_writes(), &ObjectFilter::All).await {
             // Gone, or changed by somebody else at this moment: that change brings it here again.
             Ok(_) | Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => Ok(()),
             Err(failure) => Err(failure.into()),

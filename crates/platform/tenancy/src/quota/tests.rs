@@ -77,14 +77,14 @@ impl Replica {
 
     pub(super) async fn create(&self, instance: Object) -> Result<(), String> {
         let written = self.instances.create(&context(), "loft-p-p", instance, &WriteOptions::default()).await;
-        written.map(|_| ()).map_err(|error| error.message)
+        written.map(|_| ()).map_err(|failure| failure.to_string())
     }
 
     pub(super) async fn patch(&self, name: &str, subresource: Subresource, patch: Value) -> Result<(), String> {
         let key = ObjectKey::new("loft-p-p", name);
         let patch = Patch { kind: PatchKind::Merge, body: patch.to_string().into(), create_denial: None };
         let written = self.instances.patch(&context(), &key, subresource, patch, &Default::default(), &ObjectFilter::All).await;
-        written.map(|_| ()).map_err(|error| error.message)
+        written.map(|_| ()).map_err(|failure| failure.to_string())
     }
 
     pub(super) async fn delete(&self, name: &str) {
@@ -293,7 +293,7 @@ async fn a_dry_run_is_refused_alike_and_moves_nothing() {
     let guard = replica.guard().await;
     assert!(guard.is_some());
     let refused = replica.instances.create(&context(), "loft-p-p", instance("b", &ann(), ""), &options).await.unwrap_err();
-    assert_eq!((refused.code(), replica.guard().await), (422, guard));
+    assert_eq!((ApiError::from(refused).code(), replica.guard().await), (422, guard));
 }
 
 #[tokio::test]

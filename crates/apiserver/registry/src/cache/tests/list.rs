@@ -174,7 +174,7 @@ async fn list_inconsistent_continuation() {
     rig.delete("ns/c");
     rig.set("ns/e", "");
     rig.reached(6).await;
-    rig.cache.state().kept.clear();
+    rig.cache.state().snapshots.clear();
     let token = first.continue_token.unwrap();
     let goes_on = |token: &str| ListOptions { limit: 2, continue_token: token.to_owned(), ..ListOptions::default() };
     // The store still knows.

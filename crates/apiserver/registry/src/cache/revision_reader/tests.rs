@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cache::tests::MemoryStore;
+use std::time::Duration;
 
 /// A reader that comes while the store is being asked does not take that answer: it may be older than what the
 /// reader wrote.

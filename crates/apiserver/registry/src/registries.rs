@@ -1,6 +1,6 @@
 //! All registries of a server, for rules that look at more than one kind. Such rules are made before the registries are.
 
-use crate::Registry;
+use crate::registry::Registry;
 use std::sync::{Arc, OnceLock, Weak};
 
 /// The registries of a server: none until they are started. Held weakly, because registries hold the rules that look here.
