@@ -1,4 +1,4 @@
-//! Who is calling and what they may: decided once before a request is served, and again while it goes on.
+//! Access: the caller and their permissions, decided once before a request is served, and again while it goes on.
 
 pub(crate) mod authentication;
 pub(crate) mod authorization;

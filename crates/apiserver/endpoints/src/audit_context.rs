@@ -1,4 +1,4 @@
-//! What the audit log is told of a request while it is carried out.
+//! The audit log's view of a request while it is carried out.
 //!
 //! Policies decide by who is calling, which is known only once the request was authenticated, and objects are logged as they
 //! were understood: both happen in here, and the rest, stages and files, around the router. Refused: levels and policies.
@@ -31,7 +31,7 @@ pub trait AuditSink: fmt::Debug + Send + Sync + 'static {
     /// The patch in the body, as it came.
     fn request_patch(&self, patch: &[u8]);
 
-    /// What is said beside.
+    /// The annotations of the event.
     fn annotations(&self) -> &Annotations;
 }
 

@@ -49,7 +49,7 @@ pub(crate) enum InputFormat {
 }
 
 impl InputFormat {
-    /// What `Content-Type` says; JSON when it says nothing.
+    /// Reads `Content-Type`; JSON when there is none.
     ///
     /// # Errors
     /// 415.
@@ -94,7 +94,7 @@ pub(crate) fn unsupported(accepted: &str) -> ApiError {
     ApiError::new(Reason::UnsupportedMediaType, message)
 }
 
-/// What a body is to be.
+/// The form that a body must have.
 #[derive(Clone, Debug)]
 pub(crate) struct Form<'a> {
     pub(crate) version: &'static str,

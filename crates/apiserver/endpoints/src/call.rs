@@ -16,9 +16,9 @@ use apiserver_auth::Identity;
 use apiserver_meta::{ApiError, Descriptor, ObjectFilter, ObjectKey, RequestContext, Subresource};
 use apiserver_registry::{Registry, heavy};
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{HeaderMap, Uri};
 use std::sync::Arc;
 
 /// One request to a kind.
@@ -32,14 +32,13 @@ pub(crate) struct Call {
     pub(crate) resource: ResourceInfo,
     pub(crate) subresource: Subresource,
     pub(crate) headers: HeaderMap,
-    pub(crate) uri: Uri,
     /// The request once more, if it asks to go on as a WebSocket.
     pub(crate) handshake: Option<Box<Parts>>,
     /// Of a watch, a list or a write: how to find out again who is calling.
     pub(crate) proof: Option<RetainedCredentials>,
     /// Of a watch: its place among the requests under way.
     pub(crate) place: Option<Arc<Permit>>,
-    /// Where the request is audited.
+    /// The audit context of the request.
     pub(crate) trail: Option<AuditContext>,
 }
 
@@ -48,8 +47,8 @@ impl Call {
         self.registry.descriptor()
     }
 
-    pub(crate) fn query(&self) -> Query<'_> {
-        Query(self.uri.query().unwrap_or(""))
+    pub(crate) fn query(&self) -> &Query {
+        &self.info.query
     }
 
     /// The object that the path names.
@@ -61,7 +60,7 @@ impl Call {
         self.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("")
     }
 
-    /// What the client wants to read.
+    /// Negotiates the representation of the answer.
     pub(crate) fn negotiate(&self, offer: Offer) -> Result<Representation, ApiError> {
         negotiation::negotiate(&self.headers, self.query(), offer)
     }
@@ -74,7 +73,7 @@ impl Call {
     /// they may do now.
     ///
     /// # Errors
-    /// What is wrong with the body; 401 and 403 when the caller has become nobody, or may no longer, while it came.
+    /// The fault of the body; 401 and 403 when the caller has become nobody, or may no longer, while it came.
     pub(crate) async fn read(&mut self, body: axum::body::Body) -> Result<Bytes, ApiError> {
         let body = body::read(&self.headers, body, self.app.config.limits.body).await?;
         if let Some(observer) = &self.app.config.observer {

@@ -68,7 +68,7 @@ impl<I: Iterator<Item = Bytes> + Send + Unpin + 'static> Chunks for I {}
 /// Pieces as an HTTP body.
 pub(crate) struct ChunkBody<I> {
     chunks: I,
-    /// What is left, where it is known beforehand: it becomes `Content-Length`.
+    /// The bytes that are left, where that is known beforehand: it becomes `Content-Length`.
     remaining: Option<u64>,
     pace: Pace,
 }

@@ -17,11 +17,11 @@ use std::time::Duration;
 pub struct Config {
     /// The kinds served, in the order of discovery.
     pub registries: Vec<Arc<Registry>>,
-    /// What is answered and never stored, in the order of discovery.
+    /// Virtual resources, which are answered and never stored, in the order of discovery.
     pub computed: Vec<Arc<dyn VirtualResource>>,
-    /// Asked in order who is calling.
+    /// The authenticators, in the order in which they are asked.
     pub authenticators: Vec<Arc<dyn Authenticator>>,
-    /// Asked in order whether they may.
+    /// The authorizers, in the order in which they are asked.
     pub authorizers: Vec<Arc<dyn Authorizer>>,
     /// Changes when callers of open watches are to be authenticated and authorized again; `None`: they never are.
     pub access_changes: Option<tokio::sync::watch::Receiver<u64>>,
@@ -32,7 +32,7 @@ pub struct Config {
     pub identities: Arc<dyn IdentityMapper>,
     /// Kinds whose objects are computed for whoever reads them, in the order of discovery: they come first in it.
     pub virtual_collections: Vec<Arc<dyn VirtualCollection>>,
-    /// Asked by `/healthz`, `/livez` and `/readyz`.
+    /// The checks of `/healthz`, `/livez` and `/readyz`.
     pub checks: Vec<Arc<dyn HealthCheck>>,
     /// A path prefix under which everything is served as well, for example `/some/prefix`.
     pub prefix: String,
@@ -42,7 +42,7 @@ pub struct Config {
     pub limits: Limits,
     /// Paths beside the API, such as `/metrics`, each with a leading slash, and what answers them.
     pub pages: Vec<(&'static str, Arc<dyn Page>)>,
-    /// Is told what becomes of requests.
+    /// Observes requests.
     pub observer: Option<Arc<dyn Observer>>,
     /// `major.minor.patch` of this server, for `/version`.
     pub version: String,
@@ -71,7 +71,7 @@ pub struct Limits {
     pub watches_of_user: usize,
 }
 
-/// How many requests may be under way at a time. Not counted are those of `system:masters`, and those that are answered
+/// The number of requests that may be under way at a time. Not counted are those of `system:masters`, and those that are answered
 /// from memory whatever the load: health, version, discovery, OpenAPI, metrics. Of the places that are left one user may
 /// have as many again, so that one who is noisy takes half of them, and however many are noisy, who comes anew finds one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub enum InFlight {
 }
 
 impl Limits {
-    /// What a server uses: 3 MiB, 60 s, 34 s, 30 min, 400 reads and 200 writes, as kube-apiserver does.
+    /// The limits that a server uses: 3 MiB, 60 s, 34 s, 30 min, 400 reads and 200 writes, as kube-apiserver does.
     pub fn standard() -> Self {
         Self {
             body: 3 * 1024 * 1024,
@@ -98,7 +98,7 @@ impl Limits {
     }
 }
 
-/// How long `/readyz` waits for a server that starts. A kubelet's first probe often comes some milliseconds too early, and the next
+/// The time that `/readyz` waits for a server that starts. A kubelet's first probe often comes some milliseconds too early, and the next
 /// one a second later, for which a single replica would be missing. Shorter than the second that probes wait by default.
 pub const STARTUP_WAIT: Duration = Duration::from_millis(800);
 

@@ -8,7 +8,7 @@ use http::request::Parts;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The context of a request that has passed the layers.
+/// The context of a request that has passed the filters.
 pub(crate) fn of(parts: &Parts) -> Result<RequestContext, ApiError> {
     let identity = parts.extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
     let deadline = parts.extensions.get::<Deadline>().map_or_else(Instant::now, |deadline| deadline.0);

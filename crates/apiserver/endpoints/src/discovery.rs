@@ -14,7 +14,6 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
@@ -55,18 +54,18 @@ impl Discovery {
         Self { documents, core: Aggregated::new(&aggregated::document(&core)), groups: Aggregated::new(&aggregated::document(&kinds)) }
     }
 
-    pub(crate) fn serve(&self, segments: &[&str], parts: &Parts) -> Result<Response, ApiError> {
+    pub(crate) fn serve(&self, segments: &[&str], headers: &HeaderMap, query: &Query) -> Result<Response, ApiError> {
         let aggregated = match segments {
             ["api"] => Some(&self.core),
             ["apis"] => Some(&self.groups),
             _ => None,
         };
-        if let Some(answer) = aggregated.and_then(|document| document.serve(&parts.headers)) {
+        if let Some(answer) = aggregated.and_then(|document| document.serve(headers)) {
             return Ok(answer);
         }
         let Some(document) = self.document(segments) else { return Ok(page_not_found()) };
-        let representation = negotiation::negotiate(&parts.headers, Query(parts.uri.query().unwrap_or("")), Offer::Documents)?;
-        let mut response = respond::document(document, Wire::new(representation, &parts.headers));
+        let representation = negotiation::negotiate(headers, query, Offer::Documents)?;
+        let mut response = respond::document(document, Wire::new(representation, headers));
         if aggregated.is_some() {
             response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
         }

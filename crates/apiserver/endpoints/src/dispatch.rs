@@ -1,4 +1,4 @@
-//! From a path to its handler: the one place that says what is served where.
+//! From a path to its verb: the one place that says what is served where.
 //!
 //! One handler for every path, because a Kubernetes server's answers to wrong paths and methods are `Status`
 //! objects of their own, and because authorization must have the last word before a route is looked up.
@@ -7,7 +7,6 @@ use crate::access::recheck::RetainedCredentials;
 use crate::app::App;
 use crate::audit_context::AuditContext;
 use crate::call::Call;
-use crate::extensions::info_of;
 use crate::permits::Permit;
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
 use crate::respond::{no_such_method, refuse};
@@ -16,52 +15,48 @@ use crate::{context, health, respond, version, virtual_collection, virtual_resou
 use apiserver_auth::Identity;
 use apiserver_meta::{ApiError, ObjectFilter, Scope, Subresource, Verb};
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
 use std::sync::Arc;
 
-/// Answers a request that has passed every layer.
-pub(crate) async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let info = info_of(&parts);
+/// Answers a request that has passed every filter.
+pub(crate) async fn serve(app: &Arc<App>, info: &Arc<RequestInfo>, parts: &Parts, body: Body) -> Response {
     let answer = match &info.resource {
-        Some(resource) => kind(&app, &parts, &info, resource, body).await,
-        None => path(&app, &parts, &info).await,
+        None => path(app, info, parts).await,
+        Some(resource) => {
+            if let Some(kind) = app.virtual_collection(resource) {
+                virtual_collection::serve::serve(&**kind, parts, info, resource)
+            } else if let Some(computed) = app.virtual_resource(resource) {
+                virtual_resource::serve::serve(app, &**computed, parts, info, resource, body).await
+            } else {
+                stored(app, info, parts, resource, body).await
+            }
+        }
     };
-    answer.unwrap_or_else(|error| refuse(&error, &parts.headers, &parts.uri))
+    answer.unwrap_or_else(|error| refuse(&error, parts))
 }
 
 /// Paths outside of kinds.
-async fn path(app: &Arc<App>, parts: &Parts, info: &RequestInfo) -> Result<Response, ApiError> {
-    let segments: Vec<&str> = info.path.split('/').skip(1).collect();
-    let reads = matches!(&*info.verb, "get" | "head");
-    if let Some((_, page)) = app.config.pages.iter().find(|(path, _)| *path == info.path) {
+async fn path(app: &App, info: &RequestInfo, parts: &Parts) -> Result<Response, ApiError> {
+    let RequestInfo { path, verb, query, .. } = info;
+    let (segments, headers) = (info.segments().collect::<Vec<_>>(), &parts.headers);
+    let reads = matches!(&**verb, "get" | "head");
+    if let Some((_, page)) = app.config.pages.iter().find(|(known, _)| known == path) {
         return if reads { Ok(page.serve(parts).await) } else { Err(no_such_method()) };
     }
-    let answer = match segments.as_slice() {
-        ["healthz" | "livez" | "readyz", ..] if reads => health::serve(&app.config, &segments, parts).await,
-        ["version"] if reads => version::serve(&app.config, parts)?,
-        ["openapi", rest @ ..] if reads => app.openapi.serve(&app.config, rest, parts),
-        _ if reads => app.discovery.serve(&segments, parts)?,
-        _ if app.discovery.knows(&segments)
-            || matches!(segments.as_slice(), ["healthz" | "livez" | "readyz" | "version" | "openapi", ..]) =>
-        {
-            return Err(no_such_method());
-        }
-        _ => respond::page_not_found(),
-    };
-    Ok(answer)
+    match segments.as_slice() {
+        ["healthz" | "livez" | "readyz", ..] if reads => Ok(health::serve(&app.config, &segments, query).await),
+        ["version"] if reads => version::serve(&app.config, headers, query),
+        ["openapi", rest @ ..] if reads => Ok(app.openapi.serve(&app.config, rest, headers, query)),
+        segments if reads => app.discovery.serve(segments, headers, query),
+        ["healthz" | "livez" | "readyz" | "version" | "openapi", ..] => Err(no_such_method()),
+        segments if app.discovery.knows(segments) => Err(no_such_method()),
+        _ => Ok(respond::page_not_found()),
+    }
 }
 
-/// Paths of kinds. Errors come with the warnings that were found on the way to them.
-async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: &ResourceInfo, body: Body) -> Result<Response, ApiError> {
-    if let Some(kind) = app.virtual_collection(resource) {
-        return virtual_collection::serve::serve(&**kind, parts, info, resource);
-    }
-    if let Some(computed) = app.virtual_resource(resource) {
-        return virtual_resource::serve::serve(app, &**computed, parts, info, resource, body).await;
-    }
+/// Paths of kinds in a registry. Errors come with the warnings that were found on the way to them.
+async fn stored(app: &Arc<App>, info: &Arc<RequestInfo>, parts: &Parts, resource: &ResourceInfo, body: Body) -> Result<Response, ApiError> {
     let registry = app.registry(&resource.group, &resource.version, &resource.resource).ok_or_else(ApiError::no_such_path)?;
     let (place, subresource) = place(registry.descriptor().scope, resource)?;
     let mut call = Call {
@@ -74,7 +69,6 @@ async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: 
         resource: resource.clone(),
         subresource,
         headers: parts.headers.clone(),
-        uri: parts.uri.clone(),
         handshake: websocket::is_asked_for(&parts.headers).then(|| Box::new(parts.clone())),
         proof: parts.extensions.get::<RetainedCredentials>().cloned(),
         place: parts.extensions.get::<Arc<Permit>>().cloned(),
@@ -84,12 +78,12 @@ async fn kind(app: &Arc<App>, parts: &Parts, info: &Arc<RequestInfo>, resource: 
     // Nothing is lost when this ends early: the registry carries a write that has begun to its end.
     let answer = tokio::time::timeout_at(deadline.into(), verb(&mut call, place, body)).await;
     let answer = answer.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")));
-    let mut response = answer.unwrap_or_else(|error| refuse(&error, &parts.headers, &parts.uri));
+    let mut response = answer.unwrap_or_else(|error| refuse(&error, parts));
     warning::append(response.headers_mut(), &call.ctx.warnings());
     Ok(response)
 }
 
-/// What of a kind a path means.
+/// The part of a kind that a path names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RequestTarget {
     /// The collection, in the namespace of a namespaced kind.

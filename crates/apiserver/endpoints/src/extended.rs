@@ -1,4 +1,4 @@
-//! What an object is to whoever reads it: less where the kind has something private, and with `extended=true` more, the fields
+//! The object as its reader sees it: less where the kind has something private, and with `extended=true` more, the fields
 //! that say what whoever asks may do with the object, and what the object leaves to be understood.
 //!
 //! The authorizers are asked once for each verb, not for each object; what they answer is a view, which is then held against
@@ -6,10 +6,9 @@
 //! An open watch goes on with the first answer about `extended=true`: whom a rule makes an admin is told with the next list. When
 //! somebody is to see less of what is private, the watch ends ([`crate::verbs::while_allowed`]).
 
-use crate::access::authorization::{attributes, decide};
+use crate::access::authorization::{attributes, decide, target};
 use crate::access::private::Private;
 use crate::call::Call;
-use crate::request_info::RequestInfo;
 use apiserver_meta::resource::ExtendedField;
 use apiserver_meta::{Facts, Object, ObjectFilter, Resource, Subresource};
 use apiserver_registry::Item;
@@ -17,7 +16,7 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What is filled in and what is hidden, and by which views. For most requests neither.
+/// The fields that are filled in and the part that is hidden, and by which views. For most requests neither.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Extended {
     /// The kind, if anything is filled in.
@@ -27,16 +26,14 @@ pub(crate) struct Extended {
 }
 
 impl Extended {
-    /// What a read asks for. A verb that the caller has on no object at all is left out.
+    /// The extensions that a read asks for. A verb that the caller has on no object at all is left out.
     pub(crate) async fn of(call: &Call) -> Self {
         let extended = call.descriptor().extended;
-        let asked = !extended.is_empty()
-            && call.subresource == Subresource::Main
-            && matches!(call.query().first("extended").as_deref(), Some("true" | "1"));
+        let asked =
+            !extended.is_empty() && call.subresource == Subresource::Main && matches!(call.query().first("extended"), Some("true" | "1"));
         let mut fields = Vec::new();
         for field in extended.iter().filter(|_| asked) {
-            let info = RequestInfo { verb: Cow::Borrowed(field.verb), ..RequestInfo::clone(&call.info) };
-            let attributes = attributes(call.identity.clone(), &info);
+            let attributes = attributes(call.identity.clone(), field.verb, target(&call.info));
             if let Ok(view) = decide(&call.app.config.authorizers, &attributes).await {
                 fields.push((*field, view));
             }
@@ -45,7 +42,7 @@ impl Extended {
         Self { resource, fields, ..Self::of_answer(call).await }
     }
 
-    /// What is hidden in the answer to any request, such as one that writes.
+    /// The part that is hidden in the answer to any request, such as a write.
     pub(crate) async fn of_answer(call: &Call) -> Self {
         let private = Private::of(&call.app.config.authorizers, &call.identity, &call.info, &**call.registry.resource()).await;
         Self { private, ..Self::default() }
@@ -56,7 +53,7 @@ impl Extended {
         self.resource.is_none() && self.private.is_none()
     }
 
-    /// What is hidden, to be asked again later.
+    /// The part that is hidden, to be asked again later.
     pub(crate) fn private(&self) -> Option<&Private> {
         self.private.as_ref()
     }
@@ -75,7 +72,7 @@ impl Extended {
         Cow::Owned(object.to_bytes())
     }
 
-    /// The same of an object that was written.
+    /// A written object as its writer sees it.
     pub(crate) fn written<'a>(&self, bytes: &'a [u8], resource: &dyn Resource) -> Cow<'a, [u8]> {
         let Some(private) = &self.private else { return Cow::Borrowed(bytes) };
         let Some(mut object) = object(bytes) else { return unreadable(bytes, Some(private)) };

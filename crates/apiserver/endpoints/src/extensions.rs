@@ -1,5 +1,6 @@
-//! Facts about one request that travel with it as extensions, from the listener and the layers to whatever needs them.
+//! Facts about one request that travel with it as extensions, from the listener and the filters to whatever needs them.
 
+use crate::query::Query;
 use crate::request_info::RequestInfo;
 use apiserver_auth::Identity;
 use http::request::Parts;
@@ -16,13 +17,13 @@ pub struct AuditId(pub Arc<str>);
 #[derive(Clone, Debug, Default)]
 pub struct PeerCertificates(pub Arc<[Arc<[u8]>]>);
 
-/// What becomes of connections that go on after their answer (WebSockets), when the server stops: a request extension set by
+/// Ends and counts connections that go on after their answer (WebSockets), when the server stops: a request extension set by
 /// the listener.
 #[derive(Clone, Debug, Default)]
 pub struct Upgrades {
-    /// They are to end.
+    /// Cancelled when they are to end.
     pub end: CancellationToken,
-    /// Who counts them.
+    /// Counts them.
     pub tasks: TaskTracker,
 }
 
@@ -38,6 +39,6 @@ pub(crate) struct Deadline(pub(crate) Instant);
 pub(crate) fn info_of(parts: &Parts) -> Arc<RequestInfo> {
     parts.extensions.get::<Arc<RequestInfo>>().cloned().unwrap_or_else(|| {
         // Only a router put together without the layer gets here.
-        Arc::new(RequestInfo { path: parts.uri.path().into(), verb: "".into(), resource: None })
+        Arc::new(RequestInfo { path: parts.uri.path().into(), verb: "".into(), resource: None, query: Query::default() })
     })
 }

@@ -5,19 +5,18 @@ use crate::query::Query;
 use crate::respond::{self, page_not_found};
 use axum::response::Response;
 use http::StatusCode;
-use http::request::Parts;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one check may take.
+/// The time that one check may take.
 const CHECK_TIME: Duration = Duration::from_secs(2);
 
 /// Always there, always fine: it says that requests are answered.
 const PING: &str = "ping";
 
-pub(crate) async fn serve(config: &Config, segments: &[&str], parts: &Parts) -> Response {
+pub(crate) async fn serve(config: &Config, segments: &[&str], query: &Query) -> Response {
     let (endpoint, name) = match segments {
         [endpoint] => (*endpoint, None),
         [endpoint, rest @ ..] => (*endpoint, Some(rest.join("/"))),
@@ -29,7 +28,7 @@ pub(crate) async fn serve(config: &Config, segments: &[&str], parts: &Parts) -> 
     }
     let checks: Vec<&Arc<dyn HealthCheck>> = config.checks.iter().filter(|check| endpoint == "readyz" || !check.readiness_only()).collect();
     match name {
-        None => all(endpoint, &checks, Query(parts.uri.query().unwrap_or(""))).await,
+        None => all(endpoint, &checks, query).await,
         Some(name) if name == PING => respond::text(StatusCode::OK, "ok"),
         Some(name) => match checks.iter().find(|check| check.name() == name) {
             None => page_not_found(),
@@ -39,8 +38,8 @@ pub(crate) async fn serve(config: &Config, segments: &[&str], parts: &Parts) -> 
     }
 }
 
-async fn all(endpoint: &str, checks: &[&Arc<dyn HealthCheck>], query: Query<'_>) -> Response {
-    let mut excluded: BTreeSet<String> = query.all("exclude").map(std::borrow::Cow::into_owned).collect();
+async fn all(endpoint: &str, checks: &[&Arc<dyn HealthCheck>], query: &Query) -> Response {
+    let mut excluded: BTreeSet<String> = query.all("exclude").map(str::to_owned).collect();
     let results = futures::future::join_all(checks.iter().map(|check| passes(check.as_ref()))).await;
     let named = std::iter::once((PING, true)).chain(checks.iter().map(|check| check.name()).zip(results));
     let (mut lines, mut failed) = (String::new(), false);

@@ -1,11 +1,11 @@
-//! How far a server is in its life, and what that means for requests.
+//! The phases of a server's life, and what they mean for requests.
 
 use crate::request_info::RequestInfo;
 use apiserver_meta::ApiError;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::Notify;
 
-/// How far a server is in its life: shared between whoever starts and stops it and the layers that requests pass.
+/// The phase of a server, shared between the code that starts and stops it and the filters that requests pass.
 #[derive(Debug)]
 pub struct Lifecycle {
     phase: AtomicU8,
@@ -16,7 +16,7 @@ pub struct Lifecycle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
-    /// What is known without the store (discovery, OpenAPI, version, health) is answered; everything else is told to come
+    /// Only discovery, OpenAPI, version and health are answered, which need no store; everything else is told to come
     /// back, for nothing can be said about it yet, not even that it does not exist.
     Starting,
     /// Everything is answered.
@@ -33,7 +33,7 @@ impl Lifecycle {
         Self { phase: AtomicU8::new(phase as u8), changed: Notify::new() }
     }
 
-    /// Where it is now.
+    /// The phase now.
     pub fn phase(&self) -> Phase {
         let now = self.phase.load(Ordering::Acquire);
         [Phase::Starting, Phase::Serving, Phase::Stopping].into_iter().find(|phase| *phase as u8 == now).unwrap_or(Phase::Refusing)
@@ -65,7 +65,7 @@ impl Phase {
     }
 }
 
-/// What a server says that cannot know yet what there is.
+/// The refusal of a server that cannot know yet what there is.
 pub(crate) fn starting() -> ApiError {
     ApiError::unavailable("the request has been made before all known HTTP paths have been installed, please try again", 1)
 }

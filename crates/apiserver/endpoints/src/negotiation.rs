@@ -10,7 +10,7 @@ use apiserver_meta::{ApiError, Reason};
 use http::HeaderMap;
 use http::header::USER_AGENT;
 
-/// How an answer is encoded.
+/// The encoding of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Media {
     Json,
@@ -56,7 +56,7 @@ impl MetaVersion {
     }
 }
 
-/// What of an object a table row carries beside its cells (`includeObject`).
+/// The part of an object that a table row carries beside its cells (`includeObject`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IncludeObject {
     None,
@@ -64,7 +64,7 @@ pub(crate) enum IncludeObject {
     Object,
 }
 
-/// What the answer's objects are turned into.
+/// The form that the answer's objects are turned into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Object,
@@ -81,7 +81,7 @@ pub(crate) struct Representation {
     pub(crate) target: Target,
 }
 
-/// What a request may be answered with.
+/// The answers that a request may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offer {
     /// Objects and lists, in any representation.
@@ -96,7 +96,7 @@ pub(crate) enum Offer {
 ///
 /// # Errors
 /// 406 when no clause can be fulfilled; 400 for a bad `includeObject`.
-pub(crate) fn negotiate(headers: &HeaderMap, query: Query<'_>, offer: Offer) -> Result<Representation, ApiError> {
+pub(crate) fn negotiate(headers: &HeaderMap, query: &Query, offer: Offer) -> Result<Representation, ApiError> {
     let layout = layout(headers, query);
     let mut found = match accept::clauses(headers) {
         None => Representation { media: Media::Json, layout, target: Target::Object },
@@ -113,8 +113,8 @@ pub(crate) fn negotiate(headers: &HeaderMap, query: Query<'_>, offer: Offer) -> 
 }
 
 /// In what an error is told: as [`negotiate`] says of a document, but never refused, because a 406 would hide the error.
-pub(crate) fn for_errors(headers: &HeaderMap, query: Query<'_>) -> Representation {
-    let found = negotiate(headers, Query(""), Offer::Documents).ok();
+pub(crate) fn for_errors(headers: &HeaderMap, query: &Query) -> Representation {
+    let found = negotiate(headers, &Query::default(), Offer::Documents).ok();
     let media = found.map_or(Media::Json, |r| r.media);
     Representation { media, layout: layout(headers, query), target: Target::Object }
 }
@@ -153,8 +153,8 @@ fn target(clause: &Clause<'_>, offer: Offer) -> Option<Target> {
     }
 }
 
-fn include_object(query: Query<'_>) -> Result<IncludeObject, ApiError> {
-    match query.first("includeObject").as_deref().unwrap_or("") {
+fn include_object(query: &Query) -> Result<IncludeObject, ApiError> {
+    match query.first("includeObject").unwrap_or("") {
         "" | "Metadata" => Ok(IncludeObject::Metadata),
         "None" => Ok(IncludeObject::None),
         "Object" => Ok(IncludeObject::Object),
@@ -166,8 +166,8 @@ fn include_object(query: Query<'_>) -> Result<IncludeObject, ApiError> {
 }
 
 /// People's tools get readable JSON unless they say otherwise.
-fn layout(headers: &HeaderMap, query: Query<'_>) -> Layout {
-    let pretty = match query.first("pretty").as_deref() {
+fn layout(headers: &HeaderMap, query: &Query) -> Layout {
+    let pretty = match query.first("pretty") {
         Some(value) if !value.is_empty() => matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"),
         _ => {
             let agent = headers.get(USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes());

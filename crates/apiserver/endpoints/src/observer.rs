@@ -1,11 +1,11 @@
-//! Who is told what becomes of requests on their way, for figures about them.
+//! Observers of requests on their way, for metrics.
 
 use crate::request_info::{RequestInfo, ResourceInfo};
 use apiserver_meta::User;
 use std::fmt;
 use std::time::Duration;
 
-/// Is told what becomes of requests. Every request waits for it: an implementation adds to counters and does nothing else.
+/// Observes requests. Every request waits for it: an implementation adds to counters and does nothing else.
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// It took this long to find out who is calling; `None`: what they offered was refused.
     fn authenticated(&self, user: Option<&User>, time: Duration);
@@ -20,7 +20,7 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
     fn watch(&self, info: &RequestInfo) -> Box<dyn WatchObserver>;
 }
 
-/// Is told what a watch tells.
+/// Observes the frames of a watch.
 pub trait WatchObserver: Send + 'static {
     /// A frame of so many bytes: an event, a bookmark or an error.
     fn frame(&mut self, bytes: usize);
@@ -29,7 +29,7 @@ pub trait WatchObserver: Send + 'static {
     fn initial_events_end(&mut self);
 }
 
-/// What authorization came to.
+/// The outcome of authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are upstream's and say what they mean")]
 pub enum Authorized {

@@ -1,5 +1,4 @@
-//! How many requests may be under way at a time: of all callers, and of one, so that one who is noisy does not
-//! starve the others.
+//! Permits for requests under way: a bound for all callers, and for each, so that a noisy caller does not starve the others.
 //!
 //! A user may hold as many places as are free (the dynamic thresholds of Choudhury and Hahne, 1998, for buffers that many
 //! flows share). Who is alone gets half of them; of n who want all there is, each gets one part of n + 1, and one part stays

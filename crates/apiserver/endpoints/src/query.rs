@@ -4,32 +4,33 @@
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
-/// The raw query string of a request, decoded on demand: most requests are asked for two or three of a dozen keys.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Query<'a>(pub(crate) &'a str);
+/// The query of a request, parsed once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query(Vec<(String, String)>);
 
-impl<'a> Query<'a> {
+impl Query {
     /// Every pair in order. Malformed escapes stay as they are; bytes that are no UTF-8 become U+FFFD.
-    pub(crate) fn pairs(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
-        self.0.split('&').filter(|part| !part.is_empty()).map(|part| {
+    pub(crate) fn parse(text: &str) -> Self {
+        let pairs = text.split('&').filter(|part| !part.is_empty()).map(|part| {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            (decode(key), decode(value))
-        })
+            (decode(key).into_owned(), decode(value).into_owned())
+        });
+        Self(pairs.collect())
+    }
+
+    /// Every pair, decoded, as the readers of options take them.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
     }
 
     /// The first value of a key.
-    pub(crate) fn first(self, key: &str) -> Option<Cow<'a, str>> {
-        self.pairs().find(|(k, _)| k == key).map(|(_, value)| value)
-    }
-
-    /// Every pair, decoded, for the readers of options.
-    pub(crate) fn decoded(self) -> Vec<(String, String)> {
-        self.pairs().map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
+    pub fn first(&self, key: &str) -> Option<&str> {
+        self.all(key).next()
     }
 
     /// Every value of a key.
-    pub(crate) fn all(self, key: &str) -> impl Iterator<Item = Cow<'a, str>> {
-        self.pairs().filter(move |(k, _)| k == key).map(|(_, value)| value)
+    pub fn all(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 }
 
@@ -58,7 +59,7 @@ mod tests {
             ("a=b=c", "a", Some("b=c")),
         ];
         for (query, key, want) in cases {
-            assert_eq!(Query(query).first(key).as_deref(), *want, "{query}");
+            assert_eq!(Query::parse(query).first(key), *want, "{query}");
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) enum Renderer {
     Table(Table),
 }
 
-/// What a table is made from.
+/// The parts that a table is made from.
 #[derive(Clone)]
 pub(crate) struct Table {
     version: MetaVersion,
@@ -92,7 +92,7 @@ impl Renderer {
         out.extend_from_slice(b"]}");
     }
 
-    /// The same, but a row always has its object's metadata: who asked for a table without any still has to see the
+    /// A renderer whose rows always have their object's metadata: a client that asked for none still has to see the
     /// annotation that ends a watch's initial events.
     pub(crate) fn with_metadata(&self) -> Self {
         match self {
@@ -103,7 +103,7 @@ impl Renderer {
         }
     }
 
-    /// What stands before the first item of a list.
+    /// The text before the first item of a list.
     pub(crate) fn list_head(&self, descriptor: &Descriptor, metadata: &Value) -> Vec<u8> {
         let envelope = |kind: &str, api_version: &str| {
             format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#).into_bytes()

@@ -1,14 +1,15 @@
-//! What a request is about, told by method and URL alone (upstream's `RequestInfo`).
+//! The subject of a request, told by method and URL alone (upstream's `RequestInfo`).
 //!
-//! The one parser of paths: the listener, authorization, routing, metrics and audit all read its answer, which travels with
+//! The one parser of paths and queries: the listener, authorization, routing, metrics and audit all read its answer, which travels with
 //! the request, so they cannot disagree about what a request touches. Refused: consistency of which kinds are served.
 
 use crate::query::Query;
+use apiserver_meta::options::is_true;
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
-/// What a request is about. Set as an extension on requests and on responses, for layers around the router.
+/// The subject of a request. Set as an extension on requests and on responses, for layers around the router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestInfo {
     /// The decoded path, without the server's prefix; `/` is its only possible last slash.
@@ -16,8 +17,10 @@ pub struct RequestInfo {
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; outside of resources
     /// the lower-case method.
     pub verb: Cow<'static, str>,
-    /// What of the API is touched; `None` for paths such as `/healthz` and for discovery.
+    /// The part of the API that is touched; `None` for paths such as `/healthz` and for discovery.
     pub resource: Option<ResourceInfo>,
+    /// The query.
+    pub query: Query,
 }
 
 /// The part of the API that a request touches.
@@ -35,11 +38,11 @@ pub struct ResourceInfo {
     pub name: String,
     /// Subresource, or empty.
     pub subresource: String,
-    /// How the verb was given.
+    /// The form of the path.
     pub form: PathForm,
 }
 
-/// How a path gives verb and name.
+/// The ways in which a path gives verb and name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PathForm {
     /// `.../plural`: the collection. A name comes from the field selector.
@@ -62,8 +65,12 @@ pub struct MalformedPath;
 impl RequestInfo {
     /// Whether it asks for the server's health.
     pub(crate) fn is_health(&self) -> bool {
-        let first = self.path.trim_start_matches('/').split('/').next();
-        matches!(first, Some("healthz" | "livez" | "readyz"))
+        matches!(self.segments().next(), Some("healthz" | "livez" | "readyz"))
+    }
+
+    /// The segments of the path.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
+        self.path.split('/').skip(1)
     }
 
     /// Whether the response goes on until somebody ends it, as upstream's long-running requests.
@@ -84,11 +91,11 @@ impl RequestInfo {
     pub fn parse(method: &Method, uri: &Uri, prefix: &str) -> Result<Self, MalformedPath> {
         let decoded = decode(uri.path())?;
         let path = without_prefix(&decoded, prefix).trim_matches('/');
-        let query = Query(uri.query().unwrap_or(""));
+        let query = Query::parse(uri.query().unwrap_or(""));
         let resource = Resourceful::split(path);
-        let mut info = Self { path: format!("/{path}"), verb: lower(method), resource: None };
+        let mut info = Self { path: format!("/{path}"), verb: lower(method), resource: None, query };
         if let Some(found) = resource {
-            let (verb, resource) = found.read(method, query);
+            let (verb, resource) = found.read(method, &info.query);
             info.verb = verb;
             info.resource = Some(resource);
         }
@@ -165,7 +172,7 @@ impl<'a> Resourceful<'a> {
         Some(Self { group, version, parts, special })
     }
 
-    fn read(self, method: &Method, query: Query<'_>) -> (Cow<'static, str>, ResourceInfo) {
+    fn read(self, method: &Method, query: &Query) -> (Cow<'static, str>, ResourceInfo) {
         // In /namespaces/NAME/status the third segment is the namespace's own subresource.
         let (namespace, parts) = match self.parts.as_slice() {
             ["namespaces", namespace, "status" | "finalize", ..] | ["namespaces", namespace] => (*namespace, &self.parts[..]),
@@ -201,12 +208,12 @@ fn form(special: Option<Special>, segments: usize) -> PathForm {
     }
 }
 
-fn plain_verb(method: &Method, info: &mut ResourceInfo, query: Query<'_>) -> &'static str {
+fn plain_verb(method: &Method, info: &mut ResourceInfo, query: &Query) -> &'static str {
     let collection = info.name.is_empty();
     match *method {
         Method::GET | Method::HEAD if collection => {
-            info.name = query.first("fieldSelector").and_then(|selector| selected_name(&selector)).unwrap_or_default();
-            if asks_to_watch(query) { "watch" } else { "list" }
+            info.name = query.first("fieldSelector").and_then(selected_name).unwrap_or_default();
+            if query.first("watch").is_some_and(is_true) { "watch" } else { "list" }
         }
         Method::GET | Method::HEAD => "get",
         Method::POST => "create",
@@ -216,10 +223,6 @@ fn plain_verb(method: &Method, info: &mut ResourceInfo, query: Query<'_>) -> &'s
         Method::DELETE => "delete",
         _ => "",
     }
-}
-
-fn asks_to_watch(query: Query<'_>) -> bool {
-    query.first("watch").is_some_and(|value| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
 }
 
 /// The name that a field selector demands. Selectors with escapes or malformed terms demand none here: the

@@ -1,16 +1,17 @@
-//! How answers leave: encoded as negotiated, compressed if that pays and was asked for, with the headers that
+//! Encoding of answers: as negotiated, compressed if that pays and was asked for, with the headers that
 //! every answer has.
 
 use crate::chunks::{Ahead, ChunkBody, Chunks, Gzip};
+use crate::extensions::info_of;
 use crate::negotiation::{self, Layout, Media, Representation};
 use crate::pretty::Pretty;
-use crate::query::Query;
 use apiserver_meta::{ApiError, Reason, Status};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
 /// Answers of more bytes than this are worth compressing.
@@ -24,7 +25,7 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// What `Accept-Encoding` allows.
+    /// Reads `Accept-Encoding`.
     pub(crate) fn accepted(headers: &HeaderMap) -> Self {
         let text = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
         let takes_gzip = text.split(',').any(|clause| {
@@ -36,7 +37,7 @@ impl Encoding {
     }
 }
 
-/// How an answer is encoded: all that is left of negotiation once its content stands.
+/// The encoding of an answer: all that is left of negotiation once its content stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wire {
     pub(crate) media: Media,
@@ -163,9 +164,9 @@ pub(crate) fn error_response(error: &ApiError, wire: Wire) -> Response {
 }
 
 /// The `Status` of a request that gets no further.
-pub(crate) fn refuse(error: &ApiError, headers: &HeaderMap, uri: &Uri) -> Response {
-    let representation = negotiation::for_errors(headers, Query(uri.query().unwrap_or("")));
-    error_response(error, Wire::new(representation, headers))
+pub(crate) fn refuse(error: &ApiError, parts: &Parts) -> Response {
+    let representation = negotiation::for_errors(&parts.headers, &info_of(parts).query);
+    error_response(error, Wire::new(representation, &parts.headers))
 }
 
 /// The refusal of a method that a path does not have.

@@ -1,4 +1,4 @@
-//! Who am I, may I, what may I: the questions of `kubectl auth whoami` and `kubectl auth can-i`, in the groups that a
+//! Reviews: the questions of `kubectl auth whoami` and `kubectl auth can-i`, in the groups that a
 //! cluster has for them and, as the same forms, in others.
 
 mod access;
@@ -35,7 +35,7 @@ pub fn of_a_cluster(identities: &Arc<dyn IdentityMapper>) -> Vec<Arc<dyn Virtual
     ]
 }
 
-/// Who the caller is to this server.
+/// `SelfSubjectReview`: the caller as this server knows them.
 #[derive(Debug)]
 struct WhoAmI(Schema);
 

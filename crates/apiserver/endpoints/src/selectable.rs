@@ -7,17 +7,17 @@ use apiserver_meta::{ApiError, Descriptor};
 /// The options of a list, a watch or the selection of a deletecollection.
 ///
 /// # Errors
-/// What [`ListOptions::from_query`] refuses, and 400 for a field that the kind cannot be selected by.
-pub(crate) fn list_options(kind: &Descriptor, query: Query<'_>) -> Result<ListOptions, ApiError> {
-    of_pairs(kind, &query.decoded())
+/// As [`ListOptions::from_query`], and 400 for a field that the kind cannot be selected by.
+pub(crate) fn list_options(kind: &Descriptor, query: &Query) -> Result<ListOptions, ApiError> {
+    of_pairs(kind, query.pairs())
 }
 
 /// The options of a watch, whichever way the path says that it is one.
 ///
 /// # Errors
 /// As [`list_options`].
-pub(crate) fn watch_options(kind: &Descriptor, query: Query<'_>) -> Result<ListOptions, ApiError> {
-    let mut pairs = query.decoded();
+pub(crate) fn watch_options(kind: &Descriptor, query: &Query) -> Result<ListOptions, ApiError> {
+    let mut pairs = query.pairs().to_vec();
     pairs.retain(|(key, _)| key != "watch");
     pairs.push(("watch".into(), "true".into()));
     of_pairs(kind, &pairs)

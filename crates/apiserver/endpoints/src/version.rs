@@ -6,23 +6,23 @@ use crate::query::Query;
 use crate::respond::{self, Wire};
 use apiserver_meta::ApiError;
 use axum::response::Response;
-use http::request::Parts;
+use http::HeaderMap;
 use serde::Serialize;
 
 /// The Kubernetes release whose API behaviour this server has. Clients compare it with their own, so it is what
 /// `gitVersion` begins with; this server's own version is its build metadata.
 const KUBERNETES: (&str, &str, &str) = ("1", "36", "0");
 
-pub(crate) fn serve(config: &Config, parts: &Parts) -> Result<Response, ApiError> {
-    let representation = negotiation::negotiate(&parts.headers, Query(parts.uri.query().unwrap_or("")), Offer::Documents)?;
+pub(crate) fn serve(config: &Config, headers: &HeaderMap, query: &Query) -> Result<Response, ApiError> {
+    let representation = negotiation::negotiate(headers, query, Offer::Documents)?;
     let mut build = serde_json::to_value(BuildInfo::of(&config.version)).map_err(ApiError::internal)?;
     if let Some(version) = config.product_version {
         build["version"] = version.into();
     }
-    Ok(respond::document(&build, Wire::new(representation, &parts.headers)))
+    Ok(respond::document(&build, Wire::new(representation, headers)))
 }
 
-/// What a server was made from, in the words of `/version`.
+/// Build facts of a server, in the words of `/version`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are upstream's and say what they mean")]

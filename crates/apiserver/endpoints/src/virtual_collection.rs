@@ -14,7 +14,7 @@ pub trait VirtualCollection: fmt::Debug + Send + Sync + 'static {
     /// The kind: its descriptor has the verbs get and list and the scope of the whole cluster.
     fn resource(&self) -> &Arc<dyn Resource>;
 
-    /// Who may ask. What is answered holds only what the caller may see in any case.
+    /// The callers who may ask. The answer holds only what the caller may see in any case.
     fn audience(&self) -> Audience;
 
     /// The objects that the caller may see, in the order of their names.

@@ -28,6 +28,6 @@ pub trait VirtualResource: fmt::Debug + Send + Sync + 'static {
     /// The answer, a JSON object. Kind and apiVersion are put into it, and metadata unless it has some.
     ///
     /// # Errors
-    /// What the client is told.
+    /// The error that the client is told.
     async fn answer(&self, asked: VirtualRequest<'_>) -> Result<Value, ApiError>;
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const WARNING: HeaderName = HeaderName::from_static("warning");
 /// Characters of all warnings together before each is cut.
 const LONG: usize = 4096;
-/// What a cut warning keeps.
+/// Characters that a cut warning keeps.
 const CUT: usize = 256;
 
 /// Adds one header for each text, as long as clients can be expected to read them.

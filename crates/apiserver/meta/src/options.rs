@@ -10,6 +10,7 @@ mod query;
 mod read;
 mod write;
 
+pub use query::is_true;
 pub use write::{PatchKind, WriteKind};
 
 /// What a reader asks of the resourceVersion of the answer.

@@ -14,6 +14,26 @@ pub mod cost;
 /// The API group of all.
 pub const GROUP: &str = "library.example.com";
 
+/// Queries of a GET of a collection, and whether they make it a watch. Only no value at all, `0` and `false` do not, and the first
+/// value counts. Upstream: `Convert_Slice_string_To_bool`.
+pub const WATCH_QUERIES: [(&str, bool); 15] = [
+    ("", false),
+    ("watch", true),
+    ("watch=", true),
+    ("watch=1", true),
+    ("watch=true", true),
+    ("watch=f", true),
+    ("watch=no", true),
+    ("watch=1&watch=0", true),
+    ("limit=5&watch=1", true),
+    ("%77atch=1", true),
+    ("watch=0", false),
+    ("watch=false", false),
+    ("watch=FALSE", false),
+    ("watch=0&watch=1", false),
+    ("labelSelector=watch%3Dtrue", false),
+];
+
 /// The resource `books`.
 pub fn books() -> Arc<dyn Resource> {
     Arc::new(Kind { descriptor: &BOOK, schema: &BOOK_SCHEMA, conceal: None })

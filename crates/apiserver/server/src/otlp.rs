@@ -14,14 +14,12 @@ pub(crate) use configuration::TracingPlan;
 use crate::StartError;
 use crate::audit::request_uri;
 use apiserver_auth::Identity;
-use apiserver_endpoints::{AuditId, RequestInfo, ResourceInfo};
+use apiserver_endpoints::{AuditId, Held, RequestInfo, ResourceInfo, observed};
 use apiserver_meta::context::GROUP_MASTERS;
-use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
-use http_body::{Frame, SizeHint};
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{Link, Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
@@ -29,7 +27,6 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -133,7 +130,7 @@ async fn follow(State(traces): State<Arc<Traces>>, request: Request, next: Next)
     let head = Head { received: SystemTime::now(), method: request.method().clone(), uri: request.uri().clone(), parent };
     let response = next.run(request).await;
     match traces.span(head, response.status(), response.extensions()) {
-        Some(span) => response.map(|body| Body::new(Traced { body, _span: span })),
+        Some(span) => response.map(|body| observed(body, Held(span))),
         None => response,
     }
 }
@@ -170,28 +167,5 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(http::HeaderName::as_str).collect()
-    }
-}
-
-/// An answer whose end is that of its span.
-struct Traced {
-    body: Body,
-    _span: Span,
-}
-
-impl HttpBody for Traced {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -6,9 +6,14 @@ use apiserver_meta::error::GroupResource;
 use apiserver_meta::{ApiError, ObjectFilter, Reason};
 use std::sync::Arc;
 
-/// The attributes of a request, as authorizers are asked about them.
-pub(crate) fn attributes(identity: Identity, info: &RequestInfo) -> Attributes {
-    let target = match &info.resource {
+/// The attributes of an attempt, as authorizers are asked about it.
+pub(crate) fn attributes(identity: Identity, verb: &str, target: Target) -> Attributes {
+    Attributes { identity, verb: verb.to_owned(), target }
+}
+
+/// The target of a request.
+pub(crate) fn target(info: &RequestInfo) -> Target {
+    match &info.resource {
         None => Target::Path(info.path.clone()),
         Some(resource) => Target::Resource {
             group: resource.group.clone(),
@@ -18,8 +23,7 @@ pub(crate) fn attributes(identity: Identity, info: &RequestInfo) -> Attributes {
             namespace: resource.namespace.clone(),
             name: resource.name.clone(),
         },
-    };
-    Attributes { identity, verb: info.verb.to_string(), target }
+    }
 }
 
 /// A refusal, and whether any authorizer said it.
@@ -32,11 +36,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn unauthorized() -> Self {
-        Self { error: ApiError::unauthorized(), reason: String::new(), opinion: Opinion::None }
-    }
-
-    /// Nobody is let through on a doubt, and nobody is told that they may not, who perhaps may.
+    /// The refusal when authorization fails: access is denied, but the client is not told that it is forbidden.
     fn failed(why: &str) -> Self {
         tracing::warn!(why, "authorization");
         let error = ApiError::internal("it cannot be found out whether this is allowed");

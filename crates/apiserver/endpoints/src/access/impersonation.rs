@@ -27,7 +27,7 @@ pub(crate) fn is_impersonation_header(name: &HeaderName) -> bool {
     name.as_str().starts_with(PREFIX)
 }
 
-/// Who is meant by the headers of somebody's request: whoever they act for, or themselves.
+/// The user that a request acts as by its headers: the impersonated user, or the caller.
 ///
 /// # Errors
 /// 401 for a request of somebody who is not known, 400 for one that cannot be read, 403 for one that the caller may not have.

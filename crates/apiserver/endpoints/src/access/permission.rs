@@ -1,7 +1,7 @@
 //! Whether a request is permitted: by the authorizers, or because everybody who is known may have the answer.
 
 use super::authentication::AuthenticationState;
-use super::authorization::{Opinion, Refusal, attributes, decide};
+use super::authorization::{Opinion, Refusal, attributes, decide, target};
 use crate::app::App;
 use crate::request_info::RequestInfo;
 use apiserver_auth::Identity;
@@ -30,7 +30,7 @@ pub(crate) async fn decided(
     if standing == AuthenticationState::Proved && is_for_all() {
         return Ok(ObjectFilter::All);
     }
-    decide(&app.config.authorizers, &attributes(identity, info)).await
+    decide(&app.config.authorizers, &attributes(identity, &info.verb, target(info))).await
 }
 
 /// The answer to a request that was so decided: what every authenticated caller may have is granted in spite of a lack of opinions.

@@ -4,12 +4,11 @@
 //! asked that once for a request, not for each object; what they answer are views, which are then held against what an object
 //! says of itself. Where it cannot be found out what somebody may, they are shown as little as can be.
 
-use super::authorization::{attributes, decide};
+use super::authorization::{attributes, decide, target};
 use crate::request_info::RequestInfo;
-use apiserver_auth::{Authorizer, Identity};
+use apiserver_auth::{Authorizer, Identity, Target};
 use apiserver_meta::resource::PrivatePart;
 use apiserver_meta::{Facts, Object, ObjectFilter, Principal, Resource};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The part of objects that is hidden from one caller.
@@ -17,7 +16,7 @@ use std::sync::Arc;
 pub(crate) struct Private {
     part: PrivatePart,
     principal: Principal,
-    /// What one of these shows is shown whole.
+    /// Objects that one of these filters lets through are shown whole.
     whole: Vec<ObjectFilter>,
     /// It cannot be found out now whether the caller may see more.
     pub(crate) is_doubtful: bool,
@@ -34,11 +33,11 @@ impl Private {
         let part = resource.private_part()?;
         let mut private = Self { part, principal: identity.principal.clone(), whole: Vec::new(), is_doubtful: false };
         for verb in part.verbs {
-            let mut info = RequestInfo { verb: Cow::Borrowed(verb), ..info.clone() };
-            if let Some(resource) = &mut info.resource {
-                resource.subresource.clear();
+            let mut target = target(info);
+            if let Target::Resource { subresource, .. } = &mut target {
+                subresource.clear();
             }
-            match decide(authorizers, &attributes(identity.clone(), &info)).await {
+            match decide(authorizers, &attributes(identity.clone(), verb, target)).await {
                 Ok(ObjectFilter::All) => return None,
                 Ok(view) => private.whole.push(view),
                 Err(refusal) => private.is_doubtful |= refusal.error.code() >= 500,

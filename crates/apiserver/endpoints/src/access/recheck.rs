@@ -67,8 +67,8 @@ impl RetainedCredentials {
         Self { headers, certificates, changes, moment }
     }
 
-    /// Who is calling now, and by which view they may; `None` while nothing can have changed. Whoever has become somebody else by
-    /// another name is nobody: a request is one caller's.
+    /// The caller as of now, and the view by which they may; `None` while nothing can have changed. Credentials that have become
+    /// those of a user of another name count for nothing: a request is one caller's.
     ///
     /// # Errors
     /// 401, 403; 500 when it cannot be found out.
@@ -84,7 +84,7 @@ impl RetainedCredentials {
         Ok(Some(Allowed { identity, view }))
     }
 
-    /// Who would be calling by a request that came now.
+    /// The caller of a request that came now.
     pub(crate) async fn who(&self, app: &App) -> Result<(Identity, AuthenticationState), ApiError> {
         let credentials = Credentials { headers: &self.headers, certificates: &self.certificates.0 };
         let (caller, standing) = identify(&app.config.authenticators, credentials).await?;

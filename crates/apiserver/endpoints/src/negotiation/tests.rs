@@ -51,7 +51,7 @@ fn accepted() {
         ),
     ];
     for (accept, query, agent, media, layout, target) in cases {
-        let found = negotiate(&headers(accept, agent), Query(query), Offer::Objects).unwrap();
+        let found = negotiate(&headers(accept, agent), &Query::parse(query), Offer::Objects).unwrap();
         assert_eq!(found, Representation { media, layout, target }, "{accept} {query} {agent}");
     }
 }
@@ -80,7 +80,7 @@ fn refused() {
         ),
     ];
     for (accept, offer, want) in cases {
-        let error = negotiate(&headers(accept, ""), Query(""), offer).unwrap_err();
+        let error = negotiate(&headers(accept, ""), &Query::default(), offer).unwrap_err();
         assert_eq!((error.reason, error.message.as_str()), (Reason::NotAcceptable, want), "{accept}");
     }
 }
@@ -100,7 +100,7 @@ fn what_a_row_carries() {
         ),
     ];
     for (query, want) in cases {
-        let found = negotiate(&accept, Query(query), Offer::Objects);
+        let found = negotiate(&accept, &Query::parse(query), Offer::Objects);
         let want = want.map(|include| Target::Table(MetaVersion::V1, include));
         assert_eq!(found.map(|r| r.target).map_err(|error| error.message), want, "{query}");
     }
@@ -108,10 +108,10 @@ fn what_a_row_carries() {
 
 #[test]
 fn errors_are_never_refused() {
-    let found = for_errors(&headers("text/html", ""), Query(""));
+    let found = for_errors(&headers("text/html", ""), &Query::default());
     assert_eq!(found, Representation { media: Media::Json, layout: Layout::Compact, target: Target::Object });
     let table = "application/yaml;as=Table;v=v1;g=meta.k8s.io";
     for (accept, media) in [("application/yaml", Media::Yaml), (table, Media::Json)] {
-        assert_eq!(for_errors(&headers(accept, ""), Query("")).media, media, "{accept}");
+        assert_eq!(for_errors(&headers(accept, ""), &Query::default()).media, media, "{accept}");
     }
 }

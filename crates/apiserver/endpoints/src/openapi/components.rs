@@ -12,7 +12,7 @@ pub type Stored<'a> = (&'static Descriptor, &'a Schema);
 /// A kind that is computed, and its schema.
 pub type Answered<'a> = (&'static VirtualDescriptor, &'a Schema);
 
-/// What all groups share, hand-written: types that requests and answers have and no kind embeds.
+/// Components of all groups, hand-written: types that requests and answers have and no kind embeds.
 const META_V1: &str = include_str!("metav1.json");
 
 /// The prefix of Kubernetes' own types.

@@ -1,4 +1,4 @@
-//! What can be asked of a kind, free of dialect: paths, parameters, bodies, answers.
+//! The operations of a stored kind, free of dialect: paths, parameters, bodies, answers.
 
 use super::components::{Answered, META, Stored, component_name, list_name};
 use super::operation::{DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, OBJECTS, Operation, Parameter, RequestBody, camel, query, tag};

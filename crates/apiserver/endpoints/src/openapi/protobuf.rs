@@ -11,7 +11,7 @@ pub(super) struct Message<'a> {
     out: Vec<u8>,
 }
 
-/// How a nested message is made.
+/// Makes a nested message.
 pub(super) type Encode = fn(&Value) -> Vec<u8>;
 
 const VARINT: u32 = 0;

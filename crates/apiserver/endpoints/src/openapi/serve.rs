@@ -10,7 +10,6 @@ use crate::respond::{Encoding, Wire, page_not_found};
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, VARY};
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::OnceLock;
 
@@ -24,15 +23,15 @@ const V3_PROTOBUF: [&str; 2] = ["com.github.proto-openapi.spec.v3.v1.0+protobuf"
 
 impl OpenApi {
     /// Answers below `/openapi`.
-    pub(crate) fn serve(&self, config: &Config, segments: &[&str], parts: &Parts) -> Response {
+    pub(crate) fn serve(&self, config: &Config, segments: &[&str], headers: &HeaderMap, query: &Query) -> Response {
         let documents = self.0.get_or_init(|| documents_of(config));
         match segments {
-            ["v2"] => cached(&documents.v2, &V2_PROTOBUF, &parts.headers),
-            ["v3"] => cached(&documents.index, &[], &parts.headers),
+            ["v2"] => cached(&documents.v2, &V2_PROTOBUF, headers),
+            ["v3"] => cached(&documents.index, &[], headers),
             ["v3", rest @ ..] => {
                 let path = rest.join("/");
                 let found = documents.v3.iter().find(|(known, _)| *known == path);
-                found.map_or_else(page_not_found, |(path, document)| group_version(path, document, parts))
+                found.map_or_else(page_not_found, |(path, document)| group_version(path, document, headers, query.first("hash")))
             }
             _ => page_not_found(),
         }
@@ -76,10 +75,9 @@ fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 }
 
 /// A document whose URL may carry its hash: then it never changes, and whoever has the URL may keep it.
-fn group_version(path: &str, document: &Document, parts: &Parts) -> Response {
-    let hash = Query(parts.uri.query().unwrap_or("")).first("hash");
-    let mut response = cached(document, &V3_PROTOBUF, &parts.headers);
-    match hash.as_deref() {
+fn group_version(path: &str, document: &Document, headers: &HeaderMap, hash: Option<&str>) -> Response {
+    let mut response = cached(document, &V3_PROTOBUF, headers);
+    match hash {
         _ if response.status() == StatusCode::NOT_ACCEPTABLE => response,
         None | Some("") => response,
         Some(hash) if hash == document.tag => {
@@ -91,7 +89,7 @@ fn group_version(path: &str, document: &Document, parts: &Parts) -> Response {
             response
         }
         // The aggregation layer does not follow redirects, it reports a broken server.
-        Some(_) if parts.headers.contains_key("x-forwarded-uri") => response,
+        Some(_) if headers.contains_key("x-forwarded-uri") => response,
         Some(_) => {
             let mut moved = empty(StatusCode::MOVED_PERMANENTLY);
             if let Ok(location) = HeaderValue::from_str(&current_url(path, document)) {

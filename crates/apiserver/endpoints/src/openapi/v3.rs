@@ -85,7 +85,7 @@ fn parameter(parameter: &Parameter) -> Value {
     out
 }
 
-/// What all operations of a path share.
+/// The parameters that all operations of a path share.
 pub(super) fn path_parameters(operation: &Operation) -> Vec<Parameter> {
     let mut shared = Vec::new();
     if operation.path.contains("{name}") {

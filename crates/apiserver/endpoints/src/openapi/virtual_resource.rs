@@ -1,4 +1,4 @@
-//! What can be asked of a kind that is computed: one operation each.
+//! The operations of virtual resources: one each.
 
 use super::components::component_name;
 use super::operation::{DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, OBJECTS, Operation, RequestBody, camel, tag};

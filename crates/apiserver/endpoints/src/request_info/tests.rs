@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use apiserver_meta::testing::WATCH_QUERIES;
 
 fn parse(method: &str, url: &str) -> RequestInfo {
     RequestInfo::parse(&method.parse().unwrap(), &url.parse().unwrap(), "/some/prefix").unwrap()
@@ -129,27 +130,18 @@ fn forms() {
 
 #[test]
 fn whether_a_request_is_a_watch_is_read_as_upstream_reads_it() {
-    // Only no value at all, `0` and `false` are no; the first value counts. Upstream: Convert_Slice_string_To_bool.
-    let cases = [
-        ("GET", "/apis/g/v/r?watch", "watch"),
-        ("GET", "/apis/g/v/r?watch=", "watch"),
-        ("GET", "/apis/g/v/r?watch=f", "watch"),
-        ("GET", "/apis/g/v/r?watch=no", "watch"),
-        ("GET", "/apis/g/v/r?watch=1&watch=0", "watch"),
-        ("GET", "/apis/g/v/r?limit=5&watch=1", "watch"),
-        ("GET", "/apis/g/v/r?%77atch=1", "watch"),
-        ("GET", "/apis/g/v/r?watch=0&watch=1", "list"),
-        ("GET", "/apis/g/v/r?watch=FALSE", "list"),
-        ("GET", "/apis/g/v/r?labelSelector=watch%3Dtrue", "list"),
-        ("GET", "/apis/g/v/r/n?watch=1", "get"),
-        ("GET", "/some/prefix/apis/g/v/watch/namespaces/a/r", "watch"),
-        ("GET", "/apis/g/v/namespaces/a/r/watch", "get"),
-        ("POST", "/apis/g/v/r?watch=1", "create"),
-        ("DELETE", "/apis/g/v/r?watch=1", "deletecollection"),
-    ];
-    for (method, url, verb) in cases {
-        let info = parse(method, url);
-        assert_eq!((&*info.verb, info.is_long_running()), (verb, verb == "watch"), "{method} {url}");
+    for (query, is_watch) in WATCH_QUERIES {
+        for (method, path, verb) in [
+            ("GET", "/apis/g/v/r", if is_watch { "watch" } else { "list" }),
+            ("GET", "/apis/g/v/r/n", "get"),
+            ("GET", "/some/prefix/apis/g/v/watch/namespaces/a/r", "watch"),
+            ("GET", "/apis/g/v/namespaces/a/r/watch", "get"),
+            ("POST", "/apis/g/v/r", "create"),
+            ("DELETE", "/apis/g/v/r", "deletecollection"),
+        ] {
+            let info = parse(method, &format!("{path}?{query}"));
+            assert_eq!((&*info.verb, info.is_long_running()), (verb, verb == "watch"), "{method} {path}?{query}");
+        }
     }
     assert!(!parse("WATCH", "/version").is_long_running(), "a method of that name is no watch");
 }

@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Whom a review is about.
+/// The subject of a review.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// Whoever asks.
+    /// The caller.
     Caller,
-    /// Whoever the question names, as they are known here. Only for those who may ask about others.
+    /// The user that the question names, as known here. Only for callers who may ask about others.
     Named(Arc<dyn IdentityMapper>),
 }
 
@@ -62,7 +62,7 @@ impl VirtualResource for MayThey {
     }
 }
 
-/// What the question is about.
+/// The verb and target of the question.
 fn wish(asked: &AccessReviewSpec) -> Result<(String, Target), FieldError> {
     let spec = FieldPath::new("spec");
     match (&asked.resource_attributes, &asked.non_resource_attributes) {
@@ -89,7 +89,7 @@ fn wish(asked: &AccessReviewSpec) -> Result<(String, Target), FieldError> {
     }
 }
 
-/// Whom the question is about.
+/// The subject of the question.
 fn named(identities: &dyn IdentityMapper, asked: &AccessReviewSpec) -> Result<Identity, FieldError> {
     if asked.user.is_empty() && asked.groups.is_empty() {
         let detail = "at least one of user or group must be specified";
@@ -102,7 +102,7 @@ fn named(identities: &dyn IdentityMapper, asked: &AccessReviewSpec) -> Result<Id
     })
 }
 
-/// Somebody whom the server knows, with what the question says beside that.
+/// A user whom the server knows, with what the question says beside that.
 fn both(known: &User, said: User) -> User {
     let mut user = known.clone();
     user.groups.extend(said.groups.into_iter().filter(|group| !known.groups.contains(group)));

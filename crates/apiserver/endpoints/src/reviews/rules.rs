@@ -1,4 +1,4 @@
-//! What may I: every verb of every kind put to the authorizers, because they decide and do not enumerate.
+//! `SelfSubjectRulesReview`: every verb of every kind is put to the authorizers, because they decide and do not enumerate.
 
 use super::types::{AUTHORIZATION, NonResourceRule, ResourceRule, SelfSubjectRulesReview, SubjectRulesReviewStatus, json, review};
 use crate::virtual_resource::{VirtualRequest, VirtualResource};
@@ -8,7 +8,7 @@ use apiserver_meta::{ApiError, Descriptor, Schema, Scope, Subresource, VirtualDe
 use async_trait::async_trait;
 use serde_json::Value;
 
-/// What is served outside of kinds: how a rule names it, and a path that stands for it.
+/// Paths outside of kinds: the name in a rule, and a path that stands for it.
 const PATHS: [(&str, &str); 14] = [
     ("/", "/"),
     ("/api", "/api"),
@@ -29,7 +29,7 @@ const PATHS: [(&str, &str); 14] = [
 static WHAT: VirtualDescriptor =
     review(AUTHORIZATION, "SelfSubjectRulesReview", "selfsubjectrulesreviews", "selfsubjectrulesreview", Audience::Known);
 
-/// What the caller may do in a namespace.
+/// The rules of the caller in a namespace.
 #[derive(Debug)]
 pub(super) struct WhatMayI(Schema);
 
@@ -153,7 +153,7 @@ impl Rules<'_> {
     }
 }
 
-/// What a rule is about.
+/// The resource of a rule.
 struct What<'a> {
     group: &'a str,
     version: &'a str,

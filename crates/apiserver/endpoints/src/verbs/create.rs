@@ -10,7 +10,7 @@ use http::StatusCode;
 
 pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
-    let options = WriteOptions::from_query(&call.query().decoded(), WriteKind::Create, call.user_agent())?;
+    let options = WriteOptions::from_query(call.query().pairs(), WriteKind::Create, call.user_agent())?;
     let bytes = call.read(body).await?;
     let mut object = call.decode(&bytes, options.field_validation).await?;
     call.settle_namespace(&mut object)?;

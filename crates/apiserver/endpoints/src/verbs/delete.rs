@@ -32,10 +32,10 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
 /// The options of a delete. Beside a body, a resourceVersion in the query of a collection says which list is meant: it is no precondition.
 pub(crate) async fn options(call: &mut Call, body: Body) -> Result<DeleteOptions, ApiError> {
     let bytes = call.read(body).await?;
-    let mut query = call.query().decoded();
     if bytes.is_empty() {
-        return DeleteOptions::from_query(&query);
+        return DeleteOptions::from_query(call.query().pairs());
     }
+    let mut query = call.query().pairs().to_vec();
     if call.resource.name.is_empty() {
         query.retain(|(name, _)| name != "resourceVersion");
     }

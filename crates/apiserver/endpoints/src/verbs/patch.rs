@@ -1,10 +1,9 @@
 //! PATCH of an object or its status.
 
-use crate::access::authorization::decide;
+use crate::access::authorization::{attributes, decide, target};
 use crate::body::{PATCHES, media_type, unsupported};
 use crate::call::Call;
 use crate::negotiation::Offer;
-use apiserver_auth::{Attributes, Target};
 use apiserver_meta::ApiError;
 use apiserver_meta::options::{self, PatchOptions};
 use apiserver_registry::{Patch, PatchKind, heavy};
@@ -15,7 +14,7 @@ use http::StatusCode;
 pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiError> {
     let kind = kind(call)?;
     let representation = call.negotiate(Offer::Objects)?;
-    let options = PatchOptions::from_query(&call.query().decoded(), options_kind(kind), call.user_agent())?;
+    let options = PatchOptions::from_query(call.query().pairs(), options_kind(kind), call.user_agent())?;
     let body = call.read(body).await?;
     if let Some(trail) = &call.trail {
         heavy::compute(body.len(), || trail.0.request_patch(&body)).await;
@@ -45,15 +44,6 @@ fn options_kind(kind: PatchKind) -> options::PatchKind {
 
 /// An apply of a missing object creates it, so whoever applies must also be allowed to create.
 async fn create_denial(call: &Call) -> Option<String> {
-    let resource = &call.resource;
-    let target = Target::Resource {
-        group: resource.group.clone(),
-        version: resource.version.clone(),
-        resource: resource.resource.clone(),
-        subresource: resource.subresource.clone(),
-        namespace: resource.namespace.clone(),
-        name: resource.name.clone(),
-    };
-    let attributes = Attributes { identity: call.identity.clone(), verb: "create".into(), target };
+    let attributes = attributes(call.identity.clone(), "create", target(&call.info));
     decide(&call.app.config.authorizers, &attributes).await.err().map(|_| apiserver_auth::denial(&attributes))
 }

@@ -58,7 +58,7 @@ fn only_named(call: &Call, given: &FieldSelector) -> Result<FieldSelector, ApiEr
         None => {}
     }
     let escaped = name.replace('\\', "\\\\").replace(',', "\\,").replace('=', "\\=");
-    let terms = [call.query().first("fieldSelector").unwrap_or_default().into_owned(), format!("metadata.name={escaped}")];
+    let terms = [call.query().first("fieldSelector").unwrap_or_default().to_owned(), format!("metadata.name={escaped}")];
     let text = terms.iter().filter(|term| !term.is_empty()).cloned().collect::<Vec<_>>().join(",");
     FieldSelector::parse(&text).map_err(|error| ApiError::bad_request(error.0))
 }

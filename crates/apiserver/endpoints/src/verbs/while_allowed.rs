@@ -15,22 +15,22 @@ use crate::access::private::Private;
 use crate::access::recheck::RetainedCredentials;
 use crate::app::App;
 use crate::call::Call;
+use crate::observed::{BodyObserver, observed};
 use crate::request_info::RequestInfo;
 use apiserver_auth::Identity;
 use apiserver_meta::{ApiError, ObjectFilter};
 use apiserver_registry::{Frame, Registry, Watch};
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::HttpBody as _;
 use axum::response::Response;
 use futures::StreamExt;
 use futures::stream::poll_fn;
-use http_body::SizeHint;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long to wait before it is tried again to find out whether a watch may go on, and how often that is tried in all: about
+/// Time before another attempt to find out whether a watch may go on, and the number of attempts in all: about
 /// a minute.
 const DOUBT: Duration = Duration::from_secs(5);
 const DOUBTS: u32 = 12;
@@ -41,41 +41,21 @@ const SENT_AT_ONCE: u64 = 64 * 1024;
 pub(crate) fn list_while_allowed(call: &Call, response: Response, private: Option<Private>) -> Response {
     let is_sent_at_once = response.body().size_hint().exact().is_some_and(|size| size <= SENT_AT_ONCE);
     match WatchAuthorization::of(call, private) {
-        Some(standing) if !is_sent_at_once => {
-            let lost = Box::pin(standing.lost());
-            response.map(|body| Body::new(WhileAllowed { body, lost }))
-        }
+        Some(standing) if !is_sent_at_once => response.map(|body| observed(body, WhileAllowed(Box::pin(standing.lost())))),
         _ => response,
     }
 }
 
-/// A body that breaks off when its caller may no longer have it.
-struct WhileAllowed<F> {
-    body: Body,
-    lost: Pin<Box<F>>,
-}
+/// Breaks a body off when its caller may no longer have it.
+struct WhileAllowed<F>(Pin<Box<F>>);
 
-impl<F: Future<Output = ()>> HttpBody for WhileAllowed<F> {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
-        if self.lost.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(Err(axum::Error::new("access has changed"))));
-        }
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl<F: Future<Output = ()> + Send + 'static> BodyObserver for WhileAllowed<F> {
+    fn poll_break(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
+        self.0.as_mut().poll(cx).map(|()| "access has changed")
     }
 }
 
-/// The same watch; it ends when its caller may no longer have it, and holds its place until it is dropped.
+/// Wraps a watch: it ends when its caller may no longer have it, and holds its place until it is dropped.
 pub(crate) fn while_allowed(call: &Call, mut watch: Watch, private: Option<Private>) -> Watch {
     let place = call.place.clone();
     let Some(standing) = WatchAuthorization::of(call, private) else { return watch.inspect(move |_| _ = &place).boxed() };
@@ -96,7 +76,7 @@ fn farewell() -> Frame {
     Frame::Error(Arc::new(ApiError::expired("access has changed, list again").status()))
 }
 
-/// Who asked for a watch or a list, for what, and by which view they see.
+/// Authorization of a watch or a list: its caller, its request, and the view by which they see.
 struct WatchAuthorization {
     app: Arc<App>,
     proof: RetainedCredentials,
@@ -105,7 +85,7 @@ struct WatchAuthorization {
     identity: Identity,
     view: ObjectFilter,
     registry: Arc<Registry>,
-    /// What of the objects is hidden from them.
+    /// The part of the objects that is hidden from them.
     private: Option<Private>,
 }
 
@@ -174,10 +154,10 @@ impl WatchAuthorization {
     }
 }
 
-/// What a second look at a caller finds.
+/// The finding of a second look at a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    /// Who they were, and they may do what they might.
+    /// The caller is the same and may do the same.
     Same,
     Other,
     /// It cannot be found out now.

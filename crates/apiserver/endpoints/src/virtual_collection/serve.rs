@@ -2,7 +2,6 @@
 
 use super::VirtualCollection;
 use crate::negotiation::{self, Offer};
-use crate::query::Query;
 use crate::render::{Columns, Renderer};
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
 use crate::respond::{Wire, no_such_method};
@@ -23,13 +22,12 @@ pub(crate) fn serve(
 ) -> Result<Response, ApiError> {
     let identity = parts.extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
     let descriptor = kind.resource().descriptor();
-    let query = Query(parts.uri.query().unwrap_or(""));
-    let representation = negotiation::negotiate(&parts.headers, query, Offer::Objects)?;
+    let representation = negotiation::negotiate(&parts.headers, &info.query, Offer::Objects)?;
     let wire = Wire::new(representation, &parts.headers);
     let objects = kind.objects(identity);
     match (&*info.verb, resource.form, resource.subresource.as_str()) {
         ("list", PathForm::Collection, "") => {
-            let options = list_options(descriptor, query)?;
+            let options = list_options(descriptor, &info.query)?;
             list(descriptor, &objects, &options, &Renderer::of_list(representation.target, kind.resource())?, wire)
         }
         ("get", PathForm::Object, "") => {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// The media type of these bodies.
 pub(super) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
-/// What every protobuf body of the Kubernetes API begins with.
+/// The beginning of every protobuf body of the Kubernetes API.
 const MAGIC: &[u8] = b"k8s\0";
 
 /// The fields of a message that are read, by number. Others are skipped.
@@ -25,7 +25,7 @@ const TYPE_META: Message = &[(1, "apiVersion", Field::Text), (2, "kind", Field::
 const ENVELOPE: Message = &[(1, "typeMeta", Field::Message(TYPE_META))];
 const RAW: u64 = 2;
 
-/// What a `SelfSubjectAccessReview` asks.
+/// The question of a `SelfSubjectAccessReview`.
 const ACCESS: Message = &[(
     2,
     "spec",
@@ -41,10 +41,10 @@ const RESOURCE: Message = &[
     (7, "name", Field::Text),
 ];
 const PATH: Message = &[(1, "path", Field::Text), (2, "verb", Field::Text)];
-/// What a `SelfSubjectRulesReview` asks.
+/// The question of a `SelfSubjectRulesReview`.
 const RULES: Message = &[(2, "spec", Field::Message(&[(1, "namespace", Field::Text)]))];
 
-/// What is read of a kind's questions; `None` for kinds that no client sends in protobuf.
+/// The fields of a kind's questions; `None` for kinds that no client sends in protobuf.
 pub(super) fn fields(kind: &VirtualDescriptor) -> Option<Message> {
     match (kind.group, kind.kind) {
         ("authentication.k8s.io", "SelfSubjectReview") => Some(&[]),

@@ -14,15 +14,15 @@ use std::sync::Arc;
 
 /// A question, or a wish to see something of an object. Has no `Debug`, because a question may hold a secret.
 pub struct VirtualRequest<'a> {
-    /// Until when, under which audit id.
+    /// The context: the deadline and the audit id.
     pub ctx: &'a RequestContext,
-    /// Who asks.
+    /// The caller.
     pub identity: &'a Identity,
     /// Namespace and name in the path.
     pub key: ObjectKey,
     /// The object that a subresource belongs to, which the caller may see.
     pub(super) parent: Option<Arc<Item>>,
-    /// Where that is kept.
+    /// The registry of that object.
     pub(super) registry: Option<&'a Arc<Registry>>,
     pub(super) info: &'a RequestInfo,
     pub(super) kind: &'static VirtualDescriptor,

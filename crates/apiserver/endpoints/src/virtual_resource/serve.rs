@@ -6,7 +6,6 @@ use crate::access::recheck::{Allowed, RetainedCredentials};
 use crate::app::App;
 use crate::audit_context::AuditContext;
 use crate::negotiation::{self, Offer};
-use crate::query::Query;
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
 use crate::respond::{Wire, no_such_method, refuse};
 use crate::{body, context, warning};
@@ -36,16 +35,15 @@ pub(crate) async fn serve(
     if info.verb != kind.verb().as_str() {
         return Err(no_such_method());
     }
-    let query = Query(parts.uri.query().unwrap_or(""));
-    let wire = Wire::new(negotiation::negotiate(&parts.headers, query, Offer::Documents)?, &parts.headers);
+    let wire = Wire::new(negotiation::negotiate(&parts.headers, &info.query, Offer::Documents)?, &parts.headers);
     let ctx = context::of(parts)?;
     let call = Call { app, computed, parent, parts, info, resource, ctx: &ctx };
-    let answer = tokio::time::timeout_at(ctx.deadline.into(), call.answer(query, body)).await;
+    let answer = tokio::time::timeout_at(ctx.deadline.into(), call.answer(body)).await;
     let answer = answer.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")));
     let status = if kind.verb() == Verb::Create { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = match answer {
         Ok(answer) => wire.send(status, serde_json::to_vec(&answer).unwrap_or_default()),
-        Err(error) => refuse(&error, &parts.headers, &parts.uri),
+        Err(error) => refuse(&error, parts),
     };
     warning::append(response.headers_mut(), &ctx.warnings());
     Ok(response)
@@ -76,16 +74,16 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    async fn answer(&self, query: Query<'_>, body: Body) -> Result<Value, ApiError> {
+    async fn answer(&self, body: Body) -> Result<Value, ApiError> {
         let kind = self.computed.descriptor();
         let key = ObjectKey::new(self.resource.namespace.as_str(), self.resource.name.as_str());
         let (question, _room) = match kind.verb() {
-            Verb::Create => self.question(query, body).await?,
+            Verb::Create => self.question(body).await?,
             _ => (Value::Null, None),
         };
         let Allowed { identity, view } = self.caller().await?;
         let ctx = self.ctx.clone().with_identity(Arc::clone(&identity.user), identity.principal.clone());
-        let parent = self.shown_parent(&ctx, &key, query, &view).await?;
+        let parent = self.shown_parent(&ctx, &key, &view).await?;
         let metadata = metadata(&key);
         let (registry, info) = (self.parent, self.info);
         let asked =
@@ -99,7 +97,7 @@ impl Call<'_> {
         Ok(answer)
     }
 
-    /// Who is calling and what they may, now that the question was read.
+    /// The caller and their permission, now that the question was read.
     async fn caller(&self) -> Result<Allowed, ApiError> {
         let extensions = &self.parts.extensions;
         let identity = extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
@@ -114,22 +112,16 @@ impl Call<'_> {
 
     /// The object that a subresource belongs to: it is there and the caller may see what is asked about it, or there is no
     /// answer.
-    async fn shown_parent(
-        &self,
-        ctx: &RequestContext,
-        key: &ObjectKey,
-        query: Query<'_>,
-        view: &ObjectFilter,
-    ) -> Result<Option<Arc<Item>>, ApiError> {
+    async fn shown_parent(&self, ctx: &RequestContext, key: &ObjectKey, view: &ObjectFilter) -> Result<Option<Arc<Item>>, ApiError> {
         let Some(registry) = self.parent else { return Ok(None) };
-        let options = GetOptions::from_query(&query.decoded())?;
+        let options = GetOptions::from_query(self.info.query.pairs())?;
         registry.get(ctx, key, &options, view).await.map(Some)
     }
 
     /// The question in the body, and its room in memory.
-    async fn question(&self, query: Query<'_>, body: Body) -> Result<(Value, heavy::Room), ApiError> {
+    async fn question(&self, body: Body) -> Result<(Value, heavy::Room), ApiError> {
         // Nothing is stored, so that a dry run is no different; but what is no option of a create is refused.
-        let options = WriteOptions::from_query(&query.decoded(), WriteKind::Create, "")?;
+        let options = WriteOptions::from_query(self.info.query.pairs(), WriteKind::Create, "")?;
         let bytes = body::read(&self.parts.headers, body, self.app.config.limits.body).await?;
         if let Some(observer) = &self.app.config.observer {
             observer.body(Verb::Create.as_str(), self.resource, bytes.len());
@@ -144,7 +136,7 @@ impl Call<'_> {
     }
 }
 
-/// What an answer about an object says of itself: whose it is.
+/// The metadata of an answer: the object that it is about.
 fn metadata(key: &ObjectKey) -> Value {
     let named = [("name", &key.name), ("namespace", &key.namespace)];
     let named = named.into_iter().filter(|(_, text)| !text.is_empty());

@@ -8,6 +8,11 @@ use std::num::{IntErrorKind, ParseIntError};
 /// The group that option kinds belong to in errors.
 pub(super) const GROUP: &str = "meta.k8s.io";
 
+/// Whether the value of a boolean parameter is true: everything is but `0` and `false`.
+pub fn is_true(value: &str) -> bool {
+    value != "0" && !value.eq_ignore_ascii_case("false")
+}
+
 /// A decoded query.
 #[derive(Clone, Copy)]
 pub(super) struct Query<'a>(pub(super) &'a [(String, String)]);
@@ -28,9 +33,9 @@ impl<'a> Query<'a> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter that is true unless it says `0` or `false`: nothing else is false, and nothing is an error.
+    /// A boolean parameter ([`is_true`]); nothing is an error.
     pub(super) fn boolean(self, name: &str) -> Option<bool> {
-        self.first(name).map(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
+        self.first(name).map(is_true)
     }
 
     /// A whole number.

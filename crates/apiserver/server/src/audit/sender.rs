@@ -1,6 +1,6 @@
 //! What the head of a request says of where it came from.
 
-use apiserver_endpoints::PeerCertificates;
+use apiserver_endpoints::{PeerCertificates, RequestInfo};
 use axum::extract::ConnectInfo;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
@@ -8,6 +8,7 @@ use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 const X_REAL_IP: &str = "x-real-ip";
@@ -82,13 +83,11 @@ impl Attempted {
     pub(crate) fn of(parts: &Parts) -> Self {
         let authorization = parts.headers.get(AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes()).trim_ascii();
         let begins = |scheme: &[u8]| authorization.get(..scheme.len()).is_some_and(|given| given.eq_ignore_ascii_case(scheme));
-        let parameters = parts.uri.query().unwrap_or_default().split('&');
+        let info = parts.extensions.get::<Arc<RequestInfo>>();
         Self {
             basic: begins(b"basic "),
             bearer: begins(b"bearer "),
-            access_token: parameters
-                .filter_map(|pair| pair.split_once('='))
-                .any(|(name, value)| name == "access_token" && !value.is_empty()),
+            access_token: info.is_some_and(|info| info.query.all("access_token").any(|token| !token.is_empty())),
             x509: parts.extensions.get::<PeerCertificates>().is_some_and(|certificates| !certificates.0.is_empty()),
         }
     }
@@ -113,6 +112,7 @@ mod tests {
     fn head(uri: &str, headers: &[(&str, &str)]) -> Parts {
         let request = headers.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
         let mut parts = request.body(()).unwrap().into_parts().0;
+        parts.extensions.insert(Arc::new(RequestInfo::parse(&parts.method, &parts.uri, "").unwrap()));
         parts.extensions.insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 9))));
         parts
     }

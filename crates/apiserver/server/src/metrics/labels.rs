@@ -1,6 +1,6 @@
 //! By which labels a request is counted: upstream's words, of which there is only ever a bounded number.
 
-use apiserver_endpoints::{PathForm, RequestInfo, ResourceInfo};
+use apiserver_endpoints::{PathForm, Query, RequestInfo, ResourceInfo};
 use http::Method;
 
 /// The media type of a server-side apply.
@@ -63,13 +63,8 @@ impl DryRun {
         }
     }
 
-    fn of(query: &str) -> Self {
-        if !query.contains("dryRun") {
-            return Self::No;
-        }
-        let asked = |pair: &str| pair.strip_prefix("dryRun=").map(|value| value == "All").or((pair == "dryRun").then_some(false));
-        let found = query.split('&').filter_map(asked).reduce(|all, is_all| all && is_all);
-        match found {
+    fn of(query: &Query) -> Self {
+        match query.all("dryRun").map(|value| value == "All").reduce(|all, is_all| all && is_all) {
             None => Self::No,
             Some(true) => Self::All,
             Some(false) => Self::Invalid,
@@ -117,11 +112,10 @@ impl Scope {
     }
 }
 
-/// What has to be kept of a request before it is carried out.
+/// The part of a request's head that has to be kept until it is carried out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     method: Known,
-    pub(crate) dry_run: DryRun,
 }
 
 /// The methods that mean something.
@@ -147,9 +141,15 @@ impl Head {
             Method::DELETE => Known::Delete,
             _ => Known::Other,
         };
-        let dry_run =
-            if matches!(method, Known::Read | Known::Other) { DryRun::No } else { DryRun::of(request.uri().query().unwrap_or("")) };
-        Self { method, dry_run }
+        Self { method }
+    }
+
+    /// Whether it is a dry run.
+    pub(crate) fn dry_run(self, info: Option<&RequestInfo>) -> DryRun {
+        match (self.method, info) {
+            (Known::Read | Known::Other, _) | (_, None) => DryRun::No,
+            (_, Some(info)) => DryRun::of(&info.query),
+        }
     }
 
     /// Whether nothing is to be changed (label `request_kind`).
@@ -246,7 +246,7 @@ mod tests {
             let head = Head::of(&request);
             let verb = head.verb(Some(&info));
             let scope = Scope::of(info.resource.as_ref(), verb == Verb::Post);
-            assert_eq!([verb.as_str(), scope.as_str(), head.dry_run.as_str()], want, "{method} {uri}");
+            assert_eq!([verb.as_str(), scope.as_str(), head.dry_run(Some(&info)).as_str()], want, "{method} {uri}");
         }
     }
 

@@ -3,17 +3,14 @@
 use super::Metrics;
 use super::labels::{Head, Verb};
 use super::requests::{Answered, End, Place};
-use apiserver_endpoints::RequestInfo;
-use axum::body::{Body, Bytes, HttpBody};
+use apiserver_endpoints::{BodyObserver, RequestInfo, observed};
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{Method, StatusCode};
-use hyper::body::{Frame, SizeHint};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// Answers of at most so many bytes are in memory when they begin, and go out in one piece: nobody has to wait for their end.
@@ -32,7 +29,7 @@ pub(crate) async fn count(State(metrics): State<Arc<Metrics>>, request: Request,
     // Of an answer to HEAD nobody reads the body.
     let size = if has_body { response.body().size_hint().exact().filter(|size| *size <= IN_ONE_PIECE) } else { Some(0) };
     let Some(size) = size else {
-        return response.map(|body| Body::new(Counted::new(body, ending, under_way)));
+        return response.map(|body| observed(body, Counted::new(ending, under_way)));
     };
     under_way.metrics.answered(ending, size, End::Whole);
     response
@@ -71,52 +68,30 @@ impl Metrics {
     }
 }
 
-/// A body whose end is counted.
+/// Counts the end of a body.
 struct Counted {
-    body: Body,
     ending: Ending,
     metrics: Arc<Metrics>,
     size: u64,
-    is_over: bool,
     _under_way: Option<UnderWay>,
 }
 
 impl Counted {
-    fn new(body: Body, ending: Ending, under_way: UnderWay) -> Self {
+    fn new(ending: Ending, under_way: UnderWay) -> Self {
         let metrics = Arc::clone(&under_way.metrics);
         // A watch is not under way: it has a gauge of its own.
         let under_way = (ending.place.verb != Verb::Watch).then_some(under_way);
-        Self { body, ending, metrics, size: 0, is_over: false, _under_way: under_way }
+        Self { ending, metrics, size: 0, _under_way: under_way }
     }
 }
 
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => self.size += frame.data_ref().map_or(0, Bytes::len) as u64,
-            Poll::Ready(None) => self.is_over = true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
-        }
-        polled
+impl BodyObserver for Counted {
+    fn data(&mut self, bytes: usize) {
+        self.size += bytes as u64;
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let end = if self.is_over || self.body.is_end_stream() { End::Whole } else { End::Broken };
-        self.metrics.answered(self.ending, self.size, end);
+    fn end(&mut self, is_whole: bool) {
+        self.metrics.answered(self.ending, self.size, if is_whole { End::Whole } else { End::Broken });
     }
 }
 

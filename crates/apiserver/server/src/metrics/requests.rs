@@ -138,7 +138,7 @@ impl Requests {
             (None, None) => None,
         };
         match route {
-            Some(route) => Place { route, verb, scope: Scope::of(resource, verb == Verb::Post), dry_run: head.dry_run },
+            Some(route) => Place { route, verb, scope: Scope::of(resource, verb == Verb::Post), dry_run: head.dry_run(info) },
             None => Place { route: RouteId::Elsewhere, verb, scope: Scope::None, dry_run: DryRun::No },
         }
     }

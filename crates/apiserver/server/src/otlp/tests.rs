@@ -4,6 +4,7 @@
 use super::*;
 use apiserver_meta::User;
 use axum::Router;
+use axum::body::Body;
 use axum::middleware::from_fn;
 use http_body_util::BodyExt as _;
 use std::collections::BTreeMap;

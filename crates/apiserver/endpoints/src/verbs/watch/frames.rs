@@ -70,7 +70,7 @@ impl Frames {
     }
 }
 
-/// What a frame ends with, behind its object.
+/// The end of a frame, behind its object.
 const END: &[u8] = b"}\n";
 
 fn begin(word: &str, out: &mut Vec<u8>) {

@@ -58,7 +58,7 @@ pub(crate) fn serve(request: &Parts, watch: Watch, frames: Frames) -> Result<Res
     Ok(response)
 }
 
-/// Until the watch, the client or the server ends it.
+/// Sends frames until the watch, the client or the server ends the connection.
 async fn tell(connection: Upgraded, mut watch: Watch, mut frames: Frames, end: &CancellationToken) {
     let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, Some(config)).await;

@@ -3,6 +3,7 @@
 use super::super::text::Text;
 use super::*;
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::middleware::from_fn_with_state;
 use futures::StreamExt;
 use http_body_util::BodyExt;

@@ -5,24 +5,20 @@ use crate::access::authentication::{identify, is_credential};
 use crate::access::recheck::RetainedCredentials;
 use crate::app::App;
 use crate::audit_context::AuditContext;
-use crate::extensions::{AuditId, PeerCertificates, info_of};
-use crate::respond::refuse;
+use crate::extensions::{AuditId, PeerCertificates};
+use crate::request_info::RequestInfo;
 use crate::websocket;
-use apiserver_auth::{Authenticator, Credentials};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use apiserver_auth::{Authenticator, Credentials, Identity};
+use apiserver_meta::ApiError;
 use http::HeaderMap;
+use http::request::Parts;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Authenticates the caller.
-pub(crate) async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    if let Err(error) = websocket::settle_token(&mut parts.headers) {
-        return refuse(&error, &parts.headers, &parts.uri);
-    }
-    let proof = RetainedCredentials::is_wanted(&info_of(&parts)).then(|| RetainedCredentials::of(&app, &parts));
+/// Finds out who is calling.
+pub(super) async fn authenticate(app: &App, info: &RequestInfo, parts: &mut Parts) -> Result<Identity, ApiError> {
+    websocket::settle_token(&mut parts.headers)?;
+    let proof = RetainedCredentials::is_wanted(info).then(|| RetainedCredentials::of(app, parts));
     let certificates = parts.extensions.get::<PeerCertificates>().cloned().unwrap_or_default();
     let credentials = Credentials { headers: &parts.headers, certificates: &certificates.0 };
     let begun = Instant::now();
@@ -30,24 +26,17 @@ pub(crate) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
     if let Some(observer) = &app.config.observer {
         observer.authenticated(identified.as_ref().ok().map(|(identity, _)| &*identity.user), begun.elapsed());
     }
-    let (identity, standing) = match identified {
-        Ok(found) => found,
-        Err(error) => return refuse(&error, &parts.headers, &parts.uri),
-    };
+    let (identity, standing) = identified?;
     strip(&mut parts.headers, &app.config.authenticators);
-    if let (Some(trail), Some(id)) = (AuditContext::of(&parts.extensions), parts.extensions.get::<AuditId>())
-        && let Err(error) = trail.caller(&identity, &info_of(&parts), id).await
-    {
-        return refuse(&error, &parts.headers, &parts.uri);
+    if let (Some(trail), Some(id)) = (AuditContext::of(&parts.extensions), parts.extensions.get::<AuditId>()) {
+        trail.caller(&identity, info, id).await?;
     }
     parts.extensions.insert(identity.clone());
     parts.extensions.insert(standing);
     if let Some(proof) = proof {
         parts.extensions.insert(proof);
     }
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    response.extensions_mut().insert(identity);
-    response
+    Ok(identity)
 }
 
 fn strip(headers: &mut HeaderMap, chain: &[Arc<dyn Authenticator>]) {
