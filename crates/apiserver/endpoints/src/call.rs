@@ -27,7 +27,7 @@ pub(crate) struct Call {
     pub(crate) registry: Arc<Registry>,
     pub(crate) ctx: RequestContext,
     pub(crate) identity: Identity,
-    pub(crate) view: ObjectFilter,
+    pub(crate) filter: ObjectFilter,
     pub(crate) info: Arc<RequestInfo>,
     pub(crate) resource: ResourceInfo,
     pub(crate) subresource: Subresource,
@@ -35,11 +35,11 @@ pub(crate) struct Call {
     /// The request once more, if it asks to go on as a WebSocket.
     pub(crate) handshake: Option<Box<Parts>>,
     /// Of a watch, a list or a write: how to find out again who is calling.
-    pub(crate) proof: Option<RetainedCredentials>,
+    pub(crate) credentials: Option<RetainedCredentials>,
     /// Of a watch: its place among the requests under way.
-    pub(crate) place: Option<Arc<Permit>>,
+    pub(crate) permit: Option<Arc<Permit>>,
     /// The audit context of the request.
-    pub(crate) trail: Option<AuditContext>,
+    pub(crate) audit: Option<AuditContext>,
 }
 
 impl Call {
@@ -81,11 +81,11 @@ impl Call {
         }
         let bytes = body.len() + self.registry.stored_size(&self.key());
         self.ctx = self.ctx.clone().keeping(heavy::room(bytes).await);
-        if let Some(proof) = &self.proof
-            && let Some(Allowed { identity, view }) = proof.second_look(&self.app, &self.info, &self.identity).await?
+        if let Some(credentials) = &self.credentials
+            && let Some(Allowed { identity, filter }) = credentials.second_look(&self.app, &self.info, &self.identity).await?
         {
             self.ctx = self.ctx.clone().with_identity(Arc::clone(&identity.user), identity.principal.clone());
-            (self.identity, self.view) = (identity, view);
+            (self.identity, self.filter) = (identity, filter);
         }
         Ok(body)
     }

@@ -58,25 +58,25 @@ async fn path(app: &App, info: &RequestInfo, parts: &Parts) -> Result<Response, 
 /// Paths of kinds in a registry. Errors come with the warnings that were found on the way to them.
 async fn stored(app: &Arc<App>, info: &Arc<RequestInfo>, parts: &Parts, resource: &ResourceInfo, body: Body) -> Result<Response, ApiError> {
     let registry = app.registry(&resource.group, &resource.version, &resource.resource).ok_or_else(ApiError::no_such_path)?;
-    let (place, subresource) = place(registry.descriptor().scope, resource)?;
+    let (target, subresource) = target(registry.descriptor().scope, resource)?;
     let mut call = Call {
         app: Arc::clone(app),
         registry: Arc::clone(registry),
         ctx: context::of(parts)?,
         identity: parts.extensions.get::<Identity>().cloned().ok_or_else(ApiError::unauthorized)?,
-        view: parts.extensions.get::<ObjectFilter>().cloned().ok_or_else(ApiError::unauthorized)?,
+        filter: parts.extensions.get::<ObjectFilter>().cloned().ok_or_else(ApiError::unauthorized)?,
         info: Arc::clone(info),
         resource: resource.clone(),
         subresource,
         headers: parts.headers.clone(),
         handshake: websocket::is_asked_for(&parts.headers).then(|| Box::new(parts.clone())),
-        proof: parts.extensions.get::<RetainedCredentials>().cloned(),
-        place: parts.extensions.get::<Arc<Permit>>().cloned(),
-        trail: parts.extensions.get::<AuditContext>().cloned(),
+        credentials: parts.extensions.get::<RetainedCredentials>().cloned(),
+        permit: parts.extensions.get::<Arc<Permit>>().cloned(),
+        audit: parts.extensions.get::<AuditContext>().cloned(),
     };
     let deadline = call.ctx.deadline;
     // Nothing is lost when this ends early: the registry carries a write that has begun to its end.
-    let answer = tokio::time::timeout_at(deadline.into(), verb(&mut call, place, body)).await;
+    let answer = tokio::time::timeout_at(deadline.into(), verb(&mut call, target, body)).await;
     let answer = answer.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")));
     let mut response = answer.unwrap_or_else(|error| refuse(&error, parts));
     warning::append(response.headers_mut(), &call.ctx.warnings());
@@ -94,9 +94,9 @@ enum RequestTarget {
     Object,
 }
 
-fn place(scope: Scope, resource: &ResourceInfo) -> Result<(RequestTarget, Subresource), ApiError> {
+fn target(scope: Scope, resource: &ResourceInfo) -> Result<(RequestTarget, Subresource), ApiError> {
     let in_namespace = !resource.namespace.is_empty();
-    let place = match (resource.form, scope, in_namespace) {
+    let target = match (resource.form, scope, in_namespace) {
         (PathForm::Other, ..) | (_, Scope::Cluster, true) => return Err(ApiError::no_such_path()),
         (PathForm::Collection | PathForm::WatchCollection, Scope::Namespaced, false) => RequestTarget::AllNamespaces,
         (PathForm::Collection | PathForm::WatchCollection, ..) => RequestTarget::Collection,
@@ -104,13 +104,13 @@ fn place(scope: Scope, resource: &ResourceInfo) -> Result<(RequestTarget, Subres
         (PathForm::Object | PathForm::WatchObject, ..) => RequestTarget::Object,
     };
     match resource.subresource.as_str() {
-        "" => Ok((place, Subresource::Main)),
-        "status" => Ok((place, Subresource::Status)),
+        "" => Ok((target, Subresource::Main)),
+        "status" => Ok((target, Subresource::Status)),
         _ => Err(ApiError::no_such_path()),
     }
 }
 
-async fn verb(call: &mut Call, place: RequestTarget, body: Body) -> Result<Response, ApiError> {
+async fn verb(call: &mut Call, target: RequestTarget, body: Body) -> Result<Response, ApiError> {
     let kind = call.descriptor();
     let serves = |verb: Verb| kind.verbs.contains(&verb);
     if call.subresource == Subresource::Status {
@@ -124,7 +124,7 @@ async fn verb(call: &mut Call, place: RequestTarget, body: Body) -> Result<Respo
             _ => Err(no_such_method()),
         };
     }
-    match (place, &*call.info.verb) {
+    match (target, &*call.info.verb) {
         (RequestTarget::Collection | RequestTarget::AllNamespaces, "list") if serves(Verb::List) => list::serve(call).await,
         (_, "watch") if serves(Verb::Watch) => watch::serve(call).await,
         (RequestTarget::Collection, "create") if serves(Verb::Create) => create::serve(call, body).await,

@@ -1,16 +1,16 @@
 //! Permits for requests under way: a bound for all callers, and for each, so that a noisy caller does not starve the others.
 //!
-//! A user may hold as many places as are free (the dynamic thresholds of Choudhury and Hahne, 1998, for buffers that many
-//! flows share). Who is alone gets half of them; of n who want all there is, each gets one part of n + 1, and one part stays
-//! free: who comes anew finds a place, without a share being set aside for anybody who does not come.
+//! A user may hold as many permits as are free (the dynamic thresholds of Choudhury and Hahne, 1998, for buffers that many
+//! flows share). A lone user gets half of them. Of n users who want all there is, each gets one part of n + 1, and one part stays
+//! free: a newcomer finds a permit, without a share being set aside for users who do not come.
 //!
 //! A watch is held for long, and each costs memory that its client may leave unread, so that of watches a user has a fixed
 //! number at most as well: far more than the informers of a controller with many replicas need.
 //!
-//! A place is held until the answer was read to its end, so that it also bounds the answers that nobody reads. Whoever
-//! finds no place is told to come back; nothing waits here, as in upstream's limits: a queue would only hide from clients
-//! that they are too many. Group `system:masters` always finds one, and so does what is answered from memory: with
-//! these an overloaded server is looked after, and by discovery a cluster decides whether it is there at all.
+//! A permit is held until the answer was read to its end, so that it also bounds the answers that nobody reads. A request without a
+//! permit is told to come back. Nothing waits here, as in upstream's limits: a queue would only hide from clients that they are too
+//! many. Group `system:masters` needs no permit, nor does an answer from memory: with these an overloaded server is looked after, and
+//! by discovery a cluster decides whether it is there at all.
 
 use crate::config::{InFlight, Limits};
 use crate::request_info::RequestInfo;
@@ -108,14 +108,14 @@ mod tests {
         Arc::new(Pool { limit, of_user: usize::MAX, taken: Mutex::default() })
     }
 
-    /// As many places as a user can get.
+    /// As many permits as a user can get.
     fn all_that(user: &str, pool: &Arc<Pool>) -> Vec<Permit> {
         std::iter::from_fn(|| pool.take(user)).take(1000).collect()
     }
 
     #[test]
-    fn who_is_noisy_leaves_places_for_others() {
-        // noisy users one after the other, and how many places each gets
+    fn who_is_noisy_leaves_permits_for_others() {
+        // noisy users one after the other, and how many permits each gets
         for (all, want) in [(400, &[200, 100, 50, 25][..]), (3, &[2, 1]), (2, &[1, 1]), (1, &[1, 0]), (0, &[0])] {
             let pool = pool(InFlight::AtMost(all));
             let held: Vec<Vec<Permit>> = (0..want.len()).map(|user| all_that(&user.to_string(), &pool)).collect();
@@ -138,14 +138,14 @@ mod tests {
     #[test]
     fn a_user_has_a_fixed_number_of_watches_at_most() {
         let limits = Limits { watches: InFlight::AtMost(1000), watches_of_user: 30, ..Limits::standard() };
-        let places = Permits::new(&limits);
-        let held = ["ann", "bob"].map(|user| all_that(user, &places.watches));
+        let permits = Permits::new(&limits);
+        let held = ["ann", "bob"].map(|user| all_that(user, &permits.watches));
         assert_eq!(held.each_ref().map(Vec::len), [30, 30]);
-        assert_eq!(all_that("ann", &places.reads).len(), 200, "reads are over in a moment");
+        assert_eq!(all_that("ann", &permits.reads).len(), 200, "reads are over in a moment");
     }
 
     #[test]
-    fn places_are_given_back() {
+    fn permits_are_given_back() {
         let pool = pool(InFlight::AtMost(4));
         let ann = all_that("ann", &pool);
         assert_eq!(ann.len(), 2);

@@ -46,7 +46,7 @@ impl Moment {
 /// A caller, and the view by which they may do what they ask for.
 pub(crate) struct Allowed {
     pub(crate) identity: Identity,
-    pub(crate) view: ObjectFilter,
+    pub(crate) filter: ObjectFilter,
 }
 
 impl RetainedCredentials {
@@ -80,8 +80,8 @@ impl RetainedCredentials {
         if identity.user.name != before.user.name {
             return Err(ApiError::unauthorized().with_source("the credentials have become somebody else's"));
         }
-        let view = permitted(app, info, identity.clone(), standing).await?;
-        Ok(Some(Allowed { identity, view }))
+        let filter = permitted(app, info, identity.clone(), standing).await?;
+        Ok(Some(Allowed { identity, filter }))
     }
 
     /// The caller of a request that came now.

@@ -26,8 +26,8 @@ impl Call {
             Object::from_value(conformed).ok_or_else(|| self.unrecognized(&DecodeError("the body is not an object".into()), body))?;
         object.0.insert("kind".into(), kind.into());
         object.0.insert("apiVersion".into(), form.api_version.into());
-        if let Some(trail) = &self.trail {
-            trail.0.request_object(&object.0);
+        if let Some(audit) = &self.audit {
+            audit.0.request_object(&object.0);
         }
         Ok(object)
     }

@@ -14,7 +14,7 @@ use http::StatusCode;
 pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = options(call, body).await?;
-    match call.registry.delete(&call.ctx, &call.key(), &options, &call.view).await? {
+    match call.registry.delete(&call.ctx, &call.key(), &options, &call.filter).await? {
         // Upstream says "accepted" to nobody else: older clients take it for an error.
         Deleted::Pending { bytes } if options.orphan_dependents == Some(false) => {
             call.written(StatusCode::ACCEPTED, &bytes, representation).await
@@ -42,8 +42,8 @@ pub(crate) async fn options(call: &mut Call, body: Body) -> Result<DeleteOptions
     let format = InputFormat::of(&call.headers)?;
     let parsed = heavy::compute(bytes.len(), || format.parse(&bytes, None)).await;
     let parsed = parsed.map_err(|error| ApiError::bad_request(error.0))?;
-    if let (Some(trail), Some(options)) = (&call.trail, parsed.value.as_object()) {
-        trail.0.request_object(options);
+    if let (Some(audit), Some(options)) = (&call.audit, parsed.value.as_object()) {
+        audit.0.request_object(options);
     }
     DeleteOptions::from_body(&parsed.value, &query)
 }

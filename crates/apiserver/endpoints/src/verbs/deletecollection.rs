@@ -13,6 +13,6 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let representation = call.negotiate(Offer::Objects)?;
     let selection = list_options(call.descriptor(), call.query())?;
     let options = delete::options(call, body).await?;
-    let deleted = call.registry.delete_collection(&call.ctx, &call.resource.namespace, &selection, &options, &call.view).await?;
+    let deleted = call.registry.delete_collection(&call.ctx, &call.resource.namespace, &selection, &options, &call.filter).await?;
     list::respond(call, deleted, Extended::of_answer(call).await, representation)
 }

@@ -11,7 +11,7 @@ use http::StatusCode;
 pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = GetOptions::from_query(call.query().pairs())?;
-    let item = call.registry.get(&call.ctx, &call.key(), &options, &call.view).await?;
+    let item = call.registry.get(&call.ctx, &call.key(), &options, &call.filter).await?;
     let extended = Extended::of(call).await;
     call.object(StatusCode::OK, &extended.fill(&item), representation).await
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = list_options(call.descriptor(), call.query())?;
-    let list = call.registry.list(&call.ctx, &call.resource.namespace, &options, &call.view).await?;
+    let list = call.registry.list(&call.ctx, &call.resource.namespace, &options, &call.filter).await?;
     let extended = Extended::of(call).await;
     let private = extended.private().cloned();
     let response = respond(call, list, extended, representation)?;

@@ -16,12 +16,12 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let representation = call.negotiate(Offer::Objects)?;
     let options = PatchOptions::from_query(call.query().pairs(), options_kind(kind), call.user_agent())?;
     let body = call.read(body).await?;
-    if let Some(trail) = &call.trail {
-        heavy::compute(body.len(), || trail.0.request_patch(&body)).await;
+    if let Some(audit) = &call.audit {
+        heavy::compute(body.len(), || audit.0.request_patch(&body)).await;
     }
     let create_denial = if kind == PatchKind::Apply { create_denial(call).await } else { None };
     let patch = Patch { kind, body, create_denial };
-    let written = call.registry.patch(&call.ctx, &call.key(), call.subresource, patch, &options, &call.view).await?;
+    let written = call.registry.patch(&call.ctx, &call.key(), call.subresource, patch, &options, &call.filter).await?;
     let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
     call.written(status, &written.bytes, representation).await
 }

@@ -15,7 +15,7 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let mut object = call.decode(&bytes, options.field_validation).await?;
     check_name(call, &object)?;
     call.settle_namespace(&mut object)?;
-    let written = call.registry.update(&call.ctx, &call.key(), call.subresource, object, &options, &call.view).await?;
+    let written = call.registry.update(&call.ctx, &call.key(), call.subresource, object, &options, &call.filter).await?;
     let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
     call.written(status, &written.bytes, representation).await
 }

@@ -37,7 +37,7 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     if options.timeout_seconds.is_none() {
         options.timeout_seconds = Some(some_time(call.app.config.limits.min_watch).as_secs());
     }
-    let watch = call.registry.watch(&call.ctx, &call.resource.namespace, &options, &call.view).await?;
+    let watch = call.registry.watch(&call.ctx, &call.resource.namespace, &options, &call.filter).await?;
     let extended = Extended::of(call).await;
     let watch = while_allowed(call, watch, extended.private().cloned());
     let observer = call.app.config.observer.as_ref().map(|observer| observer.watch(&call.info));

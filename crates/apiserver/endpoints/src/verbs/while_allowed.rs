@@ -57,11 +57,11 @@ impl<F: Future<Output = ()> + Send + 'static> BodyObserver for WhileAllowed<F> {
 
 /// Wraps a watch: it ends when its caller may no longer have it, and holds its place until it is dropped.
 pub(crate) fn while_allowed(call: &Call, mut watch: Watch, private: Option<Private>) -> Watch {
-    let place = call.place.clone();
-    let Some(standing) = WatchAuthorization::of(call, private) else { return watch.inspect(move |_| _ = &place).boxed() };
+    let permit = call.permit.clone();
+    let Some(standing) = WatchAuthorization::of(call, private) else { return watch.inspect(move |_| _ = &permit).boxed() };
     let mut lost = Some(Box::pin(standing.lost()));
     poll_fn(move |cx| {
-        let _ = &place;
+        let _ = &permit;
         let Some(waiting) = &mut lost else { return Poll::Ready(None) };
         if waiting.as_mut().poll(cx).is_pending() {
             return watch.poll_next_unpin(cx);
@@ -79,11 +79,11 @@ fn farewell() -> Frame {
 /// Authorization of a watch or a list: its caller, its request, and the view by which they see.
 struct WatchAuthorization {
     app: Arc<App>,
-    proof: RetainedCredentials,
+    credentials: RetainedCredentials,
     changes: watch::Receiver<u64>,
     info: Arc<RequestInfo>,
     identity: Identity,
-    view: ObjectFilter,
+    filter: ObjectFilter,
     registry: Arc<Registry>,
     /// The part of the objects that is hidden from them.
     private: Option<Private>,
@@ -92,15 +92,15 @@ struct WatchAuthorization {
 impl WatchAuthorization {
     /// `None` where nobody is looked at again.
     fn of(call: &Call, private: Option<Private>) -> Option<Self> {
-        let proof = call.proof.clone()?;
-        let changes = proof.changes.clone()?;
+        let credentials = call.credentials.clone()?;
+        let changes = credentials.changes.clone()?;
         Some(Self {
             app: Arc::clone(&call.app),
-            proof,
+            credentials,
             changes,
             info: Arc::clone(&call.info),
             identity: call.identity.clone(),
-            view: call.view.clone(),
+            filter: call.filter.clone(),
             registry: Arc::clone(&call.registry),
             private,
         })
@@ -128,14 +128,14 @@ impl WatchAuthorization {
     }
 
     async fn look(&self) -> Found {
-        let (identity, standing) = match self.proof.who(&self.app).await {
+        let (identity, standing) = match self.credentials.who(&self.app).await {
             Ok(found) => found,
             Err(error) => return Found::refused(&error),
         };
         if identity != self.identity {
             return Found::Other;
         }
-        match (permitted(&self.app, &self.info, identity, standing).await, &self.view) {
+        match (permitted(&self.app, &self.info, identity, standing).await, &self.filter) {
             (Ok(ObjectFilter::All), ObjectFilter::All) | (Ok(ObjectFilter::Access(_)), ObjectFilter::Access(_)) => {
                 self.look_at_what_is_hidden().await
             }

@@ -81,9 +81,9 @@ impl Call<'_> {
             Verb::Create => self.question(body).await?,
             _ => (Value::Null, None),
         };
-        let Allowed { identity, view } = self.caller().await?;
+        let Allowed { identity, filter } = self.caller().await?;
         let ctx = self.ctx.clone().with_identity(Arc::clone(&identity.user), identity.principal.clone());
-        let parent = self.shown_parent(&ctx, &key, &view).await?;
+        let parent = self.shown_parent(&ctx, &key, &filter).await?;
         let metadata = metadata(&key);
         let (registry, info) = (self.parent, self.info);
         let asked =
@@ -101,21 +101,21 @@ impl Call<'_> {
     async fn caller(&self) -> Result<Allowed, ApiError> {
         let extensions = &self.parts.extensions;
         let identity = extensions.get::<Identity>().ok_or_else(ApiError::unauthorized)?;
-        if let Some(proof) = extensions.get::<RetainedCredentials>()
-            && let Some(now) = proof.second_look(self.app, self.info, identity).await?
+        if let Some(credentials) = extensions.get::<RetainedCredentials>()
+            && let Some(now) = credentials.second_look(self.app, self.info, identity).await?
         {
             return Ok(now);
         }
-        let view = extensions.get::<ObjectFilter>().ok_or_else(ApiError::unauthorized)?;
-        Ok(Allowed { identity: identity.clone(), view: view.clone() })
+        let filter = extensions.get::<ObjectFilter>().ok_or_else(ApiError::unauthorized)?;
+        Ok(Allowed { identity: identity.clone(), filter: filter.clone() })
     }
 
     /// The object that a subresource belongs to: it is there and the caller may see what is asked about it, or there is no
     /// answer.
-    async fn shown_parent(&self, ctx: &RequestContext, key: &ObjectKey, view: &ObjectFilter) -> Result<Option<Arc<Item>>, ApiError> {
+    async fn shown_parent(&self, ctx: &RequestContext, key: &ObjectKey, filter: &ObjectFilter) -> Result<Option<Arc<Item>>, ApiError> {
         let Some(registry) = self.parent else { return Ok(None) };
         let options = GetOptions::from_query(self.info.query.pairs())?;
-        registry.get(ctx, key, &options, view).await.map(Some)
+        registry.get(ctx, key, &options, filter).await.map(Some)
     }
 
     /// The question in the body, and its room in memory.
