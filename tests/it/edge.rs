@@ -94,6 +94,10 @@ async fn an_answer_that_nobody_reads_over_http_1_ends_with_its_connection() {
     let mut stream = connect(&server).await;
     let head = format!("GET {BLUE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n");
     tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.expect("the server reads");
+    // Another request of the same user could take the permit first, and this one would be refused.
+    let mut status = [0; 12];
+    tokio::io::AsyncReadExt::read_exact(&mut stream, &mut status).await.expect("the answer begins");
+    assert_eq!(status.as_slice(), b"HTTP/1.1 200");
     wait_for("the permit to be taken", async || ann.get(BLUE).await.status == 429).await;
     wait_for("the permit to be free", async || ann.get(BLUE).await.status == 200).await;
     drop(stream);
