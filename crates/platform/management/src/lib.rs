@@ -2,7 +2,7 @@
 //!
 //! One file per kind. Each has its Rust types, from which the schema is derived; a [`Resource`] with the kind's
 //! descriptor and rules; and [`types::Typed`] objects for code that reads many fields. To serve another kind, write its file
-//! and add it to [`resources`]. Refused: I/O, and rules that need more than one object; those are admission and
+//! and add it to the list of [`resources`]. Refused: I/O, and rules that need more than one object; those are admission and
 //! live elsewhere.
 #![warn(missing_docs)]
 
@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub mod access;
 mod columns;
 pub mod computed;
+mod kind;
 pub mod ownedaccesskey;
 pub mod project;
 mod rules;
@@ -49,37 +50,28 @@ const STORED: Descriptor = Descriptor {
     extended: &[],
 };
 
-/// All kinds, in the order of discovery documents.
-pub fn resources() -> Vec<Arc<dyn Resource>> {
-    vec![owned_access_keys(), projects(), teams(), users(), virtual_cluster_instances(), virtual_cluster_templates()]
+/// A function for each resource, and one for all of them.
+macro_rules! resources {
+    ($($plural:literal $function:ident: $resource:expr;)+) => {
+        $(
+            #[doc = concat!("The resource `", $plural, "`.")]
+            pub fn $function() -> Arc<dyn Resource> {
+                Arc::new($resource)
+            }
+        )+
+
+        /// All kinds, in the order of discovery documents.
+        pub fn resources() -> Vec<Arc<dyn Resource>> {
+            vec![$($function()),+]
+        }
+    };
 }
 
-/// The resource `ownedaccesskeys`.
-pub fn owned_access_keys() -> Arc<dyn Resource> {
-    Arc::new(ownedaccesskey::OwnedAccessKeys)
-}
-
-/// The resource `projects`.
-pub fn projects() -> Arc<dyn Resource> {
-    Arc::new(project::Projects)
-}
-
-/// The resource `teams`.
-pub fn teams() -> Arc<dyn Resource> {
-    Arc::new(team::Teams)
-}
-
-/// The resource `users`.
-pub fn users() -> Arc<dyn Resource> {
-    Arc::new(user::Users)
-}
-
-/// The resource `virtualclusterinstances`.
-pub fn virtual_cluster_instances() -> Arc<dyn Resource> {
-    Arc::new(virtualclusterinstance::VirtualClusterInstances)
-}
-
-/// The resource `virtualclustertemplates`.
-pub fn virtual_cluster_templates() -> Arc<dyn Resource> {
-    Arc::new(virtualclustertemplate::VirtualClusterTemplates)
+resources! {
+    "ownedaccesskeys" owned_access_keys: ownedaccesskey::OwnedAccessKeys;
+    "projects" projects: project::Projects;
+    "teams" teams: team::Teams;
+    "users" users: user::Users;
+    "virtualclusterinstances" virtual_cluster_instances: virtualclusterinstance::VirtualClusterInstances;
+    "virtualclustertemplates" virtual_cluster_templates: virtualclustertemplate::VirtualClusterTemplates;
 }

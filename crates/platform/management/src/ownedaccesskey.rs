@@ -10,22 +10,19 @@
 //! Whose key it is never changes: not by an update, and not when a name is given to somebody else, for the holder's UID is noted in
 //! `status.holderUID`. A user owns the user's keys; a team's keys are nobody's, so that only admins hand them out.
 
-use crate::STORED;
-use crate::access::Caller;
-use crate::access::ObjectAccess;
+use crate::access::{Caller, ObjectAccess};
 use crate::columns::{self, text_at};
+use crate::kind::stored_kind;
 use crate::rules::{field, immutable_once_set, object_mut, part};
 use crate::types::{Typed, is_false, is_zero};
-use apiserver_meta::Facts;
 use apiserver_meta::validation::{Size, SizeLimit};
-use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema};
+use apiserver_meta::{Column, FieldError, FieldPath, Object, RequestContext, Resource};
 use schemars::JsonSchema;
 use scope::AccessKeyScope;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
-use std::sync::LazyLock;
 
 pub mod scope;
 #[cfg(test)]
@@ -147,22 +144,6 @@ fn ttl(key: &Object, _now: i64) -> Value {
     key.at(&["spec", "ttl"]).cloned().unwrap_or(Value::Null)
 }
 
-static DESCRIPTOR: Descriptor = Descriptor {
-    kind: "OwnedAccessKey",
-    list_kind: "OwnedAccessKeyList",
-    plural: "ownedaccesskeys",
-    singular: "ownedaccesskey",
-    columns: COLUMNS,
-    ..STORED
-};
-
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::kind::<OwnedAccessKeySpec, OwnedAccessKeyStatus>(
-        "sh.loft.management.v1.OwnedAccessKey",
-        "A bearer token of a user or a team. Its secret is shown in the answer to its creation and never again.",
-    )
-});
-
 /// Everybody makes keys, every server has all of them in memory, and each request is held against the scope of its own.
 const SIZE_LIMITS: &[SizeLimit] = &[
     SizeLimit { path: &["metadata"], most: Size::Bytes(16 * 1024) },
@@ -181,12 +162,13 @@ const SIZE_LIMITS: &[SizeLimit] = &[
 pub struct OwnedAccessKeys;
 
 impl Resource for OwnedAccessKeys {
-    fn descriptor(&self) -> &'static Descriptor {
-        &DESCRIPTOR
-    }
-
-    fn schema(&self) -> &Schema {
-        &SCHEMA
+    stored_kind! {
+        types: OwnedAccessKeySpec, OwnedAccessKeyStatus;
+        description: "A bearer token of a user or a team. Its secret is shown in the answer to its creation and never again.";
+        descriptor: { kind: "OwnedAccessKey", plural: "ownedaccesskeys", singular: "ownedaccesskey", columns: COLUMNS };
+        size_limits: SIZE_LIMITS;
+        errors: spec_errors;
+        access: access;
     }
 
     /// Admission has noted the holder before.
@@ -211,47 +193,39 @@ impl Resource for OwnedAccessKeys {
         hide_secret(new);
     }
 
-    fn size_limits(&self) -> &'static [SizeLimit] {
-        SIZE_LIMITS
-    }
-
-    fn validate(&self, object: &Object) -> Vec<FieldError> {
-        let spec: OwnedAccessKeySpec = match part(object, &["spec"]) {
-            Ok(spec) => spec,
-            Err(error) => return vec![error],
-        };
-        let status: OwnedAccessKeyStatus = match part(object, &["status"]) {
-            Ok(status) => status,
-            Err(error) => return vec![error],
-        };
-        let path = FieldPath::new("spec");
-        let mut errors = holder_errors(&spec, &path);
-        if status.key_hash.is_empty() && spec.key.is_empty() {
-            errors.push(FieldError::required(&path.child("key"), "an access key has a secret"));
-        } else if !is_bearer_token(&spec.key) {
-            // The value is left out of the text: it is meant to be a secret.
-            errors.push(FieldError::forbidden(&path.child("key"), "may hold letters, digits and -._~+/= only"));
-        } else if status.digest().is_none() {
-            let path = field(&["status", "keyHash"]);
-            errors.push(FieldError::invalid(&path, status.key_hash.as_str(), "must be 64 lower-case hexadecimal digits"));
-        }
-        if !TYPES.contains(&spec.r#type.as_str()) {
-            errors.push(FieldError::not_supported(&path.child("type"), spec.r#type.as_str(), &TYPES));
-        }
-        if spec.ttl < 0 {
-            errors.push(FieldError::invalid(&path.child("ttl"), spec.ttl, "must be greater than or equal to 0"));
-        }
-        errors
-    }
-
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<FieldError> {
         let fixed: [&[&str]; 3] = [&["spec", "user"], &["spec", "team"], &["status", "holderUID"]];
         fixed.iter().filter_map(|path| immutable_once_set(new, old, path)).collect()
     }
+}
 
-    fn facts(&self, object: &Object) -> Facts {
-        Facts::new(ObjectAccess { owner_user: object.str_at(&["spec", "user"]).to_owned(), ..ObjectAccess::default() })
+fn spec_errors(spec: &OwnedAccessKeySpec, path: &FieldPath, key: &Object) -> Vec<FieldError> {
+    let status: OwnedAccessKeyStatus = match part(key, &["status"]) {
+        Ok(status) => status,
+        Err(error) => return vec![error],
+    };
+    let mut errors = holder_errors(spec, path);
+    if status.key_hash.is_empty() && spec.key.is_empty() {
+        errors.push(FieldError::required(&path.child("key"), "an access key has a secret"));
+    } else if !is_bearer_token(&spec.key) {
+        // The value is left out of the text: it is meant to be a secret.
+        errors.push(FieldError::forbidden(&path.child("key"), "may hold letters, digits and -._~+/= only"));
+    } else if status.digest().is_none() {
+        let path = field(&["status", "keyHash"]);
+        errors.push(FieldError::invalid(&path, status.key_hash.as_str(), "must be 64 lower-case hexadecimal digits"));
     }
+    if !TYPES.contains(&spec.r#type.as_str()) {
+        errors.push(FieldError::not_supported(&path.child("type"), spec.r#type.as_str(), &TYPES));
+    }
+    if spec.ttl < 0 {
+        errors.push(FieldError::invalid(&path.child("ttl"), spec.ttl, "must be greater than or equal to 0"));
+    }
+    errors
+}
+
+/// A user owns the user's keys. Nobody owns those of a team.
+fn access(key: &Object) -> ObjectAccess {
+    ObjectAccess { owner_user: key.str_at(&["spec", "user"]).to_owned(), ..ObjectAccess::default() }
 }
 
 /// Notes the hash of a secret that is given, and takes out the annotation that has the secret in it.

@@ -1,19 +1,17 @@
 //! Project: a namespace for instances, and who may do what in it.
 
-use crate::STORED;
-use crate::access::AccessRule;
+use crate::access::{AccessRule, ObjectAccess};
 use crate::columns::{self, text_at};
+use crate::kind::stored_kind;
 use crate::rules::{ACCESS, CONDITIONS, access_of, keep_owner, part};
 use crate::types::{Access, Condition, TemplateMetadata, Typed, UserOrTeam, is_false};
-use apiserver_meta::Facts;
 use apiserver_meta::field::MOST_ERRORS;
 use apiserver_meta::resource::PrivatePart;
-use apiserver_meta::validation::{SizeLimit, is_dns1123_label};
-use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema};
+use apiserver_meta::validation::is_dns1123_label;
+use apiserver_meta::{Column, FieldError, FieldPath, Object, Resource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::sync::LazyLock;
 
 mod private;
 mod quota;
@@ -218,49 +216,23 @@ const COLUMNS: &[Column] = &[
     Column::text("Description", "What the project is for.", |project, _| text_at(project, &["spec", "description"])).wide(),
 ];
 
-static DESCRIPTOR: Descriptor =
-    Descriptor { kind: "Project", list_kind: "ProjectList", plural: "projects", singular: "project", columns: COLUMNS, ..STORED };
-
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    let description = "A namespace for virtual clusters, who may do what in it, and what they may use.";
-    Schema::kind::<ProjectSpec, ProjectStatus>("sh.loft.management.v1.Project", description)
-});
-
 /// The resource `projects`.
 #[derive(Clone, Copy, Debug)]
 pub struct Projects;
 
 impl Resource for Projects {
-    fn descriptor(&self) -> &'static Descriptor {
-        &DESCRIPTOR
-    }
-
-    fn schema(&self) -> &Schema {
-        &SCHEMA
-    }
-
-    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
-        keep_owner(new, old);
+    stored_kind! {
+        types: ProjectSpec, ProjectStatus;
+        description: "A namespace for virtual clusters, who may do what in it, and what they may use.";
+        descriptor: { kind: "Project", plural: "projects", singular: "project", columns: COLUMNS };
+        size_limits: &[ACCESS, CONDITIONS];
+        errors: spec_errors;
+        access: access;
+        keeps: keep_owner;
     }
 
     fn private_part(&self) -> Option<PrivatePart> {
         Some(private::PART)
-    }
-
-    fn size_limits(&self) -> &'static [SizeLimit] {
-        &[ACCESS, CONDITIONS]
-    }
-
-    fn validate(&self, object: &Object) -> Vec<FieldError> {
-        let spec: ProjectSpec = match part(object, &["spec"]) {
-            Ok(spec) => spec,
-            Err(error) => return vec![error],
-        };
-        let path = FieldPath::new("spec");
-        let mut errors = name_errors(object);
-        errors.extend(spec.quotas.errors(&path.child("quotas")));
-        errors.extend(member_errors(&spec.members, &path.child("members")));
-        errors
     }
 
     fn warnings(&self, object: &Object) -> Vec<String> {
@@ -272,14 +244,21 @@ impl Resource for Projects {
         let idle = quotas.idle(&FieldPath::new("spec").child("quotas"));
         unknown.chain(idle.iter().map(|path| format!("{}: is not counted here and limits nothing", path.as_str()))).collect()
     }
+}
 
-    /// Members see their project, and its admins change it.
-    fn facts(&self, object: &Object) -> Facts {
-        let (mut access, members) = (access_of(object), members(object));
-        access.rules.push(rule(&["get"], &members, Member::has_known_role));
-        access.rules.push(rule(&["update", "patch"], &members, Member::is_admin));
-        Facts::new(access)
-    }
+fn spec_errors(spec: &ProjectSpec, path: &FieldPath, project: &Object) -> Vec<FieldError> {
+    let mut errors = name_errors(project);
+    errors.extend(spec.quotas.errors(&path.child("quotas")));
+    errors.extend(member_errors(&spec.members, &path.child("members")));
+    errors
+}
+
+/// Members see their project, and its admins change it.
+fn access(project: &Object) -> ObjectAccess {
+    let (mut access, members) = (access_of(project), members(project));
+    access.rules.push(rule(&["get"], &members, Member::has_known_role));
+    access.rules.push(rule(&["update", "patch"], &members, Member::is_admin));
+    access
 }
 
 fn members(object: &Object) -> Vec<Member> {

@@ -96,6 +96,11 @@ pub(crate) fn access_of(object: &Object) -> ObjectAccess {
     object_access(Some(&owner), &rules)
 }
 
+/// What `spec.access` says of an object whose owner has no right to change it.
+pub(crate) fn granted_access(object: &Object) -> ObjectAccess {
+    ObjectAccess { rules: access_of(object).rules, ..ObjectAccess::default() }
+}
+
 /// What a virtual cluster is made from can be made.
 pub(crate) fn definition_errors(definition: &VirtualClusterTemplateDefinition, path: &FieldPath) -> Vec<FieldError> {
     let version = &definition.helm_release.chart.version;

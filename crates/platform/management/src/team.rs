@@ -3,19 +3,15 @@
 //! What a Team says decides what its members may do, so owning a Team object gives no right to change it; its
 //! `spec.access` may give rights to others.
 
-use crate::STORED;
-use crate::access::ObjectAccess;
 use crate::columns::{self, text};
-use crate::rules::{ACCESS, access_of, keep_owner, named, part};
+use crate::kind::stored_kind;
+use crate::rules::{ACCESS, granted_access, keep_owner, named, part};
 use crate::types::{Access, ClusterRoleRef, KindSecretRef, Typed, UserOrTeam};
 use crate::user::{cluster_role_errors, cluster_roles};
-use apiserver_meta::Facts;
-use apiserver_meta::validation::SizeLimit;
-use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema, Subresource};
+use apiserver_meta::{Column, FieldError, FieldPath, Object, Resource, Subresource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::LazyLock;
 
 /// A Team as Rust types.
 pub type Team = Typed<TeamSpec, TeamStatus>;
@@ -73,56 +69,27 @@ fn names(team: &Object, list: &str) -> Value {
     text(part::<Vec<String>>(team, &["spec", list]).unwrap_or_default().join(","))
 }
 
-static DESCRIPTOR: Descriptor = Descriptor {
-    kind: "Team",
-    list_kind: "TeamList",
-    plural: "teams",
-    singular: "team",
-    subresources: &[Subresource::Main],
-    columns: COLUMNS,
-    ..STORED
-};
-
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::kind::<TeamSpec, TeamStatus>("sh.loft.management.v1.Team", "Users who own things and are granted things together.")
-});
-
 /// The resource `teams`.
 #[derive(Clone, Copy, Debug)]
 pub struct Teams;
 
 impl Resource for Teams {
-    fn descriptor(&self) -> &'static Descriptor {
-        &DESCRIPTOR
+    stored_kind! {
+        types: TeamSpec, TeamStatus;
+        description: "Users who own things and are granted things together.";
+        descriptor: { kind: "Team", plural: "teams", singular: "team", subresources: &[Subresource::Main], columns: COLUMNS };
+        size_limits: &[ACCESS];
+        errors: spec_errors;
+        access: granted_access;
+        keeps: keep_owner;
     }
+}
 
-    fn schema(&self) -> &Schema {
-        &SCHEMA
-    }
-
-    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
-        keep_owner(new, old);
-    }
-
-    fn size_limits(&self) -> &'static [SizeLimit] {
-        &[ACCESS]
-    }
-
-    fn validate(&self, object: &Object) -> Vec<FieldError> {
-        let spec: TeamSpec = match part(object, &["spec"]) {
-            Ok(spec) => spec,
-            Err(error) => return vec![error],
-        };
-        let path = FieldPath::new("spec");
-        let mut errors = named(&spec.users, &path.child("users"));
-        errors.extend(named(&spec.groups, &path.child("groups")));
-        errors.extend(cluster_role_errors(&spec.cluster_roles, &path));
-        errors
-    }
-
-    fn facts(&self, object: &Object) -> Facts {
-        Facts::new(ObjectAccess { rules: access_of(object).rules, ..ObjectAccess::default() })
-    }
+fn spec_errors(spec: &TeamSpec, path: &FieldPath, _team: &Object) -> Vec<FieldError> {
+    let mut errors = named(&spec.users, &path.child("users"));
+    errors.extend(named(&spec.groups, &path.child("groups")));
+    errors.extend(cluster_role_errors(&spec.cluster_roles, path));
+    errors
 }
 
 #[cfg(test)]

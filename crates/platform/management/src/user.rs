@@ -3,19 +3,15 @@
 //! What a User says decides what its bearer may do, so owning a User object gives no right to change it; its
 //! `spec.access` may give rights to others.
 
-use crate::STORED;
-use crate::access::ObjectAccess;
 use crate::columns::{self, text, text_at};
-use crate::rules::{ACCESS, access_of, keep_owner, named, part};
+use crate::kind::stored_kind;
+use crate::rules::{ACCESS, granted_access, keep_owner, named, part};
 use crate::types::{Access, ClusterRoleRef, KindSecretRef, SecretRef, Typed, UserOrTeam, is_false, is_zero};
-use apiserver_meta::Facts;
 use apiserver_meta::field::MOST_ERRORS;
-use apiserver_meta::validation::SizeLimit;
-use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema};
+use apiserver_meta::{Column, FieldError, FieldPath, Object, Resource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 /// A User as Rust types.
 pub type User = Typed<UserSpec, UserStatus>;
@@ -98,47 +94,26 @@ const COLUMNS: &[Column] = &[
     Column::text("Cluster Roles", "Cluster roles that the user has on the platform.", |user, _| text(cluster_roles(user))).wide(),
 ];
 
-static DESCRIPTOR: Descriptor =
-    Descriptor { kind: "User", list_kind: "UserList", plural: "users", singular: "user", columns: COLUMNS, ..STORED };
-
-static SCHEMA: LazyLock<Schema> =
-    LazyLock::new(|| Schema::kind::<UserSpec, UserStatus>("sh.loft.management.v1.User", "A person or a program that the platform knows."));
-
 /// The resource `users`.
 #[derive(Clone, Copy, Debug)]
 pub struct Users;
 
 impl Resource for Users {
-    fn descriptor(&self) -> &'static Descriptor {
-        &DESCRIPTOR
+    stored_kind! {
+        types: UserSpec, UserStatus;
+        description: "A person or a program that the platform knows.";
+        descriptor: { kind: "User", plural: "users", singular: "user", columns: COLUMNS };
+        size_limits: &[ACCESS];
+        errors: spec_errors;
+        access: granted_access;
+        keeps: keep_owner;
     }
+}
 
-    fn schema(&self) -> &Schema {
-        &SCHEMA
-    }
-
-    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
-        keep_owner(new, old);
-    }
-
-    fn size_limits(&self) -> &'static [SizeLimit] {
-        &[ACCESS]
-    }
-
-    fn validate(&self, object: &Object) -> Vec<FieldError> {
-        let spec: UserSpec = match part(object, &["spec"]) {
-            Ok(spec) => spec,
-            Err(error) => return vec![error],
-        };
-        let path = FieldPath::new("spec");
-        let mut errors = named(&spec.groups, &path.child("groups"));
-        errors.extend(cluster_role_errors(&spec.cluster_roles, &path));
-        errors
-    }
-
-    fn facts(&self, object: &Object) -> Facts {
-        Facts::new(ObjectAccess { rules: access_of(object).rules, ..ObjectAccess::default() })
-    }
+fn spec_errors(spec: &UserSpec, path: &FieldPath, _user: &Object) -> Vec<FieldError> {
+    let mut errors = named(&spec.groups, &path.child("groups"));
+    errors.extend(cluster_role_errors(&spec.cluster_roles, path));
+    errors
 }
 
 /// The names in `spec.clusterRoles`, as one text.
@@ -157,6 +132,7 @@ pub(crate) fn cluster_role_errors(roles: &[ClusterRoleRef], spec: &FieldPath) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::ObjectAccess;
     use crate::rules::tests::object;
     use serde_json::json;
 

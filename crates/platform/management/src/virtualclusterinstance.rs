@@ -1,8 +1,8 @@
 //! VirtualClusterInstance: a virtual cluster that a user or a team has in a project's namespace.
 
-use crate::STORED;
-use crate::access::AccessRule;
+use crate::access::{AccessRule, ObjectAccess};
 use crate::columns::{self, text, text_at};
+use crate::kind::stored_kind;
 use crate::rules::{
     ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES, access_of, default_owner, definition_errors, field, immutable_once_set,
     keep_owner, object_mut, part, role_errors,
@@ -10,15 +10,12 @@ use crate::rules::{
 use crate::types::{
     Access, Condition, InstanceAccessRule, ObjectsStatus, SleepModeConfig, Typed, UserOrTeam, VirtualClusterTemplateDefinition, is_false,
 };
-use apiserver_meta::Facts;
 use apiserver_meta::field::MOST_ERRORS;
 use apiserver_meta::resource::{ExtendedField, SelectableField};
-use apiserver_meta::validation::SizeLimit;
-use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema, Scope};
+use apiserver_meta::{Column, FieldError, FieldPath, Object, RequestContext, Resource, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::sync::LazyLock;
 
 #[cfg(test)]
 mod tests;
@@ -176,74 +173,42 @@ const COLUMNS: &[Column] = &[
     Column::text("Message", "The cause of the phase.", |vci, _| text_at(vci, &["status", "message"])).wide(),
 ];
 
-const fn selectable(label: &'static str, path: &'static [&'static str]) -> SelectableField {
-    SelectableField { label, path }
-}
+const SELECTABLE: &[SelectableField] = &[
+    SelectableField { label: "spec.templateRef.name", path: &["spec", "templateRef", "name"] },
+    SelectableField { label: "spec.owner.user", path: &["spec", "owner", "user"] },
+    SelectableField { label: "spec.owner.team", path: &["spec", "owner", "team"] },
+    SelectableField { label: "spec.clusterRef.cluster", path: &["spec", "clusterRef", "cluster"] },
+    SelectableField { label: "status.phase", path: &["status", "phase"] },
+];
 
-static DESCRIPTOR: Descriptor = Descriptor {
-    kind: "VirtualClusterInstance",
-    list_kind: "VirtualClusterInstanceList",
-    plural: "virtualclusterinstances",
-    singular: "virtualclusterinstance",
-    scope: Scope::Namespaced,
-    columns: COLUMNS,
-    selectable_fields: &[
-        selectable("spec.templateRef.name", &["spec", "templateRef", "name"]),
-        selectable("spec.owner.user", &["spec", "owner", "user"]),
-        selectable("spec.owner.team", &["spec", "owner", "team"]),
-        selectable("spec.clusterRef.cluster", &["spec", "clusterRef", "cluster"]),
-        selectable("status.phase", &["status", "phase"]),
-    ],
-    extended: &[
-        ExtendedField { verb: "use", path: &["status", "canUse"] },
-        ExtendedField { verb: "update", path: &["status", "canUpdate"] },
-    ],
-    ..STORED
-};
-
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::kind::<VirtualClusterInstanceSpec, VirtualClusterInstanceStatus>(
-        "sh.loft.management.v1.VirtualClusterInstance",
-        "A virtual cluster: a Kubernetes cluster that runs inside a namespace of another one and belongs to a project.",
-    )
-});
+const EXTENDED: &[ExtendedField] =
+    &[ExtendedField { verb: "use", path: &["status", "canUse"] }, ExtendedField { verb: "update", path: &["status", "canUpdate"] }];
 
 /// The resource `virtualclusterinstances`.
 #[derive(Clone, Copy, Debug)]
 pub struct VirtualClusterInstances;
 
 impl Resource for VirtualClusterInstances {
-    fn descriptor(&self) -> &'static Descriptor {
-        &DESCRIPTOR
-    }
-
-    fn schema(&self) -> &Schema {
-        &SCHEMA
+    stored_kind! {
+        types: VirtualClusterInstanceSpec, VirtualClusterInstanceStatus;
+        description: "A virtual cluster: a Kubernetes cluster that runs inside a namespace of another one and belongs to a project.";
+        descriptor: {
+            kind: "VirtualClusterInstance",
+            plural: "virtualclusterinstances",
+            singular: "virtualclusterinstance",
+            scope: Scope::Namespaced,
+            columns: COLUMNS,
+            selectable_fields: SELECTABLE,
+            extended: EXTENDED,
+        };
+        size_limits: &[ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES];
+        errors: spec_errors;
+        access: access;
+        keeps: keep_owner, keep_cluster_ref;
     }
 
     fn prepare_for_create(&self, ctx: &RequestContext, object: &mut Object) {
         default_owner(ctx, object);
-    }
-
-    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
-        keep_owner(new, old);
-        keep_cluster_ref(new, old);
-    }
-
-    fn size_limits(&self) -> &'static [SizeLimit] {
-        &[ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES]
-    }
-
-    fn validate(&self, object: &Object) -> Vec<FieldError> {
-        let spec: VirtualClusterInstanceSpec = match part(object, &["spec"]) {
-            Ok(spec) => spec,
-            Err(error) => return vec![error],
-        };
-        let path = FieldPath::new("spec");
-        let mut errors = template_errors(&spec, &path);
-        errors.extend(role_errors(&spec.extra_access_rules, &path.child("extraAccessRules")));
-        errors.extend(condition_errors(object));
-        errors
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<FieldError> {
@@ -259,13 +224,21 @@ impl Resource for VirtualClusterInstances {
         let name = object.name().to_owned();
         set_cluster_ref(object, "virtualCluster", &name);
     }
+}
 
-    /// Whom a rule gives a role inside the virtual cluster, such as `vcluster platform share` adds, sees and uses it too.
-    fn facts(&self, object: &Object) -> Facts {
-        let mut access = access_of(object);
-        access.rules.extend(use_of(object));
-        Facts::new(access)
-    }
+fn spec_errors(spec: &VirtualClusterInstanceSpec, path: &FieldPath, instance: &Object) -> Vec<FieldError> {
+    let mut errors = template_errors(spec, path);
+    errors.extend(role_errors(&spec.extra_access_rules, &path.child("extraAccessRules")));
+    errors.extend(condition_errors(instance));
+    errors
+}
+
+/// Users and teams to whom a rule gives a role inside the virtual cluster, such as `vcluster platform share` adds, see and use the
+/// instance too.
+fn access(instance: &Object) -> ObjectAccess {
+    let mut access = access_of(instance);
+    access.rules.extend(use_of(instance));
+    access
 }
 
 /// The fields of `spec.clusterRef`.

@@ -3,20 +3,17 @@
 //! An instance names a template in `spec.templateRef`; whoever makes the virtual cluster finds the version and fills in the
 //! parameters. Here a template is kept, not rendered.
 
-use crate::STORED;
 use crate::columns::{self, text, text_at};
-use crate::rules::{ACCESS, TEMPLATE_RULES, access_of, definition_errors, keep_owner, part, semantic_version};
+use crate::kind::stored_kind;
+use crate::rules::{ACCESS, TEMPLATE_RULES, access_of, definition_errors, keep_owner, semantic_version};
 use crate::types::{Access, AppParameter, EntityInfo, Typed, UserOrTeam, VirtualClusterTemplateDefinition, parameter_errors};
-use apiserver_meta::Facts;
 use apiserver_meta::field::MOST_ERRORS;
-use apiserver_meta::validation::SizeLimit;
-use apiserver_meta::{Column, Descriptor, FieldError, FieldPath, Object, RequestContext, Resource, Schema};
+use apiserver_meta::{Column, FieldError, FieldPath, Object, Resource};
 use schemars::JsonSchema;
 use semver::{BuildMetadata, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 #[cfg(test)]
 mod tests;
@@ -100,58 +97,32 @@ const COLUMNS: &[Column] = &[
     Column::text("Description", "What the template is for.", |template, _| text_at(template, &["spec", "description"])).wide(),
 ];
 
-static DESCRIPTOR: Descriptor = Descriptor {
-    kind: "VirtualClusterTemplate",
-    list_kind: "VirtualClusterTemplateList",
-    plural: "virtualclustertemplates",
-    singular: "virtualclustertemplate",
-    columns: COLUMNS,
-    ..STORED
-};
-
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::kind::<VirtualClusterTemplateSpec, VirtualClusterTemplateStatus>(
-        "sh.loft.management.v1.VirtualClusterTemplate",
-        "What virtual clusters are made from, with parameters, and in versions.",
-    )
-});
-
 /// The resource `virtualclustertemplates`.
 #[derive(Clone, Copy, Debug)]
 pub struct VirtualClusterTemplates;
 
 impl Resource for VirtualClusterTemplates {
-    fn descriptor(&self) -> &'static Descriptor {
-        &DESCRIPTOR
-    }
-
-    fn schema(&self) -> &Schema {
-        &SCHEMA
-    }
-
-    fn prepare_for_update(&self, _ctx: &RequestContext, new: &mut Object, old: &Object) {
-        keep_owner(new, old);
-    }
-
-    fn size_limits(&self) -> &'static [SizeLimit] {
-        &[ACCESS, TEMPLATE_RULES]
-    }
-
-    fn validate(&self, object: &Object) -> Vec<FieldError> {
-        let spec: VirtualClusterTemplateSpec = match part(object, &["spec"]) {
-            Ok(spec) => spec,
-            Err(error) => return vec![error],
+    stored_kind! {
+        types: VirtualClusterTemplateSpec, VirtualClusterTemplateStatus;
+        description: "What virtual clusters are made from, with parameters, and in versions.";
+        descriptor: {
+            kind: "VirtualClusterTemplate",
+            plural: "virtualclustertemplates",
+            singular: "virtualclustertemplate",
+            columns: COLUMNS,
         };
-        let path = FieldPath::new("spec");
-        let mut errors = definition_errors(&spec.template, &path.child("template"));
-        errors.extend(parameter_errors(&spec.parameters, &path.child("parameters")));
-        errors.extend(version_errors(&spec.versions, &path.child("versions")));
-        errors
+        size_limits: &[ACCESS, TEMPLATE_RULES];
+        errors: spec_errors;
+        access: access_of;
+        keeps: keep_owner;
     }
+}
 
-    fn facts(&self, object: &Object) -> Facts {
-        Facts::new(access_of(object))
-    }
+fn spec_errors(spec: &VirtualClusterTemplateSpec, path: &FieldPath, _template: &Object) -> Vec<FieldError> {
+    let mut errors = definition_errors(&spec.template, &path.child("template"));
+    errors.extend(parameter_errors(&spec.parameters, &path.child("parameters")));
+    errors.extend(version_errors(&spec.versions, &path.child("versions")));
+    errors
 }
 
 /// Versions can be told apart and compared, and what each is made from can be made.

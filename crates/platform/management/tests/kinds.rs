@@ -82,6 +82,16 @@ fn status(kind: &str) -> Value {
     }
 }
 
+/// The suite's `computed_fields_are_never_stored` tries the fields that a kind lists.
+#[test]
+fn computed_fields_are_listed() {
+    let kinds = vci_management::resources();
+    let fields =
+        kinds.iter().flat_map(|kind| kind.descriptor().extended.iter().map(|field| (kind.descriptor().plural, field.path.join("."))));
+    let want = ["status.canUse", "status.canUpdate"].map(|path| ("virtualclusterinstances", path.to_owned()));
+    assert_eq!(fields.collect::<Vec<_>>(), want);
+}
+
 /// What nobody but the creator of an access key is shown, and only once.
 #[tokio::test]
 async fn the_secret_of_an_access_key_is_in_no_other_place() {

@@ -19,6 +19,10 @@ pub async fn the_kind_describes_itself(subject: &Subject) {
     for name in ["apiVersion", "kind", "metadata", "spec"] {
         assert!(resource.schema().field(name).is_some(), "the schema lacks {name}");
     }
+    for field in kind.extended {
+        let found = field.path.iter().try_fold(resource.schema(), |schema, name| Some(&*schema.field(name)?.schema));
+        assert!(found.is_some(), "the schema lacks {}", field.path.join("."));
+    }
     let full = subject.create_with_status("described").await;
     cells_fit_their_columns(kind, &full);
     // An object that says nothing can still be shown.

@@ -1,6 +1,5 @@
 use super::*;
 use crate::access::Caller;
-use crate::access::ObjectAccess;
 use crate::rules::tests::object;
 use serde_json::json;
 
