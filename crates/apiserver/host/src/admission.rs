@@ -1,11 +1,15 @@
 //! The host cluster's admission, run here because kube-apiserver does not run it for requests that it passes on: its
 //! namespaces, webhooks, policies and quotas.
 
+mod authorizer;
 mod events;
 mod expressions;
+mod facts;
+mod matching;
 mod namespaces;
 mod policy;
 mod quota;
+mod request;
 mod review;
 mod webhooks;
 

@@ -3,7 +3,8 @@
 //! Deleting this server's objects with their namespace is the cluster's business: its controller asks here for it.
 
 use crate::HostCluster;
-use crate::admission::policy::{Namespaces, shown_name};
+use crate::admission::facts::Namespaces;
+use crate::admission::request::shown_name;
 use apiserver_meta::error::GroupResource;
 use apiserver_meta::{ApiError, Object, RequestContext, Verb};
 use apiserver_registry::{Admission, AdmissionRequest};

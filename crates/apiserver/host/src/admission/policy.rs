@@ -5,10 +5,8 @@
 //! expressions ask the authorizer. Where kube-apiserver's order is random, it is by name here. Refused: the status of
 //! policies (type checking), which kube-apiserver writes, and matching by equivalent resources: there is one version.
 
-mod authorizer;
 mod compiled;
 mod decide;
-mod matching;
 mod params;
 mod refusal;
 mod source;
@@ -18,20 +16,18 @@ mod tests;
 
 use crate::HostCluster;
 use crate::admission::expressions::off_runtime;
-use apiserver_cel::{AccessCheck, Activation};
-use apiserver_meta::options::DryRun;
+use crate::admission::facts::{Facts, KnownNamespace, Namespaces};
+use crate::admission::matching::Subject;
+use crate::admission::request::shown_name;
+use apiserver_cel::Activation;
 use apiserver_meta::{ApiError, Object, RequestContext};
 use apiserver_registry::{Admission, AdmissionRequest};
 use async_trait::async_trait;
-use authorizer::ClusterAuthorizer;
 use compiled::{CompiledPolicy, FailurePolicy};
 use decide::Verdict;
-use kube::Client;
-use matching::operation;
-pub(super) use matching::{Criteria, Subject};
 use params::Fault;
 use refusal::Refusal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use source::{Binding, Hook, Hooks};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,29 +38,6 @@ use tokio_util::sync::CancellationToken;
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The audit annotation of failed validations whose binding has the action Audit.
 const VALIDATION_FAILURE: &str = "validation.policy.admission.k8s.io/validation_failure";
-
-/// Where namespaces are known from.
-#[async_trait]
-pub(super) trait Namespaces: std::fmt::Debug + Send + Sync + 'static {
-    /// A namespace's object.
-    ///
-    /// # Errors
-    /// Why there is none.
-    async fn namespace(&self, name: &str) -> Result<Arc<Value>, ApiError>;
-}
-
-/// What is known about a request beside the request itself.
-#[derive(Clone)]
-pub(super) struct Facts {
-    pub(super) client: Client,
-    pub(super) namespaces: Arc<dyn Namespaces>,
-}
-
-impl std::fmt::Debug for Facts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Facts").field("namespaces", &self.namespaces).finish_non_exhaustive()
-    }
-}
 
 /// The host cluster's policies, asked about every write.
 pub(super) struct ValidatingAdmissionPolicies {
@@ -145,15 +118,6 @@ async fn bound(hook: &Hook, binding: &Binding, subject: Subject<'_>, namespace: 
     }
 }
 
-/// The namespace of a request: none where it has none, or why it is not known.
-pub(super) struct KnownNamespace(pub(super) Result<Option<Value>, String>);
-
-impl KnownNamespace {
-    pub(super) fn new(namespace: &Result<Option<Arc<Value>>, ApiError>) -> Self {
-        Self(namespace.as_ref().map(|it| it.as_deref().cloned()).map_err(ToString::to_string))
-    }
-}
-
 /// One thing to do for a request.
 enum Step {
     Refuse(Refusal),
@@ -204,121 +168,6 @@ impl Admission for ValidatingAdmissionPolicies {
             None => Ok(()),
         }
     }
-}
-
-impl Facts {
-    pub(super) async fn namespace_of(&self, request: AdmissionRequest<'_>) -> Result<Option<Arc<Value>>, ApiError> {
-        if request.key.namespace.is_empty() {
-            return Ok(None);
-        }
-        self.namespaces.namespace(&request.key.namespace).await.map(Some)
-    }
-
-    /// The values of the variables, of which the parameters are not known yet.
-    pub(super) fn activation(&self, ctx: &RequestContext, subject: Subject<'_>, namespace: Option<Arc<Value>>) -> Activation {
-        let AdmissionRequest { descriptor, subresource, key, old, .. } = subject.request;
-        let value = |object: Option<&Object>| object.map_or(Value::Null, |it| typed(it, subject.request));
-        let request_resource = AccessCheck {
-            group: descriptor.group.into(),
-            resource: descriptor.plural.into(),
-            subresource: subresource.as_str().into(),
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-            ..AccessCheck::default()
-        };
-        let authorizer = Arc::new(ClusterAuthorizer::new(self.client.clone(), Arc::clone(&ctx.user), ctx.deadline));
-        Activation::default()
-            .bind("object", value(subject.object))
-            .bind("oldObject", value(old))
-            .bind("request", request_attributes(ctx, subject.request))
-            .bind("params", Value::Null)
-            .bind("namespaceObject", namespace.map_or(Value::Null, |it| namespace_object(&it)))
-            .bind_authorizer(authorizer, request_resource)
-    }
-}
-
-/// An object as clients see it: it says what it is.
-pub(super) fn typed(object: &Object, request: AdmissionRequest<'_>) -> Value {
-    let mut fields = object.0.clone();
-    fields.insert("kind".into(), request.descriptor.kind.into());
-    fields.insert("apiVersion".into(), request.descriptor.api_version().into());
-    Value::Object(fields)
-}
-
-/// `request` in expressions: the attributes, without the objects.
-pub(super) fn request_attributes(ctx: &RequestContext, request: AdmissionRequest<'_>) -> Value {
-    let AdmissionRequest { descriptor, verb, subresource, key, dry_run, .. } = request;
-    let kind = json!({"group": descriptor.group, "version": descriptor.version, "kind": descriptor.kind});
-    let resource = json!({"group": descriptor.group, "version": descriptor.version, "resource": descriptor.plural});
-    let operation = operation(verb);
-    let options_kind = match operation {
-        "CREATE" => "CreateOptions",
-        "DELETE" => "DeleteOptions",
-        _ => "UpdateOptions",
-    };
-    let mut options = json!({"kind": options_kind, "apiVersion": "meta.k8s.io/v1"});
-    if dry_run == DryRun::All {
-        options["dryRun"] = json!(["All"]);
-    }
-    let mut attributes = json!({
-        "uid": "",
-        "kind": kind,
-        "resource": resource,
-        "requestKind": kind,
-        "requestResource": resource,
-        "operation": operation,
-        "userInfo": user_info(&ctx.user),
-        "dryRun": dry_run == DryRun::All,
-        "options": options,
-    });
-    if let Value::Object(fields) = &mut attributes {
-        let mut set = |field: &str, text: &str| {
-            if !text.is_empty() {
-                fields.insert(field.into(), text.into());
-            }
-        };
-        set("subResource", subresource.as_str());
-        set("requestSubResource", subresource.as_str());
-        set("name", &key.name);
-        set("namespace", &key.namespace);
-    }
-    attributes
-}
-
-/// A user in the words of an admission request: what is empty is left out.
-fn user_info(user: &apiserver_meta::User) -> Value {
-    let mut info = serde_json::Map::new();
-    for (field, text) in [("username", &user.name), ("uid", &user.uid)] {
-        if !text.is_empty() {
-            info.insert(field.into(), text.as_str().into());
-        }
-    }
-    if !user.groups.is_empty() {
-        info.insert("groups".into(), user.groups.clone().into());
-    }
-    if !user.extra.is_empty() {
-        info.insert("extra".into(), json!(user.extra));
-    }
-    Value::Object(info)
-}
-
-/// A namespace as expressions see it: without what only servers care for.
-fn namespace_object(namespace: &Value) -> Value {
-    let mut shown = namespace.clone();
-    if let Some(metadata) = shown.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|field, _| !matches!(field.as_str(), "managedFields" | "ownerReferences" | "selfLink"));
-    }
-    if let Some(fields) = shown.as_object_mut() {
-        fields.retain(|field, _| matches!(field.as_str(), "metadata" | "spec" | "status"));
-    }
-    shown
-}
-
-/// The name that a refusal speaks of: for one that is to be generated, what it is made from.
-pub(super) fn shown_name(request: AdmissionRequest<'_>, object: Option<&Object>) -> String {
-    let of_object = |field| object.map(|it| it.meta_str(field)).filter(|it| !it.is_empty());
-    let given = Some(request.key.name.as_str()).filter(|it| !it.is_empty());
-    given.or_else(|| of_object("name")).or_else(|| of_object("generateName")).unwrap_or("Unknown").to_owned()
 }
 
 /// Does one step, on a thread that may block.

@@ -7,7 +7,7 @@
 //! that only kube-apiserver has.
 
 use super::events::events;
-use super::policy::shown_name;
+use super::request::shown_name;
 use crate::HostCluster;
 use apiserver_cel::Quantity;
 use apiserver_meta::options::DryRun;

@@ -1,7 +1,7 @@
 //! What a webhook is asked and what it answers: `AdmissionReview` of `admission.k8s.io`, version `v1` or, for webhooks that
 //! know no other, `v1beta1`.
 
-use super::policy::{request_attributes, typed};
+use super::request::{request_attributes, typed};
 use apiserver_meta::{ApiError, Details, Object, Reason, RequestContext};
 use apiserver_registry::AdmissionRequest;
 use base64::Engine as _;

@@ -12,7 +12,9 @@ mod source;
 mod tests;
 
 use super::expressions::off_runtime;
-use super::policy::{Facts, KnownNamespace, Namespaces, Subject, typed};
+use super::facts::{Facts, KnownNamespace, Namespaces};
+use super::matching::Subject;
+use super::request::typed;
 use super::review::Verdict;
 use crate::HostCluster;
 use apiserver_cel::{Activation, Evaluator, MATCH_CONDITIONS_BUDGET};

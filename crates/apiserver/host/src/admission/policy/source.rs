@@ -1,9 +1,9 @@
 //! The policies and bindings of the host cluster, followed and made ready.
 
-use super::super::events::{Collection, events};
 use super::compiled::CompiledPolicy;
-use super::matching::Criteria;
 use super::params::{AllParams, Params};
+use crate::admission::events::{Collection, events};
+use crate::admission::matching::Criteria;
 use futures::StreamExt as _;
 use k8s_openapi::api::admissionregistration::v1::{
     ParamRef, ValidatingAdmissionPolicy as Policy, ValidatingAdmissionPolicyBinding as PolicyBinding,

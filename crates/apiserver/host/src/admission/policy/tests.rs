@@ -4,10 +4,12 @@
 
 use super::*;
 use crate::testing::json_cluster;
+use apiserver_meta::options::DryRun;
 use apiserver_meta::schema::Shape;
 use apiserver_meta::{Annotations, Descriptor, ObjectKey, Principal, Schema, Scope, Subresource, User, Verb};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Instant;

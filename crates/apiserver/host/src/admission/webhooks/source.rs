@@ -1,9 +1,9 @@
 //! The webhooks of the host cluster, followed and made ready.
 
-use super::super::events::{Collection, events};
-use super::super::expressions::ENVIRONMENT;
-use super::super::policy::Criteria;
 use super::call::Target;
+use crate::admission::events::{Collection, events};
+use crate::admission::expressions::ENVIRONMENT;
+use crate::admission::matching::Criteria;
 use crate::admission::review::VERSIONS;
 use apiserver_cel::{CompileError, Program};
 use apiserver_meta::ApiError;

@@ -1,6 +1,7 @@
-//! Which requests a policy or binding is about.
+//! Match criteria: which requests a policy, a binding or a webhook is about.
 
-use apiserver_meta::{Object, Scope, Verb};
+use super::request::operation;
+use apiserver_meta::{Object, Scope};
 use apiserver_registry::AdmissionRequest;
 use k8s_openapi::api::admissionregistration::v1::{MatchResources, NamedRuleWithOperations};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -14,7 +15,7 @@ struct Labels(Option<Result<Selector, String>>);
 
 /// Match criteria, with their selectors read.
 #[derive(Debug, Default)]
-pub(in crate::admission) struct Criteria {
+pub(super) struct Criteria {
     rules: Vec<NamedRuleWithOperations>,
     excluded: Vec<NamedRuleWithOperations>,
     namespaces: Labels,
@@ -23,14 +24,14 @@ pub(in crate::admission) struct Criteria {
 
 /// The facts of a request that criteria speak of.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::admission) struct Subject<'a> {
-    pub(in crate::admission) request: AdmissionRequest<'a>,
-    pub(in crate::admission) object: Option<&'a Object>,
+pub(super) struct Subject<'a> {
+    pub(super) request: AdmissionRequest<'a>,
+    pub(super) object: Option<&'a Object>,
 }
 
 impl Criteria {
     /// Reads them; absent ones are met by everything.
-    pub(in crate::admission) fn new(resources: Option<&MatchResources>) -> Self {
+    pub(super) fn new(resources: Option<&MatchResources>) -> Self {
         let Some(it) = resources else { return Self::default() };
         Self {
             rules: it.resource_rules.clone().unwrap_or_default(),
@@ -41,7 +42,7 @@ impl Criteria {
     }
 
     /// Whether the labels of the request's namespace are asked for.
-    pub(in crate::admission) fn ask_for_namespace(&self) -> bool {
+    pub(super) fn ask_for_namespace(&self) -> bool {
         self.namespaces.0.is_some()
     }
 
@@ -49,7 +50,7 @@ impl Criteria {
     ///
     /// # Errors
     /// A selector that cannot be read, or a namespace that is not known: only for requests that the rules are about.
-    pub(in crate::admission) fn met(&self, subject: Subject<'_>, namespace: &Result<Option<Value>, String>) -> Result<bool, String> {
+    pub(super) fn met(&self, subject: Subject<'_>, namespace: &Result<Option<Value>, String>) -> Result<bool, String> {
         let namespaces = self.namespace_met(namespace);
         let objects = self.object_met(subject);
         if namespaces == Ok(false) || objects == Ok(false) {
@@ -113,15 +114,6 @@ impl Labels {
 fn labels(metadata: Option<&Value>) -> BTreeMap<String, String> {
     let labels = metadata.and_then(|it| it.get("labels")).and_then(Value::as_object);
     labels.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
-}
-
-/// The word for what is done.
-pub(in crate::admission) fn operation(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Create => "CREATE",
-        Verb::Delete | Verb::DeleteCollection => "DELETE",
-        Verb::Update | Verb::Patch | Verb::Get | Verb::List | Verb::Watch => "UPDATE",
-    }
 }
 
 fn rule_met(rule: &NamedRuleWithOperations, subject: Subject<'_>) -> bool {
