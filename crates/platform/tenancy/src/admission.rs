@@ -44,7 +44,7 @@ use std::time::Duration;
 use stored::Stored;
 use templates::Templates;
 
-/// What rules go by.
+/// The sources that the rules read.
 #[derive(Debug)]
 pub(crate) struct Rules<'a> {
     directory: Arc<Directory>,
@@ -68,12 +68,12 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// The same, and access keys last no longer than this.
+    /// Limits the lifetime of access keys to this.
     pub(crate) fn with_longest_key_life(self, longest: Option<Duration>) -> Self {
         Self { longest_key_life: longest, ..self }
     }
 
-    /// What is asked about a kind, in order.
+    /// The admission rules of a kind, in order.
     pub(crate) fn of(&self, kind: &Descriptor) -> Vec<Arc<dyn Admission>> {
         match (kind.scope, kind.plural) {
             (Scope::Namespaced, _) => self.of_namespaces(),

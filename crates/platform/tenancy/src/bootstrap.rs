@@ -1,4 +1,4 @@
-//! What is there before anybody has called: objects from files, and an administrator on a first start.
+//! Objects that a start creates: those of files, and an administrator on the first start.
 //!
 //! Everything goes through the registries, with the same rules as a client's create. What exists is left as it is, so
 //! that a restart changes nothing.
@@ -32,7 +32,7 @@ const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Registries {
     /// All of them.
     pub(crate) all: Vec<Arc<Registry>>,
-    /// What keeps the directory current.
+    /// The informer that keeps the directory current.
     pub(crate) feed: IdentityInformer,
 }
 
@@ -76,15 +76,15 @@ impl Registries {
     }
 }
 
-/// What came of the wish that there be an object.
+/// The outcome of [`Registries::ensure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ensured {
     Created,
     WasThere,
 }
 
-/// Creates the objects of the files, as far as they are missing, in their order, keys after those who are to hold them, and sees to an administrator. Returns the
-/// path of a kubeconfig that can be used at once, if this server has one to give.
+/// Creates the missing objects of the files in their order, but access keys last, because their holders must exist; then makes sure
+/// of an administrator. Returns the path of a kubeconfig that can be used at once, if this server has one.
 ///
 /// # Errors
 /// The first object that is refused; a file that cannot be written.

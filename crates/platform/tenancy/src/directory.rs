@@ -25,17 +25,17 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use tokio::sync::watch;
 use vci_management::access::Caller;
 
-/// Everybody whom this server knows by an access key.
+/// The group of every caller who is known by an access key of this server.
 pub const GROUP_LOFT_AUTHENTICATED: &str = "loft:authenticated";
-/// Everybody who is a user here.
+/// The group of every caller who acts as a User object.
 pub const GROUP_USERS: &str = "loft:user:*";
-/// What the name of somebody who acts as a team begins with; the team's name follows.
+/// The prefix of the user name of a caller who acts as a team. The team's name follows.
 pub const TEAM_PREFIX: &str = "loft:team:";
 /// The key of [`User::extra`] under which the name of the access key stands that a request came with.
 pub const EXTRA_ACCESS_KEY: &str = "management.loft.sh/access-key";
 /// The cluster role, of a user or of one of the user's teams, that may do everything.
 pub const CLUSTER_ROLE_ADMIN: &str = "loft-management-admin";
-/// What a project's namespace begins with when nothing else is configured.
+/// The prefix of projects' namespaces when no other is configured.
 pub const DEFAULT_NAMESPACE_PREFIX: &str = "loft-p-";
 
 /// The picture, kept current by its owner and read by every request.
@@ -99,18 +99,18 @@ impl Directory {
         Self { namespace_prefix: namespace_prefix.into(), tables: RwLock::default(), changes: watch::Sender::new(0) }
     }
 
-    /// Who holds this secret at `now` (Unix seconds). A secret that nobody has, a disabled or expired key, and a
-    /// key whose user or team is disabled or missing all answer alike.
+    /// The identity of the holder of this secret at `now` (Unix seconds). The answer is `None`, without a reason, for a secret of no
+    /// key, a disabled or expired key, and a key whose user or team is disabled or missing.
     pub fn identify(&self, secret: &str, now: i64) -> Option<Identity> {
         self.find(secret, now, |_| ())
     }
 
-    /// The same, and notes that the key was used.
+    /// Identifies the holder as [`Directory::identify`] does, and notes that the key was used.
     pub fn authenticate(&self, secret: &str, now: i64) -> Option<Identity> {
         self.find(secret, now, |key| key.note_use(now))
     }
 
-    /// Whether this is the secret of an access key, be it good for anything or not: then it is nobody else's business.
+    /// Whether this is the secret of an access key, usable or not. Such a token must not be shown to any other authenticator.
     pub fn is_secret(&self, text: &str) -> bool {
         let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         self.read().digests.contains_key(&digest)
@@ -132,7 +132,7 @@ impl Directory {
         Some(identity)
     }
 
-    /// Who goes by this name: a user, or with [`TEAM_PREFIX`] a team. `None` for whoever is not known here or is locked out.
+    /// The identity of the User of this name, or with [`TEAM_PREFIX`] of the Team. `None` when there is no such object or it is disabled.
     pub fn known_as(&self, name: &str) -> Option<Identity> {
         let holder = match name.strip_prefix(TEAM_PREFIX) {
             Some(team) => Holder::Team(team.into()),
@@ -217,7 +217,8 @@ impl Directory {
         self.read().held.get(holder).copied().unwrap_or(0)
     }
 
-    /// What the access key that the identity came with is narrowed to. A key that is gone since then opens nothing.
+    /// The scope of the access key that the identity came with; `None`: no key, or a key without a scope. A key that has been deleted
+    /// since then has an empty scope, which allows nothing.
     pub fn scope(&self, identity: &Identity) -> Option<Arc<KeyScope>> {
         let name = identity.user.extra.get(EXTRA_ACCESS_KEY)?.first()?;
         self.read().keys.get(name).map_or_else(|| Some(Arc::default()), |key| key.record.scope.clone())

@@ -23,19 +23,19 @@ use tokio_util::sync::CancellationToken;
 use vci_management::GROUP;
 use vci_management::computed::{SELF, TEAM_ACCESS_KEYS, USER_ACCESS_KEYS};
 
-/// What an operator decides about tenancy.
+/// The configuration of tenancy.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Files of objects to create when they are missing.
     pub bootstrap: Vec<PathBuf>,
-    /// How long access keys last at most that are made from now on; `None`: as long as whoever makes them says.
+    /// The longest lifetime of access keys that are made from now on; `None`: no limit.
     pub access_key_max_ttl: Option<Duration>,
     /// The namespace of project P is this followed by P.
     pub namespace_prefix: String,
 }
 
 impl Config {
-    /// What a server without any flags uses.
+    /// The configuration of a server without any flags.
     pub fn standard() -> Self {
         Self { bootstrap: Vec::new(), access_key_max_ttl: None, namespace_prefix: DEFAULT_NAMESPACE_PREFIX.into() }
     }
@@ -57,7 +57,7 @@ impl Tenancy {
     /// Reads and checks the files that the configuration names: objects of these kinds. Nothing is written.
     ///
     /// # Errors
-    /// What the operator has to mend.
+    /// A file that cannot be read, or an object in it that is refused.
     pub fn new(config: Config, resources: &[Arc<dyn Resource>]) -> Result<Self, StartError> {
         let mut manifests = Vec::new();
         for file in &config.bootstrap {
@@ -110,7 +110,7 @@ impl Extension for Tenancy {
         rules.with_longest_key_life(self.config.access_key_max_ttl).of(kind)
     }
 
-    /// The secrets of access keys are for nobody to see.
+    /// Access keys are not shown to the host cluster's webhooks and policies, because their secrets would be.
     fn shows_to_host(&self, kind: &Descriptor) -> bool {
         kind.plural != "ownedaccesskeys"
     }

@@ -1,10 +1,12 @@
-//! Who may make which access key.
+//! Rules for the creation and change of access keys.
 //!
-//! Users make keys of their own; those who may do everything make keys for whom they like. A key gives nobody more than the
-//! request had: what comes with a key that is narrowed or expires makes none that is broader or lasts longer, and brings
-//! none back to life. What came with a key that is gone makes none at all. Nobody gives what they do not have: only those of
-//! `system:masters` make keys for one of them, or change what such a key opens. And nobody has more than a number of keys,
-//! whoever makes them: each server has all keys in memory.
+//! - A user makes keys for that user only. Administrators make keys for any user and any team.
+//! - A request that was authenticated by an access key cannot make a key that is broader than that key or lasts longer. Neither can
+//!   it widen, re-enable or give another secret to such a key. When the request's own key has been deleted meanwhile, the request
+//!   cannot make or change keys at all.
+//! - Only members of `system:masters` make a key whose holder is in `system:masters`, or widen, re-enable or give another secret to
+//!   such a key.
+//! - A user or a team has at most [`MOST_KEYS`] keys, whoever makes them, because each server has all keys in memory.
 
 use crate::clock::unix_seconds;
 use crate::directory::{Directory, EXTRA_ACCESS_KEY, Holder, KeyRecord};
@@ -83,10 +85,10 @@ impl KeyAdmission {
 
 /// The access key that a request came with, which bounds those that it makes.
 enum Bound {
-    /// It came without one.
+    /// The request came without an access key: no bound.
     None,
     Key(KeyRecord),
-    /// It came with one that is not there any more, and bounds nothing.
+    /// The access key has been deleted: the request may not make or change keys.
     Gone,
 }
 

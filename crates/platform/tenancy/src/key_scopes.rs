@@ -34,7 +34,7 @@ impl Authorizer for KeyScopes {
     }
 }
 
-/// What lies in a project.
+/// The project, and the part of it, that a request is about.
 #[derive(Clone, Copy)]
 struct Inside<'a> {
     project: &'a str,
@@ -75,7 +75,7 @@ impl KeyScopes {
     }
 }
 
-/// What a key is allowed for the part that it plays.
+/// Whether a role of a key's scope covers a request.
 fn role_covers(role: &RoleInScope, verb: &str, resource: &str, subresource: &str, inside: Option<Inside<'_>>) -> bool {
     let reads = matches!(verb, "get" | "list" | "watch");
     let served = match role.role {

@@ -1,6 +1,7 @@
-//! Who may do what with `management.loft.sh`: users, teams, access keys, projects and their members, owners, quotas.
+//! Authentication, authorization and admission for `management.loft.sh`: users, teams, access keys, projects and their members,
+//! owners, quotas.
 //!
-//! [`Tenancy`] plugs all of it into a server as an [`Extension`]. What decisions go by is the [`directory`], a picture in memory
+//! [`Tenancy`] plugs all of it into a server as an [`Extension`]. Decisions are made from the [`directory`], a picture in memory
 //! that follows the stored objects. Refused: rules about one object alone, which are the kind's own (`vci-management`).
 #![warn(missing_docs)]
 

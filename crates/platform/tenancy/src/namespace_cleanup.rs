@@ -1,13 +1,15 @@
-//! What slips into the namespace of a project while the project is deleted.
+//! Deletion of objects that were created in a project's namespace while the project was being deleted.
 //!
 //! A project is deleted only when the store has nothing in its namespace, and nothing is created where there is no project (a
-//! creation is carried out only if its project still is as it was found). Between that look and the deletion something may still
-//! be created. Such an object nobody but admins could see, and a later project of the same name would inherit it. So a moment after
-//! a project is gone its namespace is looked at, and what is there is deleted, unless there is a project again. What
-//! does not hold: a server that ends within that moment, with no other beside it, leaves such an object; so does one that heard
-//! neither of the project's creation nor of its deletion, because both fell between two watches of which the second could not go on.
-//! Refused: looking for namespaces without a project in general, for a server that is started with another prefix would
-//! find them all to be without.
+//! creation is carried out only if its project is still as it was found). Between the check of the namespace and the deletion of the
+//! project an object may still be created. Only administrators could see it, and a later project of the same name would inherit it.
+//! So the namespace of a deleted project is listed again a moment later, and its objects are deleted unless the project exists again.
+//!
+//! Such an object stays when a server ends within that moment with no other server beside it, or when a server heard neither of the
+//! project's creation nor of its deletion, because both fell between two watches of which the second could not go on.
+//!
+//! Refused: searching for namespaces without a project in general. A server that is started with another prefix would take all of
+//! them for such namespaces.
 
 use apiserver_meta::options::{DeleteOptions, ListOptions, Propagation};
 use apiserver_meta::{ApiError, Object, ObjectFilter, ObjectKey, Scope};
@@ -50,8 +52,8 @@ struct Leftovers {
 }
 
 impl Leftovers {
-    /// What is listed before the project is found to be missing was made for a project that is gone. An object that cannot
-    /// be deleted keeps no other.
+    /// Deletes the objects of a namespace whose project is gone. The objects are listed before the project is found to be missing, so
+    /// they belong to the deleted project and not to a new one of its name. A failure to delete one object does not keep the others.
     async fn empty(&self, project: String) -> Result<(), ApiError> {
         let namespace = format!("{}{project}", self.prefix);
         let mut failed = None;

@@ -12,7 +12,7 @@ use apiserver_meta::{Column, Descriptor, Object, Resource, Schema, Scope, Verb};
 use serde_json::json;
 use std::sync::Arc;
 
-/// What discovery says of namespaces.
+/// The descriptor of namespaces.
 static DESCRIPTOR: Descriptor = Descriptor {
     group: "",
     version: "v1",
@@ -91,7 +91,7 @@ struct NamespaceKind {
     schema: Schema,
 }
 
-/// What OpenAPI says of namespaces.
+/// The schema of namespaces.
 fn schema() -> Schema {
     let field = |schema: Schema, description: &str| Field {
         schema: Arc::new(schema),

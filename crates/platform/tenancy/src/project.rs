@@ -21,7 +21,7 @@ pub(crate) struct Projects {
 pub(crate) struct Project {
     /// The revision that wrote it.
     pub(crate) revision: Revision,
-    /// What it says.
+    /// The project's spec.
     pub(crate) spec: ProjectSpec,
     /// Whether it is being deleted.
     pub(crate) is_terminating: bool,
@@ -42,7 +42,7 @@ impl Projects {
     /// The project as it is now; `None` when there is none.
     ///
     /// # Errors
-    /// What keeps it from being read.
+    /// The store cannot be read, or the project cannot be decoded.
     pub(crate) async fn current(&self, ctx: &RequestContext, namespace: &str) -> Result<Option<Project>, ApiError> {
         let Some(key) = self.key(namespace) else { return Ok(None) };
         let registry = self.registry().ok_or_else(|| ApiError::internal("projects are not served"))?;

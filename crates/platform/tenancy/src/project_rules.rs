@@ -1,10 +1,13 @@
-//! Who may do what in a project, and with the objects that say who is who.
+//! Authorization by project roles, owners and access rules: for the objects in a project, and for projects, users, teams, keys and
+//! templates.
 //!
-//! Roles come from the project's members, the rest from the objects themselves: where a role gives a part of a
-//! namespace only, the answer is a [`ObjectFilter`] and the registry shows what the objects grant. The reach of a view is asked
-//! of the directory as it is at that moment, so that a watch follows changes of members. Refused: asking whether an
-//! object exists; a 403 hides a 404. Refused as well, to project admins, owners and whomever a rule names: writing a status.
-//! Quotas count what it says, and controllers and proxies believe it, so it is written by those who may do everything.
+//! Roles come from a project's members. Owners and access rules come from the objects themselves. Where a role gives only a part of a
+//! namespace, the answer is an [`ObjectFilter`], and the registry shows the objects that grant access to the caller. The filter asks
+//! the directory each time, so that an open watch follows changes of members.
+//!
+//! - The rules never ask whether an object exists: a caller without access gets 403 for existing and for missing objects.
+//! - Only administrators write a status. Project admins, owners and users whom an access rule names may not, because quotas count by
+//!   the status, and controllers and proxies trust it.
 
 use crate::directory::{Directory, Role};
 use apiserver_auth::{Attributes, Authorizer, Decision, Target, denial};
@@ -64,7 +67,7 @@ impl Authorizer for ProjectRules {
     }
 }
 
-/// What is asked, taken apart.
+/// The attributes of a request that the rules go by.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     attributes: &'a Attributes,
@@ -112,8 +115,8 @@ impl ProjectRules {
         if by_role || granted() { Decision::Allow(ObjectFilter::All) } else { no_opinion() }
     }
 
-    /// Users make keys, and do with their own what they like; what they may make is for admission to say. The status,
-    /// in which the digest of the secret stands, is the server's.
+    /// A user may create keys, and may read, change and delete the keys that the user owns. Admission decides which keys may be
+    /// created. Only the server writes the status, which holds the digest of the secret.
     fn keys(&self, asked: Asked<'_>) -> Decision {
         match asked.verb {
             _ if !asked.subresource.is_empty() && asked.verb != "get" => no_opinion(),
@@ -123,7 +126,7 @@ impl ProjectRules {
         }
     }
 
-    /// Templates say themselves who may do what with them. Projects tell their members of those that they allow.
+    /// A template's owner and access rules decide. Members see the templates that their project allows at `projects/P/templates`.
     fn templates(&self, asked: Asked<'_>) -> Decision {
         if asked.verb == "create" { no_opinion() } else { self.granted(asked) }
     }

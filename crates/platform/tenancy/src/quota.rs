@@ -37,11 +37,11 @@ const PLURAL: &str = "virtualclusterinstances";
 #[derive(Debug)]
 pub(crate) struct ProjectQuotas {
     projects: Projects,
-    /// Whose turn it is in each project with quotas, while there is somebody.
+    /// A lock for each project with quotas, as long as a write holds or awaits it: this server's writes are counted one by one.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
 
-/// What a write changes about an instance.
+/// The change of an instance by a write.
 struct Step<'a> {
     request: AdmissionRequest<'a>,
     old: Option<Facts<'a>>,
@@ -188,9 +188,10 @@ fn revision(guard: &Guard) -> Revision {
 
 /// The instances of a namespace.
 ///
-/// For [`Consistency::Cached`] any state at `since` or later will do, where `since` is the newer one of project and guard: who
-/// took room with the guard wrote at its revision or before; who took it without saw an older project, which had no such limit.
-/// So nothing that takes room is missing; what is shown may have gone, which a refusal looks at again.
+/// For [`Consistency::Cached`] any state at `since` or later will do, where `since` is the newer revision of the project and its
+/// guard. A write that took room under the guard was stored at the guard's revision or before. One that took room without it saw an
+/// older project, which had no such limit. So no instance that takes room is missing. A listed instance may be gone by now; a refusal
+/// looks again.
 async fn instances(
     ctx: &RequestContext,
     registry: &Registry,

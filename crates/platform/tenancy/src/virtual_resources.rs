@@ -1,4 +1,4 @@
-//! What is answered and never stored: who somebody is, and views of projects, users and teams.
+//! Virtual resources: the caller's identity, and views of projects, users and teams. They are answered and never stored.
 
 mod access_keys;
 mod objects;

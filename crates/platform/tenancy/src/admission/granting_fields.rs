@@ -1,7 +1,7 @@
 //! The fields that say who may do what, kind by kind: one table, which the rule about them reads and which a test holds against
 //! the schemas, so that a new field of that sort cannot be served before it has a row.
 //!
-//! What is in no row is changed by whoever may update the object.
+//! Fields in no row are changed by every caller who may update the object.
 
 use apiserver_meta::{Descriptor, Object};
 use serde_json::Value;
@@ -11,12 +11,12 @@ pub(super) type Path = &'static [&'static str];
 
 /// Every item of a list. Items are compared in their order, so one that is added or taken away is a difference too.
 const EACH: &str = "*";
-/// Whose the object is. It alone is given away by whom the object grants `makeowner`.
+/// The owner. It is the one field here that a caller to whom the object grants `makeowner`, and who does not own it, may change.
 pub(super) const OWNER: Path = &["spec", "owner"];
 const ACCESS: Path = &["spec", "access"];
 
-/// What an instance is made from is its owner's to say: a template gives roles inside the virtual cluster, by its access rules
-/// or by what it deploys there.
+/// Only an instance's owner, an admin of its project or an administrator changes its template: a template gives roles inside the
+/// virtual cluster, by its access rules or by the objects that it deploys there.
 const INSTANCES: &[Path] = &[
     ACCESS,
     &["spec", "extraAccessRules"],
@@ -25,11 +25,12 @@ const INSTANCES: &[Path] = &[
     &["spec", "templateRef", "name"],
     &["spec", "templateRef", "version"],
 ];
-/// Of the links with other systems nobody here knows what they grant there.
+/// The links with other systems are listed because they may grant rights there.
 const PROJECTS: &[Path] = &[ACCESS, &["spec", "argoCD"], &["spec", "members"], OWNER, &["spec", "vault"]];
-/// Whoever may update a template writes what is deployed; who has which role where it is used is the owner's to say.
+/// Every caller who may update a template changes what it deploys. Only its owner or an
+/// administrator changes the roles that it gives inside virtual clusters.
 const TEMPLATES: &[Path] = &[ACCESS, OWNER, &["spec", "template", "access"], &["spec", "versions", EACH, "template", "access"]];
-/// All else that users and teams say of somebody's rights is a matter for `bind` (see [`super::identities`]).
+/// The other fields of users and teams that give rights need the verb `bind` (see [`super::identities`]).
 const IDENTITIES: &[Path] = &[ACCESS, OWNER];
 
 /// The fields of a kind.

@@ -1,9 +1,10 @@
-//! Who may say who somebody is: groups, cluster roles, members of teams, and everything else of a User or a Team that decides what
-//! its bearer may do.
+//! Rules for the fields of a User or a Team that decide what its bearer may do: groups, cluster roles, members of teams, and every
+//! other field that is not known to be harmless.
 //!
-//! What is needed beside the right to write the object is the verb `bind` on it, which those have who may do everything. Nobody
-//! has it by the object itself, its owner neither. And nobody gives what they do not have: only those of `system:masters` make others
-//! one of them. Admins by role take it away, but do not give it.
+//! - A change of such a field needs the verb `bind` on the object, beside the right to write it. Administrators have it. The object
+//!   itself never grants it: neither its owner nor its access rules give `bind`.
+//! - Only members of `system:masters` make a User a member of `system:masters`. Other administrators may remove a member, and may not
+//!   add one.
 
 use apiserver_meta::context::GROUP_MASTERS;
 use apiserver_meta::{ApiError, Object, RequestContext, Subresource};
@@ -14,10 +15,10 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What says nothing about what somebody may do. Every other field is guarded, so that a new one is as well.
+/// The fields that give no rights. Every other field is guarded, so that a new field is as well.
 const FREE: [&str; 5] = ["description", "displayName", "email", "icon", "imagePullSecrets"];
 
-/// Refuses changes of what users and teams are by those who may only change how they are shown.
+/// Refuses changes of guarded fields by callers without the verb `bind`.
 #[derive(Debug)]
 pub(crate) struct Identities {
     permissions: Arc<Permissions>,
@@ -50,14 +51,14 @@ impl Admission for Identities {
     }
 }
 
-/// Whether the bearer may do everything everywhere. Of a team, groups say who is in it.
+/// Whether the object makes its bearer a member of `system:masters`. The groups of a Team do not: they say who is in the team.
 fn is_master(object: &Object) -> bool {
     let groups = object.at(&["spec", "groups"]).and_then(Value::as_array);
     let named = groups.is_some_and(|groups| groups.iter().any(|group| group == GROUP_MASTERS));
     named && object.str_at(&["kind"]) == "User" && object.at(&["spec", "disabled"]) != Some(&Value::Bool(true))
 }
 
-/// Whether a field of `spec` decides what somebody may do.
+/// Whether a field of `spec` decides what the bearer may do.
 pub(super) fn is_guarded(field: &str) -> bool {
     !FREE.contains(&field)
 }

@@ -1,4 +1,4 @@
-//! Who holds a key: a user or a team that is there, noted by UID, so that a key does not go with the name to somebody else.
+//! The holder of an access key: a User or a Team that exists, noted by UID. A later object of the same name does not hold the key.
 
 use super::stored::Stored;
 use apiserver_meta::{ApiError, FieldError, FieldPath, Object, RequestContext, Subresource, Verb};

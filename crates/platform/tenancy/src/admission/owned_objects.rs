@@ -1,7 +1,7 @@
-//! What a user or a team that is deleted owns.
+//! A warning about the objects that a user or a team owns which is being deleted.
 //!
-//! Owners are named, as subjects are in RBAC: what somebody owned stays, and belongs to whoever is given the name again. That is
-//! for whoever deletes to know. Nothing is refused: who leaves has to leave.
+//! Owners are matched by name, as subjects are in RBAC. Objects of a deleted owner stay, and a later User or Team of the same name
+//! owns them. The deletion is not refused; the answer to it warns of these objects.
 
 use apiserver_meta::{ApiError, Object, RequestContext, Verb};
 use apiserver_registry::{Admission, AdmissionRequest, Registries};

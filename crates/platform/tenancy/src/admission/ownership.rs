@@ -1,9 +1,13 @@
-//! Who may say whose an object is, what its access rules grant, and who is a member of a project.
+//! Rules for changes of the owner, the access rules and the members that an object names.
 //!
-//! A right to create or to change an object is no right to hand it, or rights on it, to others: otherwise whoever was
-//! granted `update` could grant themselves everything else. What is needed is the verb `makeowner`: on the object to say that it
-//! is somebody else's, and on the User or Team that becomes its owner. Otherwise people could fill the quotas of others, or
-//! escape their own. In a project the new owner must be one of its members. Administrators need nobody's consent.
+//! The verbs `create` and `update` do not include the right to give an object, or rights on it, to others. Otherwise a user with
+//! `update` could grant themselves every other verb.
+//!
+//! - Only the object's owner, an admin of its project, an administrator, or a caller with the verb `makeowner` on it changes the owner.
+//! - The new owner must be the caller, a team of the caller, or a User or Team on which the caller has `makeowner` and which, in a
+//!   project, is a member of it. Otherwise users could fill the quotas of others, or escape their own.
+//! - Administrators set any owner. An admin of a project gives the project itself to any User or Team that exists.
+//! - Only the object's owner, an admin of its project or an administrator changes access rules and members.
 
 use super::granting_fields::{self, OWNER};
 use super::stored::Stored;
@@ -28,7 +32,7 @@ pub(crate) struct Ownership {
     stored: Arc<Stored>,
 }
 
-/// What somebody may do with the fields that say who may do what.
+/// The right of a caller to change the fields that grant rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OwnershipLevel {
     /// Nothing.
@@ -52,7 +56,7 @@ impl Ownership {
         Err(refused(ctx, request.descriptor, object, "set spec.owner to somebody else"))
     }
 
-    /// Whether all whom an object newly names as its owners may become that, by the word of the caller.
+    /// Whether the caller may make the users and teams the owners that the object newly names.
     async fn may_receive(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, new: &Object) -> Result<bool, ApiError> {
         let before = request.old.map(owners).unwrap_or_default();
         let mut receivers = others(ctx, new);
@@ -62,7 +66,7 @@ impl Ownership {
         }
         for (plural, name) in receivers {
             let may = if self.is_project_admin(ctx, request) {
-                // Whoever says who is in a project gives it to whom they like, only not to nobody.
+                // An admin of a project could make any user a member first. The new owner only has to exist.
                 self.stored.uid(plural, name).await?.is_some()
             } else {
                 self.is_member(request, plural, name) && self.may_give_to(ctx, plural, name).await?
@@ -161,7 +165,7 @@ impl Admission for Ownership {
     }
 }
 
-/// Whom the object names as owners who are neither the caller nor a team of the caller: the plural of the kind, and the name.
+/// The owners that the object names, without the caller and the caller's teams: the plural of the kind, and the name.
 fn others<'a>(ctx: &RequestContext, object: &'a Object) -> Vec<(&'static str, &'a str)> {
     let (user, team) = owners(object);
     let mut others = Vec::new();
@@ -184,7 +188,7 @@ fn owners(object: &Object) -> (&str, &str) {
     (object.str_at(&["spec", "owner", "user"]), object.str_at(&["spec", "owner", "team"]))
 }
 
-/// Who has no User object, and is no team, is known by the name alone.
+/// Whether this is the caller's name as an owner. A caller without a User object who is no team is known by the user name alone.
 fn is_name_of(ctx: &RequestContext, user: &str) -> bool {
     match &Caller::from_context(ctx).user {
         Some(name) => name == user,

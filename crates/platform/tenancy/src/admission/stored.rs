@@ -35,10 +35,10 @@ impl Stored {
         self.resources.iter().find(|resource| resource.descriptor().plural == plural)
     }
 
-    /// What an object of the whole cluster says about who may do what with it. One that is not there says nothing.
+    /// The owner and the access rules of a cluster-scoped object. A missing object grants nothing.
     ///
     /// # Errors
-    /// What keeps the store from being read.
+    /// The store cannot be read.
     pub(crate) async fn access(&self, resource: &dyn Resource, name: &str) -> Result<ObjectAccess, ApiError> {
         let descriptor = resource.descriptor();
         let failed = |error| from_store(error, descriptor, "get");
@@ -53,7 +53,7 @@ impl Stored {
     /// The UID of an object of the whole cluster; `None` when there is none of this kind and name.
     ///
     /// # Errors
-    /// What keeps the store from being read.
+    /// The store cannot be read.
     pub(crate) async fn uid(&self, plural: &str, name: &str) -> Result<Option<String>, ApiError> {
         let Some(resource) = self.resource(plural) else { return Ok(None) };
         let descriptor = resource.descriptor();
@@ -69,7 +69,7 @@ impl Stored {
     /// Up to `limit` objects of the first kind that has any in this namespace; those that are being deleted count.
     ///
     /// # Errors
-    /// What keeps the store from being read.
+    /// The store cannot be read.
     pub(crate) async fn held_by(&self, namespace: &str, limit: usize) -> Result<Option<Held>, ApiError> {
         for descriptor in self.namespaced() {
             let prefix = collection_prefix(descriptor, namespace);

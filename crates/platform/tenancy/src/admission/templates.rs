@@ -1,7 +1,7 @@
-//! What a project says about templates: which may be used, and whether one must be.
+//! A project's rules about templates: which may be used, and whether one must be.
 //!
-//! Who may create `virtualclusterinstances/restricted` does without a template where others must use one. Refused: asking
-//! whether the template exists; whoever makes the virtual cluster tells that in the instance's status.
+//! A caller who may create `virtualclusterinstances/restricted` needs no template where others need one. Refused: asking whether the
+//! template exists; the controller that makes the virtual cluster reports that in the instance's status.
 
 use crate::project::Projects;
 use apiserver_meta::{ApiError, FieldError, FieldPath, Object, RequestContext, Subresource};

@@ -88,7 +88,7 @@ impl Rig {
         self.registries.iter().find(|registry| registry.descriptor().plural == plural).unwrap()
     }
 
-    /// The same kind on the same store, without any rule.
+    /// A registry of a kind on the store of the rig, without any rule.
     pub(crate) fn lawless(&self, plural: &str) -> Arc<Registry> {
         let resource = Arc::clone(self.registry(plural).resource());
         Registry::start(resource, Arc::clone(&self.store), Vec::new(), CacheConfig::standard(), self.stop.clone())

@@ -24,22 +24,22 @@ const PROJECT: &str = "my-project";
 const API_VERSION: &str = "management.loft.sh/v1";
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What an administrator's kubeconfig is to say.
+/// The values of an administrator's kubeconfig.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Administrator<'a> {
     /// Where it is written.
     pub(crate) kubeconfig: &'a Path,
     /// The server's URL.
     pub(crate) server: &'a str,
-    /// Whom to trust, PEM.
+    /// The certificate authority to trust, PEM.
     pub(crate) ca_certificate: &'a str,
     /// The prefix of projects' namespaces.
     pub(crate) namespace_prefix: &'a str,
-    /// Whose the store is.
+    /// Whether other servers use the store too.
     pub(crate) store_use: StoreUse,
 }
 
-/// What a start finds in the store.
+/// The users that a start finds in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Users {
     /// None at all: nobody could call.
@@ -59,10 +59,9 @@ impl Users {
 /// Makes sure that there is a kubeconfig, and where that is this server's business, an administrator with a good key in it.
 /// Returns the file's path if whoever has it can use it as it is.
 ///
-/// The key's plain text is in that file only. When the file is lost, or its key was taken away, a server that has its store
-/// alone makes another key: who can read its data directory can do everything anyway. One that shares its store
-/// gives a key only if it was the one that made the administrator; the kubeconfigs of others say where they are and
-/// whom to trust.
+/// The key's clear text is in that file only. When the file is lost, or its key was deleted, a server that uses its store alone makes
+/// another key: anybody who can read its data directory has full access anyway. A server that shares its store writes a key only if it
+/// was the one that made the administrator. The kubeconfigs of the others have the server and its certificate authority, and no key.
 ///
 /// # Errors
 /// Objects that are refused, a file that cannot be written.
@@ -89,7 +88,8 @@ pub(super) async fn ensure(
         token: token.as_deref(),
         namespace: &format!("{}{PROJECT}", administrator.namespace_prefix),
     }
-    .render();
+    .render()
+    .map_err(|error| StartError::Internal(format!("kubeconfig: {error}")))?;
     if written.as_ref() != Some(&text) {
         private_file::write(administrator.kubeconfig, text.as_bytes())?;
     }
@@ -105,7 +105,7 @@ async fn create_first(registries: &Registries) -> Result<Ensured, StartError> {
     Ok(made)
 }
 
-/// Gives the administrator a fresh key; whoever has the old one loses it.
+/// Makes a fresh key for the administrator. The old key is deleted and opens nothing from then on.
 async fn replace_key(registries: &Registries) -> Result<String, StartError> {
     let keys = registries.find(KEYS)?;
     match keys.delete(&loopback::context(TIMEOUT), &ObjectKey::new("", KEY), &DeleteOptions::default(), &ObjectFilter::All).await {

@@ -69,7 +69,7 @@ fn new_store(dir: &Path) -> Arc<dyn Store> {
 }
 
 impl Start {
-    /// What [`first_objects`] does with these manifests and a kubeconfig in `dir`.
+    /// Runs [`first_objects`] with these manifests and a kubeconfig in `dir`.
     async fn begin(&self, dir: &Path, server: &str, store_use: StoreUse, manifests: Vec<Manifest>) -> Option<PathBuf> {
         let kubeconfig = dir.join("admin.kubeconfig");
         let administrator =

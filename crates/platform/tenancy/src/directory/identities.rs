@@ -9,10 +9,15 @@ use tokio::sync::watch;
 use vci_management::access::Caller;
 
 impl IdentityMapper for Directory {
-    /// Somebody whom somebody else vouches for: a certificate's signer, a front proxy, the host cluster, or who acts for them.
-    /// Whoever is known by the name is that user or team, with all their groups beside those that are given. Whoever is not is
-    /// a user by the name alone: projects, owners and rules may name them, and they hold no keys. Everybody is in the teams that
-    /// take in one of their groups. A user who is locked out here stays out, and who is anonymous is nobody, whatever the name.
+    /// The identity of a user whom a certificate, a front proxy, the host cluster or an impersonating caller vouches for.
+    ///
+    /// - Users are matched by name. A vouched-for user whose name equals the name of a User object acts as that User, with its groups
+    ///   beside the given ones, so whoever can issue such identities can act as any User. With [`TEAM_PREFIX`] the same holds for Teams.
+    /// - A user without a User object is known by name alone. Projects, owners and access rules may name such a user, who cannot hold
+    ///   access keys.
+    /// - A user joins the teams that list one of the given groups.
+    /// - The name of a disabled User, or of a Team that does not exist, gives no rights here.
+    /// - An anonymous user never acts as a User, whatever its name.
     fn identity_of(&self, user: User) -> Identity {
         if user.is_anonymous() {
             return Identity::of_user(user);
@@ -42,8 +47,8 @@ impl IdentityMapper for Directory {
         Directory::known_as(self, name)
     }
 
-    /// What is said of the caller is not true of somebody else. But what is bounded by the key that the request came with, such
-    /// as keys made with it, stays bounded.
+    /// The identity of an impersonated user. It has nothing of the caller but the access key that the request came with, which still
+    /// bounds the access keys that the request makes.
     fn impersonated(&self, user: User, caller: &Identity) -> Identity {
         let Identity { user, principal } = self.identity_of(user);
         let access_key = Caller::of(&caller.principal).access_key.clone();

@@ -15,7 +15,7 @@ pub(super) struct KeyEntry {
     pub(super) record: KeyRecord,
     /// Unix seconds; 0: not used since this server knows it.
     used: AtomicI64,
-    /// Who came with it last: made once and then shared by all requests, until the holder is somebody else.
+    /// The identity that requests with this key share. It is made once, and again when the holder's identity changes.
     shown: ArcSwapOption<Shown>,
 }
 

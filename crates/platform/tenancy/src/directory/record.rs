@@ -1,4 +1,4 @@
-//! What the objects say, reduced to what decisions need. The objects' owner makes these; nothing here reads JSON.
+//! The content of users, teams, projects and keys, reduced to what decisions need. Nothing here reads JSON.
 
 use super::KeyScope;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub struct TeamRecord {
     pub created: i64,
 }
 
-/// Whom an entry of a project speaks of.
+/// The users that an entry of a project is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
     /// One user.
@@ -63,7 +63,7 @@ impl Principal {
     }
 }
 
-/// What a member may do in a project; a greater one includes the lesser ones.
+/// The role of a member in a project. A greater role includes the lesser ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Sees what was granted.
@@ -89,9 +89,9 @@ impl Role {
 /// An entry of `spec.members`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
+    /// The user or the team.
     pub who: Principal,
-    /// May do what.
+    /// The role that it has.
     pub role: Role,
 }
 
@@ -110,7 +110,7 @@ pub struct ProjectRecord {
     pub owner: Option<Principal>,
     /// `spec.members`.
     pub members: Vec<Member>,
-    /// What the object says about who may do what with it: `spec.owner` and `spec.access`.
+    /// The owner and the access rules of the object: `spec.owner` and `spec.access`.
     pub access: ObjectAccess,
 }
 
@@ -123,7 +123,7 @@ impl ProjectRecord {
     }
 }
 
-/// Whose key an access key is.
+/// The user or the team that an access key acts as.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
     /// A user's.
@@ -197,9 +197,9 @@ pub struct KeyRecord {
     pub name: String,
     /// SHA-256 of the secret.
     pub digest: [u8; 32],
-    /// Whose it is.
+    /// The user or the team that the key acts as, by name.
     pub holder: Holder,
-    /// Who of that name.
+    /// The object of that name that holds the key: a later object of the same name does not.
     pub holder_identity: HolderIdentity,
     /// `spec.disabled`.
     pub disabled: bool,
@@ -207,7 +207,7 @@ pub struct KeyRecord {
     pub lifetime: Lifetime,
     /// `status.lastActivity` in Unix seconds; 0 when it is not known to have been used.
     pub last_activity: i64,
-    /// What it is narrowed to; `None`: all that its holder may do.
+    /// The scope that the key is narrowed to; `None`: all that its holder may do.
     pub scope: Option<Arc<KeyScope>>,
 }
 

@@ -1,18 +1,19 @@
-//! What an access key is narrowed to (`spec.scope`).
+//! The scope of an access key (`spec.scope`).
 //!
-//! A scope opens what its parts name (roles, projects, virtual clusters), each for itself. Rules, which are deprecated, close
-//! again what none of them matches. Whatever a scope says of things that are not served here opens nothing.
+//! A scope only narrows: a request needs the holder's rights and must be within the scope. Its parts (roles, projects, virtual
+//! clusters) each allow what they name. If there are rules, which are deprecated, a request must match one of them as well. Parts and
+//! rules about things that are not served here allow nothing.
 
-/// What a key is narrowed to.
+/// The requests that a key is narrowed to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyScope {
-    /// What is opened; `None`: the scope names no parts, only rules.
+    /// The parts, of which one must allow a request; `None`: the scope names no parts, only rules.
     pub parts: Option<ScopeParts>,
     /// One of these must match as well; `None`: there are no rules.
     pub rules: Option<Vec<ScopeRule>>,
 }
 
-/// What a scope opens.
+/// The parts of a scope. Each allows what it names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScopeParts {
     /// Parts that the key plays.

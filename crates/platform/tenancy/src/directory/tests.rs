@@ -422,7 +422,7 @@ fn who_is_a_master_by_their_object() {
     }
 }
 
-/// What acting for others comes to: by name, by team, and with the key that the caller came with.
+/// The identities that acting for others gives: by name, by team, and with the key that the caller came with.
 #[test]
 fn whom_callers_act_for_is_known_by_the_name() {
     let directory = Directory::default();

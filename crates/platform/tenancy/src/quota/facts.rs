@@ -1,4 +1,4 @@
-//! What of an instance its counting depends on.
+//! The properties of an instance by which quotas count it.
 //!
 //! An instance sleeps while `sleepmode.loft.sh/force` says so, and while its phase is `Sleeping` and nobody has asked to wake
 //! it: who does so takes the first annotation away and leaves a last activity that is younger than the sleep. So an
@@ -18,7 +18,7 @@ const SLEEPING_SINCE: &str = "sleepmode.loft.sh/sleeping-since";
 const LAST_ACTIVITY: &str = "sleepmode.loft.sh/last-activity";
 const SLEEPING: &str = "Sleeping";
 
-/// What of an instance its counting depends on.
+/// The properties of an instance by which quotas count it.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts<'a> {
     pub(crate) owner: Option<Owner<'a>>,
@@ -41,7 +41,7 @@ enum Activity<'a> {
     Unread(&'a Item, &'a str),
 }
 
-/// What annotations say about sleep. Times are Unix seconds; 0: none.
+/// Annotations about sleep. Times are Unix seconds; 0: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sleep {
     is_forced: bool,
@@ -83,7 +83,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The same instance as it will be once it has woken, where the step from `old` asks for that.
+    /// The instance as it will be once it has woken, where the step from `old` asks for that.
     pub(crate) fn woken_from(mut self, old: &Self) -> Self {
         if let (Activity::Known(was, _), Activity::Known(is, _)) = (&old.activity, &self.activity)
             && was.is_forced
@@ -95,7 +95,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// What a team owns counts to the team alone.
+/// The owner that an instance counts to. An instance of a team counts to the team alone, not to its members.
 fn owner<'a>(user: &'a str, team: &'a str) -> Option<Owner<'a>> {
     match (user, team) {
         ("", "") => None,

@@ -1,4 +1,4 @@
-//! What a project's quotas limit.
+//! The limits that a project's quotas set.
 
 use super::facts::{Facts, Owner};
 use vci_management::project::{Counted, Quotas};
@@ -14,7 +14,7 @@ pub(crate) struct Limit<'a> {
     pub(crate) max: &'a str,
 }
 
-/// Whose instances are counted together.
+/// The instances that are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// All of the project's.
@@ -48,7 +48,7 @@ impl Limit<'_> {
         self.scope == Scope::Project || one.owner == other.owner
     }
 
-    /// What a refusal says of it, for an instance of this owner.
+    /// The text of a refusal by this limit, for an instance of this owner.
     pub(crate) fn refusal(&self, facts: &Facts<'_>) -> String {
         let scope = match (self.scope, facts.owner) {
             (Scope::Project, _) => "project",

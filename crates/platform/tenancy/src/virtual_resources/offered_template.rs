@@ -13,7 +13,7 @@ use vci_management::virtualclustertemplate::{
     TemplateVersion, VirtualClusterTemplate, VirtualClusterTemplateSpec, VirtualClusterTemplates,
 };
 
-/// What of the template is shown, as JSON.
+/// The part of a template that members see, as JSON.
 pub(super) fn offered(template: VirtualClusterTemplate) -> Result<Value, ApiError> {
     let VirtualClusterTemplate { metadata, spec, .. } = template;
     // Annotations are left out: kubectl keeps the whole object in one.

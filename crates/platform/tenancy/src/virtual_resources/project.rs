@@ -1,6 +1,6 @@
-//! What a project tells its members: who else is in it, and what they may use.
+//! Views of a project for its members: the other members, and the templates and clusters that they may use.
 //!
-//! Who sees what of others, here and in the project itself (see `private_part` of its kind):
+//! Fields that callers see, here and in the project itself (see `private_part` of its kind):
 //!
 //! |                                          | may change the project | other members               | may get the template |
 //! |------------------------------------------|------------------------|-----------------------------|----------------------|
@@ -13,7 +13,7 @@
 //! | templates: names, versions, parameters   | all                    | all                         | all                  |
 //! | templates: what is made from them        | nothing                | nothing                     | all                  |
 //!
-//! Those who may change a project are its owner and admins, those whom it grants that, and admins of the whole server.
+//! A project may be changed by its owner, its admins, users and teams whom an access rule grants that, and administrators.
 
 use super::objects::{Objects, json, read, team_info, user_info};
 use super::offered_template::offered;

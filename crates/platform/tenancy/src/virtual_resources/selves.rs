@@ -1,4 +1,4 @@
-//! Who is calling. Every client of the platform asks this first, to find out whether its access key is good.
+//! The caller's identity (`Self`). Every client of the platform asks for it first, to find out whether its access key is good.
 
 use super::objects::{Objects, json, read};
 use crate::clock::unix_seconds;
@@ -58,7 +58,7 @@ impl Selves {
         Self { objects, directory, namespace_prefix: namespace_prefix.to_owned() }
     }
 
-    /// Who holds a secret; the error does not repeat it, and does not say why it is not good.
+    /// The identity of the holder of a secret. The error neither repeats the secret nor says why it is refused.
     fn holder(&self, secret: &str) -> Result<Identity, ApiError> {
         let known = self.directory.identify(secret, unix_seconds());
         known.ok_or_else(|| {
@@ -109,7 +109,7 @@ impl Selves {
     }
 }
 
-/// Somebody whose object has gone in this moment.
+/// The caller's name alone, when the object was deleted a moment ago.
 fn named(name: &str) -> EntityInfo {
     EntityInfo { name: name.to_owned(), ..EntityInfo::default() }
 }
