@@ -295,14 +295,14 @@ impl Clients {
     fn trust(&self) -> Trust {
         let standard = RequestHeaderConfig::default();
         let given_or = |given: &Vec<String>, standard| if given.is_empty() { standard } else { given.clone() };
-        let terms = RequestHeaderConfig {
+        let config = RequestHeaderConfig {
             allowed_names: self.requestheader_allowed_names.clone(),
             username_headers: given_or(&self.requestheader_username_headers, standard.username_headers),
             uid_headers: given_or(&self.requestheader_uid_headers, standard.uid_headers),
             group_headers: given_or(&self.requestheader_group_headers, standard.group_headers),
             extra_header_prefixes: given_or(&self.requestheader_extra_headers_prefix, standard.extra_header_prefixes),
         };
-        let front_proxy = self.requestheader_client_ca_file.clone().map(|authorities| FrontProxyTrust { authorities, terms });
+        let front_proxy = self.requestheader_client_ca_file.clone().map(|authorities| FrontProxyTrust { authorities, config });
         Trust { clients: self.client_ca_file.clone(), front_proxy }
     }
 }
@@ -421,12 +421,12 @@ mod tests {
         let args =
             "--client-ca-file c --requestheader-client-ca-file p --requestheader-allowed-names a,b --requestheader-username-headers X-U";
         let trust = parse_serve(&args.split(' ').collect::<Vec<_>>()).unwrap().config().trust;
-        let terms = RequestHeaderConfig {
+        let config = RequestHeaderConfig {
             allowed_names: vec!["a".into(), "b".into()],
             username_headers: vec!["X-U".into()],
             ..RequestHeaderConfig::default()
         };
-        let front_proxy = FrontProxyTrust { authorities: "p".into(), terms };
+        let front_proxy = FrontProxyTrust { authorities: "p".into(), config };
         assert_eq!(trust, Trust { clients: Some("c".into()), front_proxy: Some(front_proxy) });
     }
 

@@ -40,8 +40,8 @@ impl Life {
         config.connections.request_timeout = self.request_timeout;
         config.connections.drain_timeout = self.request_timeout;
         config.connections.watch_grace = self.shutdown_watch_termination_grace_period;
-        let arrivals = if self.shutdown_send_retry_after { DrainMode::ToldToRetry } else { DrainMode::Unheard };
-        config.shutdown = Shutdown { delay: self.shutdown_delay_duration, arrivals };
+        let drain_mode = if self.shutdown_send_retry_after { DrainMode::SendRetryAfter } else { DrainMode::CloseListener };
+        config.shutdown = Shutdown { delay: self.shutdown_delay_duration, drain_mode };
         config
     }
 }
@@ -95,7 +95,7 @@ mod tests {
         let keys = |args: &[&str]| parse_serve(args).unwrap().tenancy().access_key_max_ttl;
         assert_eq!((keys(&[]), keys(&["--access-key-max-ttl", "720h"])), (None, Some(Duration::from_secs(720 * 3600))));
         assert_eq!(config.connections.watch_grace, Duration::from_millis(500));
-        assert_eq!(config.shutdown, Shutdown { delay: Duration::from_secs(70), arrivals: DrainMode::ToldToRetry });
+        assert_eq!(config.shutdown, Shutdown { delay: Duration::from_secs(70), drain_mode: DrainMode::SendRetryAfter });
     }
 
     #[test]

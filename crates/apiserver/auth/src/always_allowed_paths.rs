@@ -1,15 +1,16 @@
-//! What answers without credentials: health, version and discovery.
+//! Paths that anonymous callers may read: health, version and discovery.
 
 use crate::{Attributes, Authorizer, Decision, Target};
 use apiserver_meta::ObjectFilter;
 use apiserver_meta::context::GROUP_AUTHENTICATED;
 use async_trait::async_trait;
 
-/// Lets everybody read health, version and discovery, and everybody who is known the OpenAPI documents, as the cluster
-/// roles `system:public-info-viewer` and `system:discovery` do. Load balancers and kubelets ask for the first
-/// before anybody has logged in.
+/// Allows reads of a few paths, as the cluster roles `system:public-info-viewer` and `system:discovery` do.
 ///
-/// Paths are meant as they are below any prefix that the whole server is also served under.
+/// - Health, version and discovery: every caller, anonymous ones included. Load balancers and kubelets have no credentials.
+/// - OpenAPI documents: every caller of the group `system:authenticated`.
+///
+/// Paths are compared without the prefix that the whole server is also served under.
 #[derive(Debug)]
 pub struct AlwaysAllowedPaths;
 

@@ -1,8 +1,8 @@
 //! Certificate authorities that vouch for clients.
 //!
-//! The TLS handshake proves only that a client holds the key of the certificate it shows. Whether anybody vouches for
-//! that certificate is asked here, request by request, because two lists of authorities (that of clients and that of
-//! front proxies) may both be asked about one connection, and both change while it is open. Refused: revocation lists.
+//! The TLS handshake proves only that a client holds the private key of the certificate it presents. Whether a trusted authority
+//! signed that certificate is verified here, request by request. There are two lists of authorities, that of clients and that
+//! of front proxies: both may be consulted for one connection, and both may change while it is open. Refused: revocation lists.
 
 use arc_swap::ArcSwap;
 use rustls_pki_types::pem::PemObject as _;
@@ -15,17 +15,17 @@ use std::time::Duration;
 use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// How long an answer about a chain holds. A front proxy sends every request over a few connections.
+/// How long the outcome for a chain is remembered. A front proxy sends every request over a few connections.
 const MEMORY: Duration = Duration::from_secs(60);
-/// How many answers are remembered at most.
+/// How many outcomes are remembered at most.
 const REMEMBERED: usize = 1024;
 
-/// A list of authorities, exchangeable while requests go on.
+/// A list of trusted authorities, which can be replaced while requests are served.
 pub struct Authorities {
     anchors: ArcSwap<Anchors>,
 }
 
-/// One edition of the list, with what was found out under it.
+/// One version of the list, with the outcomes that were found under it.
 #[derive(Default)]
 struct Anchors {
     roots: Vec<TrustAnchor<'static>>,
@@ -38,7 +38,7 @@ struct Answer {
     subject: Result<Arc<Subject>, String>,
 }
 
-/// Whom a certificate names.
+/// The subject of a certificate, as far as it names a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
     /// The common name (CN).
@@ -48,7 +48,7 @@ pub struct Subject {
 }
 
 impl Authorities {
-    /// The authorities whose certificates are in this PEM text.
+    /// Reads the certificates of authorities from a PEM text.
     ///
     /// # Errors
     /// A text that says what is wrong with it.
@@ -56,12 +56,12 @@ impl Authorities {
         Ok(Self { anchors: ArcSwap::from_pointee(Anchors::new(pem)?) })
     }
 
-    /// Nobody, until [`Authorities::replace`] says otherwise.
+    /// Creates an empty list, which trusts no certificate until [`Authorities::replace`] fills it.
     pub fn none() -> Self {
         Self { anchors: ArcSwap::from_pointee(Anchors::default()) }
     }
 
-    /// Trusts these instead from now on, on open connections too.
+    /// Replaces the list. From now on only these authorities are trusted, on open connections too.
     ///
     /// # Errors
     /// A text that says what is wrong; the old ones stay.
@@ -70,21 +70,21 @@ impl Authorities {
         Ok(())
     }
 
-    /// Trusts nobody from now on.
+    /// Empties the list. From now on no certificate is trusted, on open connections too.
     pub fn clear(&self) {
         self.anchors.store(Arc::new(Anchors::default()));
     }
 
-    /// Whether one of the authorities is in both lists: then a certificate of the one kind is one of the other too.
+    /// Whether an authority is in both lists, so that a certificate that it signed is valid for both.
     pub fn overlap(&self, other: &Self) -> bool {
         let (mine, theirs) = (self.anchors.load(), other.anchors.load());
         mine.roots.iter().any(|root| theirs.roots.contains(root))
     }
 
-    /// Whom the leaf of a chain (DER, leaf first) names, if one of the authorities vouches for it as a client at `now`.
+    /// Verifies a chain (DER, leaf first) as that of a client at `now`, and returns the subject of its leaf.
     ///
     /// # Errors
-    /// Why not, for operators.
+    /// The reason for which no authority vouches for it, for operators.
     pub fn subject(&self, chain: &[Arc<[u8]>], now: UnixTime) -> Result<Arc<Subject>, String> {
         let anchors = self.anchors.load();
         let mut digest = Sha256::new();

@@ -1,4 +1,4 @@
-//! Users by client certificate: the common name is the user's, the organizations are the groups.
+//! Users by client certificate: the common name is the user's name, the organizations are the groups.
 
 use crate::authorities::Authorities;
 use crate::{Authentication, Authenticator, Credentials, IdentityMapper};
@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use rustls_pki_types::UnixTime;
 use std::sync::Arc;
 
-/// Knows callers by a certificate that an authority of clients vouches for (x509 client certificates in Kubernetes'
-/// words). A certificate that nobody vouches for is a failed attempt, which other credentials may outweigh.
+/// Authenticates callers by a certificate that an authority of clients signed (X.509 client certificates in Kubernetes).
+///
+/// A certificate that no such authority signed is [`Authentication::Failed`]. The request is still served for a caller whom
+/// other credentials authenticate.
 #[derive(Debug)]
 pub struct ClientCertificates {
     authorities: Arc<Authorities>,
@@ -16,7 +18,7 @@ pub struct ClientCertificates {
 }
 
 impl ClientCertificates {
-    /// Trusts these authorities; users are mapped to identities by their names.
+    /// Trusts certificates that these authorities signed. Users are mapped to identities by their names.
     pub fn new(authorities: Arc<Authorities>, identities: Arc<dyn IdentityMapper>) -> Self {
         Self { authorities, identities }
     }

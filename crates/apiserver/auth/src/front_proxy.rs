@@ -1,7 +1,7 @@
-//! Users by the word of a front proxy, such as kube-apiserver's aggregation layer.
+//! Users that a front proxy, such as kube-apiserver's aggregation layer, names in request headers.
 //!
-//! The headers count only on a connection whose client certificate is vouched for by an authority of front proxies and
-//! bears an allowed name; otherwise they say nothing, whoever sends them.
+//! The headers are trusted only on a connection whose client certificate was signed by an authority of front proxies and has an
+//! allowed common name. From every other client they are ignored.
 
 use crate::authorities::Authorities;
 use crate::{Authentication, Authenticator, Credentials, IdentityMapper};
@@ -14,37 +14,37 @@ use rustls_pki_types::UnixTime;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Knows callers by what a front proxy says of them (`--requestheader-*` in Kubernetes' words).
+/// Authenticates callers by the headers of a trusted front proxy (kube-apiserver's `--requestheader-*` flags).
 #[derive(Debug)]
 pub struct FrontProxy {
-    believed: ArcSwap<Believed>,
+    trusted: ArcSwap<TrustedProxies>,
     identities: Arc<dyn IdentityMapper>,
 }
 
-/// Whose word counts, exchanged as a whole.
+/// The trusted proxies and their headers, replaced as a whole.
 #[derive(Debug)]
-struct Believed {
+struct TrustedProxies {
     authorities: Arc<Authorities>,
-    terms: RequestHeaderConfig,
+    config: RequestHeaderConfig,
 }
 
-/// Which proxies are believed, and in which headers they say who is calling. Header names are compared without case.
+/// The front proxies that are trusted, and the headers in which they name the user. Header names are compared without case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHeaderConfig {
-    /// The common names of proxies' certificates; empty: any that an authority vouches for.
+    /// Allowed common names of proxies' certificates. Empty: every certificate that an authority of front proxies signed.
     pub allowed_names: Vec<String>,
-    /// The first of these that is not empty names the user.
+    /// Headers with the user's name: the first that is not empty counts.
     pub username_headers: Vec<String>,
-    /// The first of these that is not empty is the user's UID.
+    /// Headers with the user's UID: the first that is not empty counts.
     pub uid_headers: Vec<String>,
-    /// All values of all of these are groups.
+    /// Headers with the user's groups: all values of all of them.
     pub group_headers: Vec<String>,
-    /// A header that begins with one of these holds an extra value; the rest of its name, percent-decoded, is the key.
+    /// Prefixes of headers with extra values. The rest of such a header's name, percent-decoded, is the key.
     pub extra_header_prefixes: Vec<String>,
 }
 
 impl Default for RequestHeaderConfig {
-    /// What kube-apiserver's aggregation layer sends.
+    /// The headers that kube-apiserver's aggregation layer sends.
     fn default() -> Self {
         let one = |name: &str| vec![name.to_owned()];
         Self {
@@ -58,26 +58,26 @@ impl Default for RequestHeaderConfig {
 }
 
 impl FrontProxy {
-    /// Believes proxies that these authorities vouch for, on these terms; users are mapped to
-    /// identities by their names.
-    pub fn new(authorities: Arc<Authorities>, terms: RequestHeaderConfig, identities: Arc<dyn IdentityMapper>) -> Self {
-        Self { believed: ArcSwap::from_pointee(Believed { authorities, terms }), identities }
+    /// Trusts proxies whose certificates these authorities signed, in the headers of `config`. Users are mapped to identities by
+    /// their names.
+    pub fn new(authorities: Arc<Authorities>, config: RequestHeaderConfig, identities: Arc<dyn IdentityMapper>) -> Self {
+        Self { trusted: ArcSwap::from_pointee(TrustedProxies { authorities, config }), identities }
     }
 
-    /// Believes these proxies instead from now on, on open connections too.
-    pub fn believe(&self, authorities: Arc<Authorities>, terms: RequestHeaderConfig) {
-        self.believed.store(Arc::new(Believed { authorities, terms }));
+    /// Replaces the trusted proxies. From now on only these are trusted, on open connections too.
+    pub fn replace(&self, authorities: Arc<Authorities>, config: RequestHeaderConfig) {
+        self.trusted.store(Arc::new(TrustedProxies { authorities, config }));
     }
 
-    /// Who is meant; `None` when the headers name nobody.
+    /// The user whom the headers name; `None` when they name none.
     fn identity(&self, chain: &[Arc<[u8]>], headers: &HeaderMap) -> Result<Option<User>, String> {
-        let believed = self.believed.load();
-        let terms = &believed.terms;
-        let proxy = believed.authorities.subject(chain, UnixTime::now())?;
-        if !terms.allowed_names.is_empty() && !terms.allowed_names.contains(&proxy.common_name) {
+        let trusted = self.trusted.load();
+        let config = &trusted.config;
+        let proxy = trusted.authorities.subject(chain, UnixTime::now())?;
+        if !config.allowed_names.is_empty() && !config.allowed_names.contains(&proxy.common_name) {
             return Err(format!("a front proxy by the name {:?} is not allowed", proxy.common_name));
         }
-        Ok(terms.user(headers))
+        Ok(config.user(headers))
     }
 }
 
@@ -95,7 +95,7 @@ impl Authenticator for FrontProxy {
     }
 
     fn is_credential(&self, name: &HeaderName) -> bool {
-        self.believed.load().terms.names(name)
+        self.trusted.load().config.names(name)
     }
 }
 
@@ -119,7 +119,7 @@ impl RequestHeaderConfig {
         extra
     }
 
-    /// Whether a header of this name says who is calling.
+    /// Whether a header of this name belongs to the user's name, UID, groups or extra values.
     fn names(&self, name: &HeaderName) -> bool {
         let is = |header: &String| header.eq_ignore_ascii_case(name.as_str());
         [&self.username_headers, &self.uid_headers, &self.group_headers].into_iter().flatten().any(is)
@@ -132,7 +132,7 @@ fn first(headers: &HeaderMap, names: &[String]) -> Option<String> {
     names.iter().find_map(|name| text(headers.get(name)?))
 }
 
-/// Values that are no text are passed over: they name nobody.
+/// The values of a header; those that are not UTF-8 are left out.
 fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
     headers.get_all(name).iter().filter_map(text).collect()
 }

@@ -1,9 +1,10 @@
-//! Who is calling, and may they.
+//! Authentication and authorization.
 //!
-//! Authentication and authorization are ordered lists of small parts. An authenticator answers
-//! [`Authentication`], an authorizer [`Decision`]; whoever is unsure says so and the next is asked; when
-//! nobody is sure, the answer is no. Whom a product knows beyond what a certificate or a front proxy says of them, it tells
-//! through its [`IdentityMapper`]. Refused: HTTP bodies, stores, kinds.
+//! Both are ordered lists of small parts. Authenticators return an [`Authentication`], authorizers a [`Decision`]. A part without
+//! an opinion leaves the request to the next one. A request on which no part has an opinion is refused.
+//!
+//! A product maps users whom certificates, front proxies or token reviews vouch for to identities of its own with an
+//! [`IdentityMapper`]. Refused: HTTP bodies, stores, kinds.
 //!
 //! ```
 //! use apiserver_auth::{Attributes, Authorizer, Decision, Identity, Masters, Target};
@@ -42,7 +43,7 @@ pub use identity_mapper::{IdentityMapper, Unmapped};
 pub use masters::Masters;
 pub use static_token::StaticToken;
 
-/// What a request offers to prove who is calling.
+/// The credentials of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Credentials<'a> {
     /// The request's headers.
@@ -51,17 +52,17 @@ pub struct Credentials<'a> {
     pub certificates: &'a [Arc<[u8]>],
 }
 
-/// Who is calling.
+/// An authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// In the words of authentication, authorization and audit.
+    /// The user, for authentication, authorization and audit.
     pub user: Arc<User>,
-    /// What the API's own objects say of them.
+    /// The product's own record of the user, from its objects.
     pub principal: Principal,
 }
 
 impl Identity {
-    /// Somebody of whom nothing is known beyond this.
+    /// Creates the identity of a user who has no objects of the product.
     pub fn of_user(user: User) -> Self {
         Self { user: Arc::new(user), principal: Principal::default() }
     }
@@ -70,42 +71,42 @@ impl Identity {
 /// An authenticator's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication {
-    /// The request offers nothing that this authenticator looks at.
+    /// The request has no credentials of the kind that this authenticator checks.
     NotRequested,
-    /// This is who is calling.
+    /// The credentials are valid, and identify this caller.
     Authenticated(Identity),
-    /// The request offers something that this authenticator looks at, and it is not good. The text is for operators.
+    /// The credentials are of the kind that this authenticator checks, and are not valid. The text is for operators.
     Failed(String),
 }
 
-/// Finds out who is calling.
+/// Authenticates callers by one kind of credentials.
 #[async_trait]
 pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
-    /// Looks at the credentials. Never logs them.
+    /// Checks the credentials. Must not log them.
     async fn authenticate(&self, credentials: Credentials<'_>) -> Authentication;
 
-    /// Whether a header of this name says who is calling. Such headers go no further than authentication, whoever sent them.
-    /// `Authorization` and the names that begin with `X-Remote-` are known to be such.
+    /// Whether a header of this name carries credentials. Such headers are removed after authentication, so that no handler sees
+    /// them. `Authorization` and names that begin with `X-Remote-` are always removed.
     fn is_credential(&self, _name: &http::HeaderName) -> bool {
         false
     }
 }
 
-/// What is asked of an authorizer (`authorizer.Attributes`).
+/// The attributes of a request that authorizers decide on (`authorizer.Attributes`).
 #[derive(Clone, Debug)]
 pub struct Attributes {
-    /// Who.
+    /// The caller.
     pub identity: Identity,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, or for a path the lower-case method.
     pub verb: String,
-    /// What is touched.
+    /// The target of the request.
     pub target: Target,
 }
 
-/// What a request touches.
+/// The target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Something of the API.
+    /// A resource of the API.
     Resource {
         /// API group; empty for core.
         group: String,
@@ -124,27 +125,27 @@ pub enum Target {
     Path(String),
 }
 
-/// An authorizer's answer. Texts become the reason that a 403 shows.
+/// An authorizer's answer. Texts become the reason in the message of a 403.
 #[derive(Clone, Debug)]
 pub enum Decision {
-    /// Yes; for resources, on the objects of this view.
+    /// The request is allowed; for resources, on the objects that this filter shows.
     Allow(ObjectFilter),
-    /// No, and nobody else is asked.
+    /// The request is refused. Later authorizers are not asked.
     Deny(String),
-    /// Not known here.
+    /// This authorizer does not decide. The next one is asked; when there is none, the request is refused.
     NoOpinion(String),
-    /// It could not be found out, so nobody else is asked. The text is for operators.
+    /// The decision failed. Later authorizers are not asked, and the request is refused. The text is for operators.
     Failed(String),
 }
 
 /// Decides whether a request may be carried out.
 #[async_trait]
 pub trait Authorizer: fmt::Debug + Send + Sync + 'static {
-    /// The decision. Must not reveal whether an object exists.
+    /// Decides. The answer must not depend on whether the object exists.
     async fn authorize(&self, attributes: &Attributes) -> Decision;
 }
 
-/// The text of a 403, in upstream's wording: `User "u" cannot get resource "r/sub" in API group "g" in the namespace "n"`.
+/// Returns the text of a 403, in upstream's wording: `User "u" cannot get resource "r/sub" in API group "g" in the namespace "n"`.
 /// Angle brackets and ampersands are escaped as HTML, because browsers have been known to guess at content types.
 pub fn denial(attributes: &Attributes) -> String {
     let user = &attributes.identity.user.name;

@@ -1,11 +1,11 @@
-//! Those who may do everything.
+//! The group `system:masters`.
 
 use crate::{Attributes, Authorizer, Decision};
 use apiserver_meta::ObjectFilter;
 use apiserver_meta::context::GROUP_MASTERS;
 use async_trait::async_trait;
 
-/// Allows everything to the group `system:masters`.
+/// Allows every request of a caller in the group `system:masters`. The caller's name does not matter.
 #[derive(Debug)]
 pub struct Masters;
 

@@ -19,37 +19,43 @@ const LEAD: Duration = Duration::from_millis(300);
 /// The clock is looked at this often while the next key to expire is far away: somebody may set it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// Starts telling, until `stop`; `trust_changes` says that somebody else is trusted to say who callers are. The receiver changes when callers are to be looked at again.
+/// Starts to follow changes of identities and of trust (`trust_changes`), until `stop`. The receiver changes when the callers of open
+/// watches must be authenticated and authorized again.
 pub(crate) fn follow(
     identities: &Arc<dyn IdentityMapper>,
     registries: &[Arc<Registry>],
     trust_changes: Arc<Notify>,
     stop: &CancellationToken,
 ) -> watch::Receiver<u64> {
-    let (teller, told) = watch::channel(0);
+    let (sender, receiver) = watch::channel(0);
     let (identities, registries) = (Arc::clone(identities), registries.to_vec());
-    tokio::spawn(stop.clone().run_until_cancelled_owned(tell(identities, registries, trust_changes, teller)));
-    told
+    tokio::spawn(stop.clone().run_until_cancelled_owned(forward(identities, registries, trust_changes, sender)));
+    receiver
 }
 
-async fn tell(identities: Arc<dyn IdentityMapper>, registries: Vec<Arc<Registry>>, trust_changes: Arc<Notify>, teller: watch::Sender<u64>) {
+async fn forward(
+    identities: Arc<dyn IdentityMapper>,
+    registries: Vec<Arc<Registry>>,
+    trust_changes: Arc<Notify>,
+    sender: watch::Sender<u64>,
+) {
     // A sender that is kept says nothing: identities that never change by a write.
     let (_silent, never) = watch::channel(0);
     let mut changes = identities.changes().unwrap_or(never);
-    let mut told_at = unix_seconds();
+    let mut sent_at = unix_seconds();
     loop {
         tokio::select! {
             // The sender is held by the identities, or here: waiting cannot fail.
             _ = changes.changed() => {}
             () = trust_changes.notified() => {}
-            () = expiry(&*identities, told_at) => {}
+            () = expiry(&*identities, sent_at) => {}
         }
         tokio::time::sleep(GATHER).await;
         changes.mark_unchanged();
         registries.iter().for_each(|registry| registry.cache().reevaluate());
         tokio::time::sleep(LEAD).await;
-        told_at = unix_seconds();
-        teller.send_modify(|count| *count += 1);
+        sent_at = unix_seconds();
+        sender.send_modify(|count| *count += 1);
     }
 }
 

@@ -1,8 +1,13 @@
-//! The audit log: who did what, when, and how it ended, as `audit.k8s.io/v1` events, one line each.
+//! The audit log: `audit.k8s.io/v1` events, one line each.
 //!
-//! Off unless a policy is given; then no layer is there. A policy says how much of a request is logged
-//! ([`policy`]); its trail collects that while it is carried out ([`trail`]); a thread writes it ([`writer`]). Secrets are in it
-//! at no level ([`confidential`]), nor are `Authorization` headers. Refused: the webhook of upstream. Collectors read files.
+//! Without a policy there is no audit layer. With one:
+//!
+//! 1. The policy sets the level of a request ([`policy`]).
+//! 2. A [`RequestAudit`](request_audit::RequestAudit) collects the event while the request is served.
+//! 3. A thread writes the line ([`writer`]).
+//!
+//! Secrets are logged at no level ([`confidential`]), nor are `Authorization` headers. Refused: upstream's webhook. Collectors
+//! read files.
 
 mod answer;
 mod confidential;
@@ -11,10 +16,10 @@ mod event;
 mod file;
 mod objects;
 mod policy;
+mod request_audit;
 mod sender;
 #[cfg(test)]
 mod tests;
-mod trail;
 mod writer;
 
 pub use counters::AuditStats;
@@ -33,28 +38,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
-use writer::{Output, Writer};
+use writer::{AuditQueue, Output};
 
 const API_VERSION: &str = "audit.k8s.io/v1";
 
-/// What an operator decides about the audit log.
+/// Configuration of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditConfig {
     /// A `Policy` of `audit.k8s.io/v1`.
     pub policy: PathBuf,
-    /// Where events go.
+    /// Destination of events.
     pub path: AuditPath,
-    /// Whether requests wait for the log.
+    /// Whether requests wait until their events are written.
     pub mode: AuditMode,
-    /// When the file is put aside.
+    /// Rotation of the file.
     pub rotation: Rotation,
-    /// Bytes of an event; one that is longer loses its objects.
+    /// Maximum size of an event in bytes. A longer one is logged without its objects.
     pub max_event_size: usize,
 }
 
 impl AuditConfig {
-    /// Logs to a file, or to standard output for the path `-`, by kube-apiserver's defaults: requests wait for the log, and files of
-    /// 100 MB are put aside and kept for a year.
+    /// Logs to a file, or to standard output for the path `-`, with kube-apiserver's defaults: requests wait for the log, and the file
+    /// is rotated at 100 MB. Rotated files are kept for a year.
     pub fn standard(policy: impl Into<PathBuf>, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let path = if path.as_os_str() == "-" { AuditPath::Stdout } else { AuditPath::File(path) };
@@ -64,7 +69,7 @@ impl AuditConfig {
     }
 }
 
-/// Where events go.
+/// Destination of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuditPath {
     /// Standard output.
@@ -73,7 +78,7 @@ pub enum AuditPath {
     File(PathBuf),
 }
 
-/// A log that can be opened: its policy was found to be good.
+/// A configuration whose policy is valid, before the log is opened.
 #[derive(Debug)]
 pub(crate) struct AuditPlan {
     config: AuditConfig,
@@ -95,7 +100,7 @@ impl AuditPlan {
 pub(crate) struct AuditLog {
     policy: Policy,
     confidential: Confidential,
-    writer: Writer,
+    queue: AuditQueue,
     counters: Arc<Counters>,
     max_event_size: usize,
     /// Events on their way to the writer.
@@ -103,7 +108,7 @@ pub(crate) struct AuditLog {
 }
 
 impl AuditLog {
-    /// Opens it.
+    /// Opens the log.
     ///
     /// # Errors
     /// [`StartError::File`].
@@ -117,24 +122,25 @@ impl AuditLog {
             }
         };
         let counters = Arc::new(Counters::default());
-        let writer = Writer::start(output, config.mode, Arc::clone(&counters)).map_err(|error| StartError::Internal(error.to_string()))?;
-        Ok(Arc::new(Self { policy, confidential, writer, counters, max_event_size: config.max_event_size, tasks: TaskTracker::new() }))
+        let queue =
+            AuditQueue::start(output, config.mode, Arc::clone(&counters)).map_err(|error| StartError::Internal(error.to_string()))?;
+        Ok(Arc::new(Self { policy, confidential, queue, counters, max_event_size: config.max_event_size, tasks: TaskTracker::new() }))
     }
 
-    /// The router, whose requests are logged.
+    /// Adds the audit layer to a router.
     pub(crate) fn around(self: &Arc<Self>, router: axum::Router) -> axum::Router {
         router.layer(from_fn_with_state(Arc::clone(self), answer::follow))
     }
 
-    /// What it has counted since the start.
+    /// Returns the counters since the start.
     pub(crate) fn stats(&self) -> AuditStats {
         self.counters.snapshot()
     }
 
-    /// Returns when the log has every event of requests that have ended. To be called when all have.
+    /// Waits until the events of all requests are written. To be called when every request has ended.
     pub(crate) async fn flush(&self) {
         self.tasks.close();
         self.tasks.wait().await;
-        self.writer.flush().await;
+        self.queue.flush().await;
     }
 }

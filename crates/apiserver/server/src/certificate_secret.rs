@@ -6,7 +6,7 @@ use apiserver_host::HostCluster;
 use apiserver_host::certificate::{CertificateData, CertificateError, CertificateSecret, trust};
 use std::collections::BTreeSet;
 
-/// What the Secret is to hold.
+/// The wanted content of the Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateWish {
     /// The Secret's namespace.
@@ -15,13 +15,13 @@ pub struct CertificateWish {
     pub secret: String,
     /// DNS names and addresses of the certificate.
     pub names: BTreeSet<String>,
-    /// What it is for.
+    /// The usage of the certificate.
     pub usage: CertificateUsage,
     /// The APIService that is to trust the certificate's authority.
     pub api_service: Option<String>,
 }
 
-/// What was found and done.
+/// The outcome of ensuring the Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateOutcome {
     /// There was none.

@@ -1,4 +1,4 @@
-//! What an operator decides. Plain data; reading flags is the binary's business.
+//! Configuration of a server: plain data. Refused: flags, which belong to the binary.
 
 use crate::audit::AuditConfig;
 use crate::tls::TlsOptions;
@@ -9,68 +9,68 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How a server is to run.
+/// Configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the server keeps what is its own: certificates, the administrator's kubeconfig.
+    /// Directory of the server's own files: certificates, the administrator's kubeconfig.
     pub data_dir: PathBuf,
     /// The address to listen on.
     pub bind_address: IpAddr,
     /// The port to listen on; 0: any free one.
     pub secure_port: u16,
-    /// What the server shows to prove who it is.
+    /// The server's certificate.
     pub serving_certificate: ServingCertificate,
-    /// What is shown instead to clients that ask for certain names.
+    /// Certificates for clients that ask for certain server names (SNI).
     pub sni_certificates: Vec<SniCertificate>,
-    /// What connections have to come up to.
+    /// Versions and cipher suites of TLS.
     pub tls: TlsOptions,
-    /// Whose word about clients counts, beside that of access keys.
+    /// Authorities of client certificates, and trusted front proxies.
     pub trust: Trust,
-    /// The cluster whose API this one joins; `None`: the server stands alone.
+    /// The cluster whose API this server joins; `None`: the server stands alone.
     pub host_cluster: Option<Source>,
-    /// What is logged of requests, and where; `None`: nothing.
+    /// The audit log; `None`: no audit.
     pub audit: Option<AuditConfig>,
-    /// A file that says where traces go: a `TracingConfiguration` of `apiserver.config.k8s.io/v1`; `None`: nowhere.
+    /// A file with a `TracingConfiguration` of `apiserver.config.k8s.io/v1`; `None`: no traces.
     pub tracing: Option<PathBuf>,
-    /// Whose the store is.
+    /// Whether other servers use the store.
     pub store_use: StoreUse,
-    /// A path under which everything is served as well; empty: none.
+    /// A path prefix under which everything is served as well; empty: none.
     pub path_prefix: String,
     /// `major.minor.patch` of the program.
     pub version: String,
     /// The release of the product whose API is served, for `version` in `/version`: its clients compare it with their own.
     pub product_version: Option<&'static str>,
-    /// Bounds on requests.
+    /// Limits on requests.
     pub limits: Limits,
-    /// Bounds on connections.
+    /// Limits on connections.
     pub connections: Connections,
-    /// How to stop.
+    /// Graceful shutdown.
     pub shutdown: Shutdown,
 }
 
-/// How to stop.
+/// Graceful shutdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shutdown {
-    /// How long everything is still answered after readiness has been taken back, so that balancers can take note: longer than
-    /// they need for it.
+    /// How long requests are still served after `/readyz` fails (`--shutdown-delay-duration`). Longer than load balancers need to
+    /// notice.
     pub delay: Duration,
-    /// What becomes of those who come after that.
-    pub arrivals: DrainMode,
+    /// Treatment of new requests after the delay.
+    pub drain_mode: DrainMode,
 }
 
-/// What becomes of those who come to a server that waits for its last requests to end.
+/// Treatment of new requests while the last ones are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DrainMode {
-    /// Nobody listens any more.
-    Unheard,
-    /// They are told to try again, and to connect anew for it.
-    ToldToRetry,
+    /// The listener is closed: new connections are refused by the system.
+    CloseListener,
+    /// New requests get 429 with `Retry-After`, and their connections are closed (`--shutdown-send-retry-after`).
+    SendRetryAfter,
 }
 
-/// Where the serving certificate comes from.
+/// The source of the serving certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServingCertificate {
-    /// Made and signed by the server itself, with a certificate authority of its own in the data directory.
+    /// The server signs its certificate, with a certificate authority of its own in the data directory.
     SelfMade,
     /// PEM files, read again when they change.
     Files {
@@ -92,46 +92,46 @@ pub struct SniCertificate {
     pub patterns: Vec<String>,
 }
 
-/// Whose word about clients counts. Nobody's, unless files say so. They are read again when they change.
+/// Trust in certificates of clients and front proxies. By default none is trusted. Files are read again when they change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// Authorities that sign the certificates of clients, PEM.
     pub clients: Option<PathBuf>,
-    /// A front proxy that says who is calling.
+    /// Front proxies that name the user in headers.
     pub front_proxy: Option<FrontProxyTrust>,
 }
 
-/// How to tell a front proxy.
+/// Trust in front proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrontProxyTrust {
-    /// Authorities that sign its certificate, PEM.
+    /// Authorities that sign their certificates, PEM.
     pub authorities: PathBuf,
-    /// Its names and headers.
-    pub terms: RequestHeaderConfig,
+    /// Allowed names and headers.
+    pub config: RequestHeaderConfig,
 }
 
-/// Whose the store is.
+/// Whether other servers use the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreUse {
-    /// This server's alone. Whoever can read the data directory is the administrator: a kubeconfig that is missing, or
-    /// whose key is no longer good, gets another key. The store forgets old history by itself.
+    /// Only this server uses the store, which compacts itself. The administrator's kubeconfig is kept valid: when it is missing, or its
+    /// key is not, a new key is created. So read access to the data directory is administrator access.
     Alone,
-    /// That of several servers. The one that made the administrator has the key, and the servers see to it that old
-    /// history is forgotten.
+    /// Several servers use the store, and compact it. Only the server that created the administrator has the administrator's key.
     Shared,
 }
 
-/// Bounds on connections.
+/// Limits on connections.
 #[derive(Clone, Debug)]
 pub struct Connections {
-    /// How many may be open, half of them from one address; more take the place of idle ones, or wait.
+    /// Maximum number of open connections, half of them from one address. Beyond it a new connection replaces an idle one, or
+    /// waits.
     pub max: usize,
     /// Time for a TLS handshake.
     pub handshake_timeout: Duration,
-    /// Time for the head of a request. With HTTP/1 also how long a connection may lie idle, for that timer of hyper
-    /// runs from the end of the request before.
+    /// Time for the head of a request. With HTTP/1 also how long a connection may be idle: hyper's timer runs from the end of the
+    /// last request.
     pub header_timeout: Duration,
-    /// How long a connection may lie idle.
+    /// How long a connection may be idle.
     pub idle_timeout: Duration,
     /// Requests at a time on one HTTP/2 connection. kube-apiserver sends those of all its users over one.
     pub max_streams: u32,
@@ -143,14 +143,14 @@ pub struct Connections {
     pub max_header_bytes: u32,
     /// Time for a request and its response, read to the end; and how long a frame of a watch may wait for its client.
     pub request_timeout: Duration,
-    /// Time for requests to end once the server is to stop.
+    /// Time for requests to end during shutdown.
     pub drain_timeout: Duration,
-    /// Over this time watches are told to end once the server is to stop, at an even rate; zero: all at once.
+    /// Time over which watches are ended during shutdown, at an even rate; zero: all at once.
     pub watch_grace: Duration,
 }
 
 impl Connections {
-    /// What a server uses; where kube-apiserver has a figure, that one.
+    /// The default limits: those of kube-apiserver where it has some.
     pub fn standard() -> Self {
         Self {
             max: 16_384,
@@ -169,7 +169,7 @@ impl Connections {
 }
 
 impl Config {
-    /// What a server without any flags uses.
+    /// The configuration of a server without any flags.
     pub fn standard(data_dir: impl Into<PathBuf>, version: impl Into<String>) -> Self {
         Self {
             data_dir: data_dir.into(),
@@ -188,7 +188,7 @@ impl Config {
             product_version: None,
             limits: Limits::standard(),
             connections: Connections::standard(),
-            shutdown: Shutdown { delay: Duration::ZERO, arrivals: DrainMode::Unheard },
+            shutdown: Shutdown { delay: Duration::ZERO, drain_mode: DrainMode::CloseListener },
         }
     }
 

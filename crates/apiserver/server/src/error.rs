@@ -1,46 +1,46 @@
-//! Why a server does not start.
+//! Errors of starting a server.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why a server does not start. Each is one line for the operator, who can do something about it.
+/// An error of starting a server. Its text is one line for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A file or directory cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A certificate or key is of no use.
+    /// A certificate or key is not usable.
     #[error("{}: {why}", path.display())]
     Certificate {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// A configuration file is of no use.
+    /// A configuration file is not valid.
     #[error("{}: {why}", path.display())]
     Configuration {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, with the path of the field.
+        /// The reason, with the path of the field.
         why: String,
     },
-    /// A bootstrap file is of no use.
+    /// A bootstrap file is not valid.
     #[error("{}: document {document}: {why}", path.display())]
     Bootstrap {
         /// The file.
         path: PathBuf,
-        /// Which of its documents, from 1.
+        /// The number of the document in it, from 1.
         document: usize,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// The host cluster cannot be asked.
+    /// The host cluster cannot be reached.
     #[error(transparent)]
     HostCluster(#[from] apiserver_host::ConnectError),
     /// The address cannot be listened on.
@@ -48,7 +48,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// An object that the server needs cannot be created.
@@ -56,10 +56,10 @@ pub enum StartError {
     Create {
         /// Kind and name.
         what: String,
-        /// What the registry says.
+        /// The error of the registry.
         why: String,
     },
-    /// Something that is not the operator's to mend.
+    /// An internal error.
     #[error("{0}")]
     Internal(String),
 }

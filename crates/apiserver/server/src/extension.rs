@@ -68,7 +68,7 @@ pub trait Extension: fmt::Debug + Send + Sync + 'static {
     /// Begins to follow what is stored, until `stop`. The registries are there; their caches fill later.
     ///
     /// # Errors
-    /// What keeps the server from starting, such as a kind that is not served.
+    /// An error that keeps the server from starting, such as a kind that is not served.
     fn follow(&self, _registries: &[Arc<Registry>], _stop: &CancellationToken) -> Result<(), StartError> {
         Ok(())
     }
@@ -92,7 +92,7 @@ pub trait Extension: fmt::Debug + Send + Sync + 'static {
     /// background until `started.stop`.
     ///
     /// # Errors
-    /// What keeps the server from starting.
+    /// An error that keeps the server from starting.
     async fn post_start(&self, _started: &Started<'_>) -> Result<(), StartError> {
         Ok(())
     }
@@ -110,7 +110,7 @@ pub enum Deployment {
     Aggregated,
 }
 
-/// What admission may go by.
+/// Inputs for admission plugins.
 #[derive(Clone, Debug)]
 pub struct AdmissionParts {
     /// The store, for rules that may not go by what a cache knows.
@@ -143,7 +143,7 @@ pub struct Started<'a> {
     pub ca_certificate: &'a str,
     /// Where the server keeps what is its own.
     pub data_dir: &'a Path,
-    /// Whose the store is.
+    /// Whether other servers use the store.
     pub store_use: crate::StoreUse,
     /// Ends what works in the background.
     pub stop: &'a CancellationToken,

@@ -1,4 +1,4 @@
-//! What `/livez` and `/readyz` ask.
+//! Health checks of `/livez` and `/readyz`.
 
 use crate::run::DeferredStore;
 use apiserver_endpoints::{HealthCheck, Lifecycle, Phase};

@@ -1,7 +1,7 @@
 //! The host cluster, put together: whom it trusts, whom it knows, what it allows and what its admission says.
 
 use crate::config::Trust;
-use crate::trust::may_be_believed;
+use crate::trust::check_front_proxies;
 use apiserver_auth::{Authenticator, Authorities, Authorizer, ClientCertificates, FrontProxy, IdentityMapper, RequestHeaderConfig};
 use apiserver_endpoints::{HealthCheck, STARTUP_WAIT};
 use apiserver_host::authentication_configuration::{self, AuthenticationConfiguration};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 /// again this often.
 const SECOND_LOOK: Duration = Duration::from_secs(5 * 60);
 
-/// What a server behind a host cluster asks of it.
+/// The parts of a server that ask the host cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
     pub(crate) cluster: HostCluster,
@@ -80,24 +80,24 @@ impl ClusterTrust {
         Self { clients, front_proxy, identities: Arc::clone(identities), known }
     }
 
-    /// Knows callers by the word of the cluster's front proxy.
+    /// Returns the authenticator for headers of the cluster's front proxy.
     pub(crate) fn front_proxy(&self) -> Option<Arc<dyn Authenticator>> {
         self.front_proxy.clone().map(|front_proxy| front_proxy as _)
     }
 
-    /// Knows callers by certificates that are good for the cluster.
+    /// Returns the authenticator for client certificates that the cluster accepts.
     pub(crate) fn clients(&self) -> Option<Arc<dyn Authenticator>> {
         let clients = ClientCertificates::new(self.clients.clone()?, Arc::clone(&self.identities));
         Some(Arc::new(clients))
     }
 
-    /// Trusts whom the cluster names, until `stop`, and tells when that has changed.
+    /// Follows the cluster's configuration of trust until `stop`, and notifies `changed`.
     pub(crate) async fn follow(self: Arc<Self>, cluster: HostCluster, changed: Arc<Notify>, stop: CancellationToken) {
         if self.clients.is_none() && self.front_proxy.is_none() {
             return;
         }
         let mut before = None;
-        let tell = |found: AuthenticationConfiguration| {
+        let apply = |found: AuthenticationConfiguration| {
             if before.as_ref() == Some(&found) {
                 return;
             }
@@ -109,16 +109,16 @@ impl ClusterTrust {
             self.known.send_replace(true);
             changed.notify_one();
         };
-        let _ = stop.run_until_cancelled(authentication_configuration::follow(&cluster, tell)).await;
+        let _ = stop.run_until_cancelled(authentication_configuration::follow(&cluster, apply)).await;
     }
 
     fn trust(&self, found: &AuthenticationConfiguration) -> Result<(), String> {
         if let (Some(front_proxy), Some(named)) = (&self.front_proxy, &found.front_proxy) {
             let proxies = Authorities::new(named.ca.as_bytes())?;
             if let (Some(_), Some(pem)) = (&self.clients, &found.client_ca) {
-                may_be_believed(&Authorities::new(pem.as_bytes())?, &proxies, &named.terms)?;
+                check_front_proxies(&Authorities::new(pem.as_bytes())?, &proxies, &named.terms)?;
             }
-            front_proxy.believe(Arc::new(proxies), named.terms.clone());
+            front_proxy.replace(Arc::new(proxies), named.terms.clone());
         }
         match (&self.clients, &found.client_ca) {
             (Some(clients), Some(pem)) => clients.replace(pem.as_bytes()),

@@ -53,12 +53,12 @@ use tower::ServiceExt as _;
 
 /// How long to wait when the system has no more file descriptors, and no connection can be done without.
 const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
-/// The same when a connection was told to close.
+/// The pause when a connection was told to close.
 const MAKING_ROOM: Duration = Duration::from_millis(5);
 const BACKLOG: u32 = 1024;
 /// HTTP/2 flow control window of one stream, as kube-apiserver has it.
 const STREAM_WINDOW: u32 = 256 * 1024;
-/// What waits in memory for an HTTP/2 client that reads slowly, per stream: about a piece of a list.
+/// Maximum bytes in memory for an HTTP/2 client that reads slowly, per stream: about a chunk of a list.
 const STREAM_BUFFER: usize = 64 * 1024;
 /// Header fields of an HTTP/1.1 request. Their bytes are bounded as well; hyper wants to know how many there may be.
 const HEADER_FIELDS: usize = 2048;
@@ -68,7 +68,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 /// A socket that listens on the address.
 ///
 /// # Errors
-/// What the system says.
+/// An I/O error.
 pub(crate) fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
@@ -79,7 +79,7 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// What is told when to end, and by what one knows that it has.
+/// Shutdown signals: cancel watches, stop accepting, and track requests in flight.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ShutdownSignals {
     /// Watches are to end: by themselves they would go on for ever.
@@ -87,20 +87,20 @@ pub(crate) struct ShutdownSignals {
     /// Connections that are there end with what is under way on them, so that their clients look for another server. Whoever
     /// comes all the same is served.
     pub(crate) older_connections: CancellationToken,
-    /// Nobody new is accepted, and connections end with what is under way on them.
+    /// Stops accepting connections. Open ones end when their requests have.
     pub(crate) connections: CancellationToken,
-    /// Who counts the requests under way that are not watches.
+    /// Tracks the requests in flight that are not watches.
     pub(crate) requests: TaskTracker,
 }
 
-/// What is served, and how.
+/// A listener's router and its limits.
 pub(crate) struct Listening {
     pub(crate) tls: Arc<rustls::ServerConfig>,
     pub(crate) router: Router,
     /// The prefix of paths that the router takes off too.
     pub(crate) path_prefix: String,
     pub(crate) bounds: Connections,
-    pub(crate) ends: ShutdownSignals,
+    pub(crate) signals: ShutdownSignals,
     pub(crate) failed_handshakes: Arc<FailedHandshakes>,
     /// Where requests are handled; connections are where this is awaited.
     pub(crate) handlers: Handle,
@@ -118,8 +118,8 @@ impl Listening {
         let connections = TaskTracker::new();
         let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
         let server = Arc::new(Server { acceptor, listening: self, connections: connections.clone() });
-        let ends = &server.listening.ends;
-        while let Some((stream, address, activity, slot)) = ends.connections.run_until_cancelled(accept(&listener, &limit)).await {
+        let signals = &server.listening.signals;
+        while let Some((stream, address, activity, slot)) = signals.connections.run_until_cancelled(accept(&listener, &limit)).await {
             let server = Arc::clone(&server);
             connections.spawn(async move {
                 server.until_it_leaves(stream, address, &activity, &slot).await;
@@ -196,10 +196,10 @@ impl Server {
 
     async fn connection(&self, stream: TcpStream, address: SocketAddr, activity: &Arc<Activity>, slot: &Slot) {
         let Some(stream) = self.handshake(stream, address).await else { return };
-        let Listening { bounds, ends, .. } = &self.listening;
+        let Listening { bounds, signals, .. } = &self.listening;
         // Each connection has a token of its own: waiting on the shared one takes its lock, for every event of every watch.
-        let (stop, watches) = (ends.connections.child_token(), ends.watches.child_token());
-        let (moves, is_newer) = (ends.older_connections.child_token(), ends.older_connections.is_cancelled());
+        let (stop, watches) = (signals.connections.child_token(), signals.watches.child_token());
+        let (moves, is_newer) = (signals.older_connections.child_token(), signals.older_connections.is_cancelled());
         let client = Client {
             address,
             certificates: PeerCertificates(tls::peer_certificates(stream.get_ref().1)),
@@ -239,14 +239,14 @@ impl Server {
         client: &Client<'_>,
         request: http::Request<Incoming>,
     ) -> impl Future<Output = Result<Response, Infallible>> + Send + 'static {
-        let Listening { router, path_prefix, bounds, ends, handlers, .. } = &self.listening;
+        let Listening { router, path_prefix, bounds, signals, handlers, .. } = &self.listening;
         let version = request.version();
         let info = RequestInfo::parse(request.method(), request.uri(), path_prefix).ok().map(Arc::new);
         let is_long_running = info.as_ref().is_some_and(|info| info.is_long_running());
         let is_brief = info.as_ref().is_some_and(|info| info.is_brief());
         let (deadline, ending) = match is_long_running {
-            true => (SendDeadline::frames(bounds.request_timeout), Ending::told(client.upgrades.end.clone(), bounds.watch_grace)),
-            false => (SendDeadline::whole(bounds.request_timeout), Ending::Waited(ends.requests.token())),
+            true => (SendDeadline::frames(bounds.request_timeout), Ending::cancelled(client.upgrades.end.clone(), bounds.watch_grace)),
+            false => (SendDeadline::whole(bounds.request_timeout), Ending::Tracked(signals.requests.token())),
         };
         let deadline = Arc::new(deadline);
         let busy = client.begin(version, &deadline);

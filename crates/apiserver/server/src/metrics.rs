@@ -52,13 +52,13 @@ const PATH: &str = "/metrics";
 /// How long the store may take to say how large it is; the page goes without that otherwise.
 const STORE_TIME: Duration = Duration::from_secs(1);
 
-/// Somebody who counts for themselves, and shows it on the page.
+/// A source of metrics of its own on the page.
 pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
     /// Writes families of names that nobody else has.
     fn write(&self, text: &mut Text);
 }
 
-/// What is counted while requests are carried out.
+/// Metrics of requests.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     requests: Requests,
@@ -156,7 +156,7 @@ impl Observer for Metrics {
 #[derive(Debug)]
 struct MetricsPage(Arc<Contents>);
 
-/// Everybody who is on the page.
+/// The sources of the page.
 #[derive(Debug)]
 struct Contents {
     metrics: Arc<Metrics>,

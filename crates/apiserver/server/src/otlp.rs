@@ -30,7 +30,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// What traces call this program.
+/// The service name in traces.
 const SERVICE: &str = "vci-apiserver";
 /// Time for the last spans to reach the collector when the server ends.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
@@ -113,7 +113,7 @@ impl Traces {
     }
 }
 
-/// What is kept of a request.
+/// The parts of a request's head that spans need.
 struct Head {
     received: SystemTime,
     method: Method,

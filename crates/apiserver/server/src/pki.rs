@@ -49,7 +49,7 @@ pub(crate) fn self_made(dir: &Path, names: &BTreeSet<String>, now: i64) -> Resul
     Ok(SelfMade { ca_certificate: ca.certificate, certificate, key })
 }
 
-/// What a certificate is for.
+/// The usage of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateUsage {
     /// To serve.
@@ -67,23 +67,24 @@ pub(crate) struct WithAuthority {
     pub(crate) key: String,
 }
 
-/// What is to take the place of these, if anything: a certificate that is about to expire or has other names is made anew, and so
-/// is an authority that could not see its next certificate expire. Who trusts the former authority then trusts both.
+/// Renews a certificate and its authority, if they need it. A certificate is renewed that is about to expire or has other names. An
+/// authority is renewed that expires before its next certificate would. Both authorities are then in the bundle.
 ///
 /// # Errors
-/// A text that says what is wrong with those that are there: they are not replaced by chance.
+/// The existing files are not usable. They are not overwritten.
 pub(crate) fn renewed(
-    kept: Option<&WithAuthority>,
+    existing: Option<&WithAuthority>,
     names: &BTreeSet<String>,
     usage: CertificateUsage,
     now: i64,
 ) -> Result<Option<WithAuthority>, String> {
-    let former = kept.map(|kept| read_ca(&kept.ca_certificate, &kept.ca_key)).transpose()?;
+    let former = existing.map(|existing| read_ca(&existing.ca_certificate, &existing.ca_key)).transpose()?;
     let (ca, ca_certificate) = match former {
         Some(ca) if lasts(&ca.certificate, SERVING_DAYS, now) => {
-            let good =
-                |kept: &WithAuthority| is_good(&kept.certificate, &ca.certificate, names, now) && KeyPair::from_pem(&kept.key).is_ok();
-            if kept.is_some_and(good) {
+            let good = |existing: &WithAuthority| {
+                is_good(&existing.certificate, &ca.certificate, names, now) && KeyPair::from_pem(&existing.key).is_ok()
+            };
+            if existing.is_some_and(good) {
                 return Ok(None);
             }
             let certificate = ca.certificate.clone();
@@ -111,8 +112,8 @@ pub(crate) fn serving_names(bind_address: IpAddr) -> BTreeSet<String> {
 
 /// The host's name, where the system tells it and it is one that a certificate can carry.
 fn host_name() -> Option<String> {
-    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
-    let name = told.ok().or_else(|| std::env::var("HOSTNAME").ok())?.trim().to_ascii_lowercase();
+    let text = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let name = text.ok().or_else(|| std::env::var("HOSTNAME").ok())?.trim().to_ascii_lowercase();
     let dns = !name.is_empty() && name.len() <= 253 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
     dns.then_some(name)
 }
@@ -277,8 +278,9 @@ mod tests {
     #[test]
     fn what_is_kept_elsewhere_is_made_once_and_renewed_in_time() {
         let wanted = names(&["a.b.svc"]);
-        let renewed =
-            |kept: Option<&WithAuthority>, names: &BTreeSet<String>, now| renewed(kept, names, CertificateUsage::Peers, now).unwrap();
+        let renewed = |existing: Option<&WithAuthority>, names: &BTreeSet<String>, now| {
+            renewed(existing, names, CertificateUsage::Peers, now).unwrap()
+        };
         let first = renewed(None, &wanted, NOW).unwrap();
         assert!(renewed(Some(&first), &wanted, NOW + 100 * DAY).is_none());
         let usages = with_parsed(&first.certificate, |leaf| {

@@ -1,6 +1,6 @@
 //! One line in the log for a request that an operator wants to know of: it took long, or the server failed it.
 //!
-//! Kube-apiserver logs a trace of what takes longer than half a second. Watches are long on purpose. Every request is told
+//! Kube-apiserver logs a trace of what takes longer than half a second. Watches are long on purpose. Every request is logged
 //! at level `debug`. Queries and bodies are not shown: they may hold secrets.
 
 use apiserver_auth::Identity;
@@ -28,17 +28,17 @@ pub(crate) async fn follow(request: Request, next: Next) -> Response {
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (verb, path) = (&*info.verb, info.path.as_str());
     // A macro for each level, because its callsite is what is switched off and on.
-    macro_rules! tell {
+    macro_rules! log {
         ($level:ident, $what:literal) => {
             tracing::$level!(audit_id, verb, path, user, impersonated_user, code, milliseconds, $what)
         };
     }
     if response.status().is_server_error() {
-        tell!(warn, "request failed");
+        log!(warn, "request failed");
     } else if took >= LONG && info.verb != "watch" {
-        tell!(info, "request took long");
+        log!(info, "request took long");
     } else {
-        tell!(debug, "request");
+        log!(debug, "request");
     }
     response
 }
@@ -107,16 +107,16 @@ mod tests {
             ("/version", 200, late, LevelFilter::INFO, Some(("INFO", "request took long"))),
             ("/api/v1/pods?watch=1", 200, late, LevelFilter::INFO, None),
         ] {
-            let told = lines(uri, code, took, level).await;
-            let texts: Vec<_> = told.iter().map(|line| (line["level"].as_str().unwrap(), line["message"].as_str().unwrap())).collect();
+            let logged = lines(uri, code, took, level).await;
+            let texts: Vec<_> = logged.iter().map(|line| (line["level"].as_str().unwrap(), line["message"].as_str().unwrap())).collect();
             assert_eq!(texts, Vec::from_iter(want), "{uri} {code} {took:?}");
         }
     }
 
     #[tokio::test]
     async fn a_line_says_who_and_what_and_no_secret() {
-        let told = lines("/version?access_token=s3cret", 500, Duration::ZERO, LevelFilter::INFO).await;
-        let line = &told[0];
+        let logged = lines("/version?access_token=s3cret", 500, Duration::ZERO, LevelFilter::INFO).await;
+        let line = &logged[0];
         assert_eq!(
             (&line["user"], &line["verb"], &line["path"], &line["code"]),
             (&"ann".into(), &"get".into(), &"/version".into(), &500.into())

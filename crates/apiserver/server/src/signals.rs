@@ -1,4 +1,4 @@
-//! When to stop.
+//! Requests to stop the server.
 
 use crate::StartError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,32 +15,32 @@ enum Source {
 }
 
 impl Signals {
-    /// Those of this process; from now on they no longer end it.
+    /// Handles SIGTERM and SIGINT of this process, which no longer end it.
     ///
     /// # Errors
-    /// What the system says.
+    /// The handlers cannot be installed.
     pub fn of_process() -> Result<Self, StartError> {
         let listen = |kind| signal(kind).map_err(|error| StartError::Internal(format!("signals: {error}")));
         let (terminate, interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         Ok(Self(Source::Process { terminate, interrupt }))
     }
 
-    /// Those that somebody in the program sends.
+    /// Creates signals that the program sends itself.
     pub fn channel() -> (mpsc::Sender<()>, Self) {
         let (sender, receiver) = mpsc::channel(2);
         (sender, Self(Source::Channel(receiver)))
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
-        let told = match &mut self.0 {
+        let signal = match &mut self.0 {
             Source::Process { terminate, interrupt } => tokio::select! {
-                told = terminate.recv() => told,
-                told = interrupt.recv() => told,
+                signal = terminate.recv() => signal,
+                signal = interrupt.recv() => signal,
             },
             Source::Channel(receiver) => receiver.recv().await,
         };
-        if told.is_none() {
+        if signal.is_none() {
             // Nobody is left who could ask.
             std::future::pending::<()>().await;
         }

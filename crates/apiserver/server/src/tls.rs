@@ -1,14 +1,14 @@
-//! What TLS shows to clients and asks of them. The one place that knows rustls.
+//! TLS of the listener. The only module that uses rustls.
 //!
-//! A client certificate is asked for, never required, and no certificate fails a handshake: whether one says anything
-//! about the caller is decided later, request by request, because the same connection may carry a bearer key as well.
-//! What the handshake does prove is that the client holds the certificate's private key.
+//! A client certificate is requested, never required. The handshake proves that the client holds its private key, and nothing else:
+//! every certificate passes. Whether a trusted authority signed it is verified later, request by request, because the same
+//! connection may carry a bearer token as well.
 
 mod names;
-mod terms;
+mod options;
 
 pub(crate) use names::{ByName, Named};
-pub use terms::{CipherSuite, TlsOptions, TlsVersion};
+pub use options::{CipherSuite, TlsOptions, TlsVersion};
 
 use crate::StartError;
 use arc_swap::ArcSwap;
@@ -65,20 +65,20 @@ impl Serving {
         Ok(())
     }
 
-    /// What is shown now.
+    /// Returns the current certificate.
     fn shown(&self) -> Arc<CertifiedKey> {
         self.key.load_full()
     }
 }
 
-/// What the listener needs.
+/// Returns the TLS configuration of the listener.
 ///
 /// # Errors
 /// None that a build of this program can have: the provider has the protocol versions.
-pub(crate) fn server_config(shown: ByName, terms: &TlsOptions) -> Result<Arc<ServerConfig>, StartError> {
-    let provider = Arc::new(terms.provider());
+pub(crate) fn server_config(shown: ByName, options: &TlsOptions) -> Result<Arc<ServerConfig>, StartError> {
+    let provider = Arc::new(options.provider());
     let verifier = Arc::new(AnyCertificate { algorithms: provider.signature_verification_algorithms });
-    let versions = terms.versions(&provider);
+    let versions = options.versions(&provider);
     let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions);
     let builder = builder.map_err(|error| StartError::Internal(error.to_string()))?;
     let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(shown));
@@ -86,7 +86,7 @@ pub(crate) fn server_config(shown: ByName, terms: &TlsOptions) -> Result<Arc<Ser
     Ok(Arc::new(config))
 }
 
-/// What the listener needs to show one certificate to everybody.
+/// Returns the TLS configuration of a listener with one certificate.
 #[cfg(test)]
 pub(crate) fn config_of(serving: &Arc<Serving>) -> Arc<ServerConfig> {
     let shown = ByName { others: Arc::clone(serving), named: Vec::new() };

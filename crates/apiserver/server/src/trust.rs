@@ -1,4 +1,4 @@
-//! Authorities that vouch for clients and front proxies: read from files at the start, and again whenever the files change.
+//! Authorities of clients and front proxies, from files that are read again when they change.
 
 use crate::StartError;
 use crate::config::{FrontProxyTrust, Trust};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How often the files are looked at.
+/// How often the files are read.
 const RELOAD_PERIOD: Duration = Duration::from_secs(10);
 
 /// The authorities in use.
@@ -17,7 +17,7 @@ const RELOAD_PERIOD: Duration = Duration::from_secs(10);
 pub(crate) struct Trusted {
     clients: Option<Arc<Authorities>>,
     front_proxies: Option<(Arc<Authorities>, FrontProxyTrust)>,
-    /// What is read again, and into what.
+    /// Files that are read again, and the lists that they fill.
     files: Vec<(PathBuf, Arc<Authorities>)>,
 }
 
@@ -38,25 +38,25 @@ impl Trusted {
             Some(front_proxy) => Some((open(&front_proxy.authorities)?, front_proxy.clone())),
             None => None,
         };
-        if let (Some(clients), Some((proxies, FrontProxyTrust { authorities, terms }))) = (&clients, &front_proxies) {
-            may_be_believed(clients, proxies, terms).map_err(|why| StartError::Certificate { path: authorities.clone(), why })?;
+        if let (Some(clients), Some((proxies, FrontProxyTrust { authorities, config }))) = (&clients, &front_proxies) {
+            check_front_proxies(clients, proxies, config).map_err(|why| StartError::Certificate { path: authorities.clone(), why })?;
         }
         Ok(Self { clients, front_proxies, files })
     }
 
-    /// Knows callers by the word of the front proxy.
+    /// Returns the authenticator for headers of front proxies.
     pub(crate) fn front_proxy(&self, identities: &Arc<dyn IdentityMapper>) -> Option<Arc<dyn Authenticator>> {
-        let (authorities, FrontProxyTrust { terms, .. }) = self.front_proxies.as_ref()?;
-        Some(Arc::new(FrontProxy::new(Arc::clone(authorities), terms.clone(), Arc::clone(identities))))
+        let (authorities, FrontProxyTrust { config, .. }) = self.front_proxies.as_ref()?;
+        Some(Arc::new(FrontProxy::new(Arc::clone(authorities), config.clone(), Arc::clone(identities))))
     }
 
-    /// Knows callers by their certificates.
+    /// Returns the authenticator for client certificates.
     pub(crate) fn clients(&self, identities: &Arc<dyn IdentityMapper>) -> Option<Arc<dyn Authenticator>> {
         let authorities = self.clients.as_ref()?;
         Some(Arc::new(ClientCertificates::new(Arc::clone(authorities), Arc::clone(identities))))
     }
 
-    /// Trusts what the files say, until `stop`, and tells when that has changed. A file that is of no use (yet) changes nothing.
+    /// Follows the files until `stop`, and notifies `changed`. A file that is not valid changes nothing.
     pub(crate) async fn follow(self, changed: Arc<Notify>, stop: CancellationToken) {
         let mut seen: Vec<Option<Vec<u8>>> = vec![None; self.files.len()];
         while !self.files.is_empty() && stop.run_until_cancelled(tokio::time::sleep(RELOAD_PERIOD)).await.is_some() {
@@ -80,12 +80,14 @@ impl Trusted {
     }
 }
 
-/// Where one authority signs for both, clients are told from front proxies by nothing but the names.
+/// Checks that no client can pass for a front proxy. When one authority signs the certificates of both, only the allowed names tell
+/// a front proxy from a client.
 ///
 /// # Errors
-/// Any client could say to be anybody.
-pub(crate) fn may_be_believed(clients: &Authorities, proxies: &Authorities, terms: &RequestHeaderConfig) -> Result<(), String> {
-    if terms.allowed_names.is_empty() && proxies.overlap(clients) {
+/// An authority signs for both and no names are configured: every client with a certificate could set the headers of a front
+/// proxy, and so act as any user.
+pub(crate) fn check_front_proxies(clients: &Authorities, proxies: &Authorities, config: &RequestHeaderConfig) -> Result<(), String> {
+    if config.allowed_names.is_empty() && proxies.overlap(clients) {
         let why = "an authority of front proxies is one of clients too, and no names of front proxies are given \
                    (requestheader-allowed-names): every client could say to be anybody";
         return Err(why.into());
@@ -107,9 +109,9 @@ mod tests {
     fn one_authority_for_clients_and_proxies_needs_names() {
         let [clients, proxies] = ["clients", "proxies"].map(Authority::new);
         for (proxies, names, good) in [(&proxies, [].as_slice(), true), (&clients, &[], false), (&clients, &["proxy"], true)] {
-            let terms =
+            let config =
                 RequestHeaderConfig { allowed_names: names.iter().map(ToString::to_string).collect(), ..RequestHeaderConfig::default() };
-            let front_proxy = Some(FrontProxyTrust { authorities: proxies.file(), terms });
+            let front_proxy = Some(FrontProxyTrust { authorities: proxies.file(), config });
             let read = Trusted::read(&Trust { clients: Some(clients.file()), front_proxy });
             assert_eq!(read.is_ok(), good, "{read:?}");
         }

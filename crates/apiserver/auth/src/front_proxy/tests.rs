@@ -7,7 +7,7 @@ fn texts(values: &[&str]) -> Vec<String> {
     values.iter().map(|value| (*value).to_owned()).collect()
 }
 
-fn terms(user: &[&str], uid: &[&str], group: &[&str], extra: &[&str]) -> RequestHeaderConfig {
+fn config(user: &[&str], uid: &[&str], group: &[&str], extra: &[&str]) -> RequestHeaderConfig {
     RequestHeaderConfig {
         allowed_names: Vec::new(),
         username_headers: texts(user),
@@ -27,32 +27,32 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 
 /// Name, UID, groups, extra.
 type Named<'a> = (&'a str, &'a str, &'a [&'a str], &'a [(&'a str, &'a [&'a str])]);
-/// Terms, headers, who is meant.
+/// Configuration, headers, the user that they name.
 type NamedBy<'a> = (RequestHeaderConfig, &'a [(&'a str, &'a str)], Option<Named<'a>>);
 
 #[test]
 fn headers_name_a_user() {
     const ALL: &str = "system:authenticated";
     let std = RequestHeaderConfig::default;
-    let extra = || terms(&["X-Remote-User"], &[], &[], &["X-Remote-Extra-1-", "X-Remote-Extra-2-"]);
+    let extra = || config(&["X-Remote-User"], &[], &[], &["X-Remote-Extra-1-", "X-Remote-Extra-2-"]);
     let table: &[NamedBy<'_>] = &[
         (std(), &[], None),
         (std(), &[("X-Remote-User", "")], None),
         (std(), &[("X-Remote-Group", "system:masters")], None),
         (std(), &[("X-Remote-User", "Bob")], Some(("Bob", "", &[ALL], &[]))),
         (std(), &[("x-remote-user", "bob"), ("x-REMOTE-uid", "7")], Some(("bob", "7", &[ALL], &[]))),
-        (terms(&["A-User"], &[], &[], &[]), &[("X-Remote-User", "Bob")], None),
-        (terms(&["A-User", "X-Remote-User"], &[], &[], &[]), &[("X-Remote-User", "Bob")], Some(("Bob", "", &[ALL], &[]))),
-        (terms(&["A-User", "B-User"], &[], &[], &[]), &[("A-User", ""), ("B-User", "Bob")], Some(("Bob", "", &[ALL], &[]))),
-        (terms(&["A-User", "B-User"], &[], &[], &[]), &[("B-User", "Bob"), ("A-User", "Ann")], Some(("Ann", "", &[ALL], &[]))),
+        (config(&["A-User"], &[], &[], &[]), &[("X-Remote-User", "Bob")], None),
+        (config(&["A-User", "X-Remote-User"], &[], &[], &[]), &[("X-Remote-User", "Bob")], Some(("Bob", "", &[ALL], &[]))),
+        (config(&["A-User", "B-User"], &[], &[], &[]), &[("A-User", ""), ("B-User", "Bob")], Some(("Bob", "", &[ALL], &[]))),
+        (config(&["A-User", "B-User"], &[], &[], &[]), &[("B-User", "Bob"), ("A-User", "Ann")], Some(("Ann", "", &[ALL], &[]))),
         (std(), &[("X-Remote-User", "Bob"), ("X-Remote-User", "Ann")], Some(("Bob", "", &[ALL], &[]))),
         (
-            terms(&["U"], &[], &["G-1", "G-2"], &[]),
+            config(&["U"], &[], &["G-1", "G-2"], &[]),
             &[("U", "Bob"), ("G-1", "one-a"), ("G-1", "one-b"), ("G-1", ""), ("G-2", "two")],
             Some(("Bob", "", &["one-a", "one-b", "two", ALL], &[])),
         ),
         (std(), &[("X-Remote-User", "Bob"), ("X-Remote-Group", ALL)], Some(("Bob", "", &[ALL], &[]))),
-        (terms(&["U"], &["I-1", "I-2"], &[], &[]), &[("U", "Bob"), ("I-2", "two")], Some(("Bob", "two", &[ALL], &[]))),
+        (config(&["U"], &["I-1", "I-2"], &[], &[]), &[("U", "Bob"), ("I-2", "two")], Some(("Bob", "two", &[ALL], &[]))),
         (
             extra(),
             &[
@@ -83,8 +83,8 @@ fn headers_name_a_user() {
             Some(("Bob", "", &["system:unauthenticated"], &[])),
         ),
     ];
-    for (terms, given, want) in table {
-        let got = terms.user(&headers(given));
+    for (config, given, want) in table {
+        let got = config.user(&headers(given));
         let want = want.map(|(name, uid, groups, extra)| User {
             name: name.into(),
             uid: uid.into(),
@@ -97,9 +97,9 @@ fn headers_name_a_user() {
 
 #[test]
 fn headers_that_name_somebody_are_known_by_name() {
-    let terms = terms(&["X-User"], &["X-Uid"], &["X-Group"], &["X-Extra-"]);
+    let config = config(&["X-User"], &["X-Uid"], &["X-Group"], &["X-Extra-"]);
     for (name, want) in [("x-user", true), ("X-UID", true), ("x-group", true), ("x-extra-a", true), ("x-extr", false), ("accept", false)] {
-        assert_eq!(terms.names(&name.parse().unwrap()), want, "{name}");
+        assert_eq!(config.names(&name.parse().unwrap()), want, "{name}");
     }
 }
 
@@ -111,20 +111,20 @@ enum Want {
 }
 
 /// The authenticator, the certificates and headers it is shown, its answer.
-type Believed<'a> = (FrontProxy, &'a [Arc<[u8]>], &'a HeaderMap, Want);
+type Trusted<'a> = (FrontProxy, &'a [Arc<[u8]>], &'a HeaderMap, Want);
 
 #[tokio::test]
 async fn headers_count_only_from_an_allowed_proxy() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let authorities = Arc::new(Authorities::new(authority.pem().as_bytes()).unwrap());
     let allowing = |names: &[&str]| {
-        let terms = RequestHeaderConfig { allowed_names: texts(names), ..RequestHeaderConfig::default() };
-        FrontProxy::new(Arc::clone(&authorities), terms, Arc::new(Unmapped))
+        let config = RequestHeaderConfig { allowed_names: texts(names), ..RequestHeaderConfig::default() };
+        FrontProxy::new(Arc::clone(&authorities), config, Arc::new(Unmapped))
     };
     let (proxy, other) = (authority.client("proxy", &[]), stranger.client("proxy", &[]));
     let ann = headers(&[("X-Remote-User", "ann")]);
     let bob = headers(&[("X-Remote-User", "bob")]);
-    let table: [Believed<'_>; 8] = [
+    let table: [Trusted<'_>; 8] = [
         (allowing(&[]), &[], &ann, Want::NotRequested),
         (allowing(&[]), &[other], &ann, Want::Failed),
         (allowing(&[]), std::slice::from_ref(&proxy), &ann, Want::Known("ann".into())),
@@ -161,11 +161,11 @@ async fn whose_word_counts_may_change_at_any_time() {
         }
         names
     };
-    assert_eq!(who().await, [None, None], "nobody is believed yet");
-    proxy.believe(Arc::new(Authorities::new(old.pem().as_bytes()).unwrap()), RequestHeaderConfig::default());
+    assert_eq!(who().await, [None, None], "no proxy is trusted yet");
+    proxy.replace(Arc::new(Authorities::new(old.pem().as_bytes()).unwrap()), RequestHeaderConfig::default());
     assert_eq!(who().await, [Some("ann".to_owned()), None]);
-    let terms = terms(&["X-User"], &[], &[], &[]);
-    proxy.believe(Arc::new(Authorities::new(new.pem().as_bytes()).unwrap()), terms);
+    let config = config(&["X-User"], &[], &[], &[]);
+    proxy.replace(Arc::new(Authorities::new(new.pem().as_bytes()).unwrap()), config);
     assert_eq!(who().await, [None, Some("bob".to_owned())]);
     assert!(proxy.is_credential(&"x-user".parse().unwrap()));
 }

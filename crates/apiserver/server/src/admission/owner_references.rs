@@ -1,5 +1,7 @@
-//! Whoever says what an object depends on says when it goes, and when its owner goes: a right to change one object must not
-//! become one to delete it, nor one to hold up the deletion of another.
+//! Owner references need rights beyond the update of the object (OwnerReferencesPermissionEnforcement).
+//!
+//! An owner reference makes the garbage collector delete the object with its owner, and `blockOwnerDeletion` delays the deletion
+//! of the owner. So a right to update an object must be neither a right to delete it, nor one to delay the deletion of another.
 
 use super::permissions::{Act, Permissions};
 use apiserver_meta::context::GROUP_MASTERS;

@@ -11,7 +11,7 @@ pub struct Permissions {
     authorizers: Vec<Arc<dyn Authorizer>>,
 }
 
-/// What somebody may do or not.
+/// A permission of a caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Act<'a> {
     /// With which kind.

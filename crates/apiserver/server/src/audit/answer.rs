@@ -1,12 +1,12 @@
-//! The layer around the router, and the bodies of answers on their way out.
+//! The layer around the router, and the bodies of responses.
 //!
-//! The last event of a request is logged before the last bytes of its answer leave: whoever has the whole answer finds the
-//! event in the log (in batch mode: on its way there). Nothing is held back of a list but its end.
+//! The last event of a request is written before the last bytes of its response are sent: a client that has the whole response finds
+//! the event in the log (in batch mode: queued). Of a list only the end is delayed.
 
 use super::AuditLog;
 use super::event::Stage;
 use super::policy::ManagedFields;
-use super::trail::{Capture, NextStage, RequestTrail};
+use super::request_audit::{Capture, NextStage, RequestAudit};
 use super::writer::AuditMode;
 use apiserver_endpoints::AuditContext;
 use axum::body::{Body, Bytes, HttpBody};
@@ -23,23 +23,23 @@ use std::task::{Context, Poll, ready};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-/// Follows a request.
+/// Audits a request.
 pub(crate) async fn follow(State(log): State<Arc<AuditLog>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let trail = Arc::new(RequestTrail::new(&log, &parts));
-    parts.extensions.insert(AuditContext(Arc::clone(&trail) as _));
-    let mut pending = Pending(Some(trail));
+    let audit = Arc::new(RequestAudit::new(&log, &parts));
+    parts.extensions.insert(AuditContext(Arc::clone(&audit) as _));
+    let mut pending = Pending(Some(audit));
     let response = next.run(Request::from_parts(parts, body)).await;
-    let Some(trail) = pending.0.take() else { return response };
-    match trail.answered(response.status(), response.extensions()) {
+    let Some(audit) = pending.0.take() else { return response };
+    match audit.answered(response.status(), response.extensions()) {
         NextStage::Unlogged => response,
         NextStage::Last(stage) => {
-            wait_for(end(trail, stage)).await;
+            wait_for(end(audit, stage)).await;
             response
         }
         NextStage::Watch => {
-            wait_for(end(Arc::clone(&trail), Stage::ResponseStarted)).await;
-            response.map(|body| Audited::around(body, trail, None))
+            wait_for(end(Arc::clone(&audit), Stage::ResponseStarted)).await;
+            response.map(|body| Audited::around(body, audit, None))
         }
         NextStage::Body(capture) => {
             let captured = match capture {
@@ -48,23 +48,23 @@ pub(crate) async fn follow(State(log): State<Arc<AuditLog>>, request: Request, n
                     Some(Captured { head: response.headers().clone(), managed_fields, bytes: Some(Vec::new()) })
                 }
             };
-            response.map(|body| Audited::around(body, trail, captured))
+            response.map(|body| Audited::around(body, audit, captured))
         }
     }
 }
 
-/// Logs a stage, whoever goes away meanwhile. Nobody waits in batch mode.
-fn end(trail: Arc<RequestTrail>, stage: Stage) -> Option<JoinHandle<()>> {
-    if trail.log().writer.mode() == AuditMode::Batch {
+/// Logs a stage, even if the client goes away meanwhile. In batch mode there is nothing to wait for.
+fn end(audit: Arc<RequestAudit>, stage: Stage) -> Option<JoinHandle<()>> {
+    if audit.log().queue.mode() == AuditMode::Batch {
         // There, nothing is ever waited for.
-        let _ = trail.reach(stage).now_or_never();
+        let _ = audit.reach(stage).now_or_never();
         return None;
     }
     // Without a runtime the server has ended, after it has flushed the log.
     Handle::try_current().ok().map(|_| {
-        let log = Arc::clone(trail.log());
+        let log = Arc::clone(audit.log());
         log.tasks.spawn(async move {
-            trail.reach(stage).await;
+            audit.reach(stage).await;
         })
     })
 }
@@ -75,15 +75,15 @@ async fn wait_for(task: Option<JoinHandle<()>>) {
     }
 }
 
-/// A request that has no answer yet. Dropped when the client goes away.
-struct Pending(Option<Arc<RequestTrail>>);
+/// A request without a response yet. Dropped when the client goes away.
+struct Pending(Option<Arc<RequestAudit>>);
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(trail) = self.0.take()
-            && let NextStage::Last(stage) = trail.abandoned()
+        if let Some(audit) = self.0.take()
+            && let NextStage::Last(stage) = audit.abandoned()
         {
-            end(trail, stage);
+            end(audit, stage);
         }
     }
 }
@@ -91,7 +91,7 @@ impl Drop for Pending {
 /// A body whose end is logged.
 struct Audited {
     body: Body,
-    trail: Arc<RequestTrail>,
+    audit: Arc<RequestAudit>,
     captured: Option<Captured>,
     progress: Progress,
 }
@@ -103,7 +103,7 @@ enum Progress {
     Ended,
 }
 
-/// What has gone by of a body; no bytes once it is too long.
+/// The part of a body that was sent so far; no bytes once it is too long.
 struct Captured {
     head: HeaderMap,
     managed_fields: ManagedFields,
@@ -120,15 +120,15 @@ impl Captured {
 }
 
 impl Audited {
-    fn around(body: Body, trail: Arc<RequestTrail>, captured: Option<Captured>) -> Body {
-        Body::new(Self { body, trail, captured, progress: Progress::Open })
+    fn around(body: Body, audit: Arc<RequestAudit>, captured: Option<Captured>) -> Body {
+        Body::new(Self { body, audit, captured, progress: Progress::Open })
     }
 
     fn end(&mut self) -> Option<JoinHandle<()>> {
         if let Some(captured) = self.captured.take() {
-            self.trail.body(&captured.head, captured.bytes.as_deref(), captured.managed_fields);
+            self.audit.body(&captured.head, captured.bytes.as_deref(), captured.managed_fields);
         }
-        end(Arc::clone(&self.trail), Stage::ResponseComplete)
+        end(Arc::clone(&self.audit), Stage::ResponseComplete)
     }
 }
 
@@ -152,7 +152,7 @@ impl HttpBody for Audited {
                 Progress::Open => {}
             }
             let frame = ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose()?;
-            let limit = self.trail.log().max_event_size;
+            let limit = self.audit.log().max_event_size;
             if let (Some(captured), Some(data)) = (&mut self.captured, frame.as_ref().and_then(Frame::data_ref)) {
                 captured.add(data, limit);
             }

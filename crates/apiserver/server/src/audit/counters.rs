@@ -1,4 +1,4 @@
-//! What the log has counted.
+//! Counters of the audit log.
 
 use super::policy::Level;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ pub(crate) struct Counters {
     levels: [AtomicU64; 4],
 }
 
-/// What the log has counted since the start.
+/// Counters of the audit log since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuditStats {
     /// Events that were to be logged: `apiserver_audit_event_total`.

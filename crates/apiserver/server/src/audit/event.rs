@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// What a request has come to.
+/// The stage of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// The caller is known, nothing else has happened.
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// What kube-apiserver 1.36 wrote for the same requests, but for times and ids.
+    /// The wanted lines are those that kube-apiserver 1.36 wrote for these requests, with other times and ids.
     #[test]
     fn lines_are_those_of_upstream() {
         let time: Timestamp = "2026-11-23T01:25:32.35606699Z".parse().unwrap();

@@ -1,4 +1,4 @@
-//! The log's file: it is put aside when it is full, and what was put aside goes in time.
+//! The log's file and its rotation.
 //!
 //! Names are those of upstream: `audit.log` becomes `audit-2026-11-23T01-02-03.456.log`, packed `….log.gz`.
 
@@ -13,29 +13,29 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// When files were put aside, in their names.
+/// The time of the rotation in the names of rotated files.
 const TIME: &str = "%Y-%m-%dT%H-%M-%S%.3f";
 const PACKED: &str = ".gz";
 
-/// When a file is put aside, and how long it stays.
+/// Rotation of the log's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// Bytes of a file; 0: it is never put aside.
+    /// Maximum size of the file in bytes; 0: no rotation.
     pub max_size: u64,
-    /// How many files that were put aside stay; 0: all.
+    /// How many rotated files are kept; 0: all.
     pub max_backups: usize,
-    /// How long a file that was put aside stays; zero: for ever.
+    /// How long rotated files are kept; zero: for ever.
     pub max_age: Duration,
-    /// What becomes of files that are put aside.
+    /// Whether rotated files are compressed.
     pub backups: Backups,
 }
 
-/// What becomes of files that are put aside.
+/// Whether rotated files are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backups {
-    /// They stay as they are.
+    /// Rotated files are kept as they are.
     Plain,
-    /// They are packed with gzip.
+    /// Rotated files are compressed with gzip.
     Compressed,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct LogFile {
     rotation: Rotation,
     file: File,
     size: u64,
-    /// When a file was last put aside. The names of files tell which is older.
+    /// The time of the last rotation. Rotated files are ordered by the time in their names.
     last: Timestamp,
 }
 
@@ -54,7 +54,7 @@ impl LogFile {
     /// Opens the file and goes on at its end. A new one is for the server's own user only.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub(crate) fn open(path: &Path, rotation: Rotation) -> std::io::Result<Self> {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent)?;
@@ -67,10 +67,10 @@ impl LogFile {
         Ok(opened)
     }
 
-    /// Writes one line, into a new file when the old one would become too long.
+    /// Writes one line. Rotates the file before, if it would become too long.
     ///
     /// # Errors
-    /// What the system says; a part of the line may have been written.
+    /// An I/O error; a part of the line may have been written.
     pub(crate) fn write(&mut self, line: &[u8]) -> std::io::Result<()> {
         let length = line.len() as u64;
         if self.rotation.max_size > 0 && self.size > 0 && self.size.saturating_add(length) > self.rotation.max_size {
@@ -79,10 +79,10 @@ impl LogFile {
         self.file.write_all(line).inspect(|()| self.size += length)
     }
 
-    /// Returns when the disk has everything.
+    /// Waits until everything is on disk.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub(crate) fn sync(&self) -> std::io::Result<()> {
         match self.file.sync_data() {
             // A pipe or a device.
@@ -117,7 +117,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Removes what has been aside long enough.
+    /// Removes rotated files that are too many or too old.
     fn tidy(&self) {
         let Rotation { max_backups, max_age, .. } = self.rotation;
         let oldest = (!max_age.is_zero()).then(|| Timestamp::now() - max_age);
@@ -132,7 +132,7 @@ impl LogFile {
         }
     }
 
-    /// The files that were put aside, latest first.
+    /// The rotated files, latest first.
     fn backups(&self) -> Vec<(Timestamp, PathBuf)> {
         let (begin, end) = self.name_parts();
         let folder = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -155,7 +155,7 @@ impl LogFile {
         self.path.with_file_name(format!("{begin}{}{end}", time.strftime(TIME)))
     }
 
-    /// What stands before and behind the time in a name.
+    /// The parts of a rotated file's name before and after the time.
     fn name_parts(&self) -> (String, String) {
         let lossy = |text: Option<&std::ffi::OsStr>| text.unwrap_or_default().to_string_lossy().into_owned();
         let end = self.path.extension().map_or_else(String::new, |extension| format!(".{}", extension.to_string_lossy()));
@@ -221,12 +221,12 @@ mod tests {
         for name in others.iter().chain(&old) {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        let mut terms = rotation(0, 0);
+        let mut limits = rotation(0, 0);
         let path = folder.path().join("audit.log");
-        LogFile::open(&path, terms.clone()).unwrap();
+        LogFile::open(&path, limits.clone()).unwrap();
         assert_eq!(names(folder.path()).len(), 7, "nothing has a bound");
-        terms.max_age = Duration::from_secs(24 * 3600);
-        LogFile::open(&path, terms).unwrap();
+        limits.max_age = Duration::from_secs(24 * 3600);
+        LogFile::open(&path, limits).unwrap();
         let mut want: Vec<&str> = others.into_iter().chain(["audit.log"]).collect();
         want.sort_unstable();
         assert_eq!(names(folder.path()), want);

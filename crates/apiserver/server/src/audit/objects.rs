@@ -12,7 +12,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use std::io::Read as _;
 
-/// What fields are called whose texts are passwords, or may hold some.
+/// Names of fields whose texts are passwords, or may contain some.
 const SECRETS: [&str; 2] = ["password", "parameters"];
 const REDACTED: &str = "REDACTED";
 
@@ -66,7 +66,7 @@ fn redact(value: &mut Value) {
     }
 }
 
-/// What an answer's body is.
+/// The body of a response, for the log.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Object(Box<RawValue>),
@@ -112,7 +112,7 @@ fn read(head: &HeaderMap, bytes: &[u8], managed_fields: ManagedFields) -> Option
     to_raw_value(&value).ok()
 }
 
-/// What was packed, up to one byte more than `limit`; nothing when it was not packed.
+/// Decompresses gzip, up to one byte more than `limit`; returns nothing for other bytes.
 fn unpack(bytes: &[u8], limit: usize) -> Vec<u8> {
     let mut unpacked = Vec::new();
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);

@@ -17,7 +17,7 @@ use std::path::Path;
 pub(crate) enum Level {
     /// Nothing.
     None,
-    /// Who asked for what, when, and how it ended.
+    /// The caller, the target, the times and the status, without bodies.
     Metadata,
     /// And the object or patch that was sent.
     Request,
@@ -38,7 +38,7 @@ impl Level {
     }
 }
 
-/// What a policy says of one request.
+/// The configuration that a policy gives for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestAuditConfig {
     pub(crate) level: Level,
@@ -48,7 +48,7 @@ pub(crate) struct RequestAuditConfig {
     pub(crate) managed_fields: ManagedFields,
 }
 
-/// What happens to `metadata.managedFields`.
+/// Whether `metadata.managedFields` is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ManagedFields {
     Kept,
@@ -65,7 +65,7 @@ pub(crate) struct Policy {
 
 #[derive(Debug)]
 struct Rule {
-    terms: RequestAuditConfig,
+    config: RequestAuditConfig,
     users: Vec<String>,
     groups: Vec<String>,
     verbs: Vec<String>,
@@ -96,12 +96,13 @@ impl Policy {
         Ok(Self { rules, omit_stages, managed_fields })
     }
 
-    /// What holds for a request. `user` is whoever sent it, not whom they act for; nobody, when they are not known.
-    pub(crate) fn terms(&self, user: Option<&User>, request: &RequestInfo) -> RequestAuditConfig {
+    /// Evaluates the rules for a request. `user` is the authenticated caller, not the impersonated user; `None` when authentication
+    /// failed.
+    pub(crate) fn config_for(&self, user: Option<&User>, request: &RequestInfo) -> RequestAuditConfig {
         let rule = self.rules.iter().find(|rule| rule.matches(user, request));
         rule.map_or_else(
             || RequestAuditConfig { level: Level::None, omit_stages: self.omit_stages.clone(), managed_fields: self.managed_fields },
-            |rule| rule.terms.clone(),
+            |rule| rule.config.clone(),
         )
     }
 }
@@ -232,9 +233,9 @@ impl WrittenRule {
         let level = Level::ALL.into_iter().find(|level| level.as_str() == self.level).unwrap_or(Level::None);
         let mut omit_stages = omitted_by_all.to_vec();
         omit_stages.extend(stages(&self.omit_stages));
-        let terms = RequestAuditConfig { level, omit_stages, managed_fields: self.omit_managed_fields.map_or(standard, managed_fields) };
+        let config = RequestAuditConfig { level, omit_stages, managed_fields: self.omit_managed_fields.map_or(standard, managed_fields) };
         Rule {
-            terms,
+            config,
             users: self.users,
             groups: self.user_groups,
             verbs: self.verbs,
@@ -288,7 +289,7 @@ fn managed_fields(omit: bool) -> ManagedFields {
     if omit { ManagedFields::Omitted } else { ManagedFields::Kept }
 }
 
-/// What the reader of YAML says, with line and column. Below it shows a piece of the file.
+/// Returns the first line of an error of the YAML parser, which has line and column. The lines after it quote the file.
 pub(crate) fn one_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default().trim();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()

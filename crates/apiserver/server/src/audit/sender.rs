@@ -1,4 +1,4 @@
-//! What the head of a request says of where it came from.
+//! The origin of a request, from its head: URI, addresses, user agent, attempted credentials.
 
 use apiserver_endpoints::{PeerCertificates, RequestInfo};
 use axum::extract::ConnectInfo;
@@ -14,7 +14,7 @@ const X_FORWARDED_FOR: &str = "x-forwarded-for";
 const X_REAL_IP: &str = "x-real-ip";
 /// Bytes of a user agent.
 const MAX_USER_AGENT: usize = 1024;
-/// What query parameters are called whose values are secrets, without their case, `-` and `_`.
+/// Names of query parameters whose values are secrets, in lower case, without `-` and `_`.
 const SECRETS: [&str; 14] = [
     "accesskey",
     "accesstoken",

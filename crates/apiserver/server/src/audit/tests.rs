@@ -61,17 +61,17 @@ impl Rig {
     }
 }
 
-/// The router's part: the caller is told to the trail, and what was found is left on the answer.
+/// The router's part: the caller is told to the context, and what was found is left on the answer.
 async fn play<F: Future<Output = Response>>(request: Request, answer: impl FnOnce(AuditContext) -> F) -> Response {
     let info = RequestInfo::parse(request.method(), request.uri(), "").unwrap();
     let id = AuditId("the-id".into());
     let mut response = Response::new(Body::empty());
     if let Some(name) = request.headers().get("user") {
-        let trail = request.extensions().get::<AuditContext>().unwrap().clone();
+        let context = request.extensions().get::<AuditContext>().unwrap().clone();
         let user = User { name: name.to_str().unwrap().to_owned(), ..User::default() };
         let identity = Identity::of_user(user);
-        response = match trail.0.caller(&identity, &info, &id).await {
-            Ok(()) => answer(trail).await,
+        response = match context.0.caller(&identity, &info, &id).await {
+            Ok(()) => answer(context).await,
             Err(error) => status(&error),
         };
     }
@@ -136,14 +136,14 @@ async fn what_is_too_long_is_left_out_and_the_event_says_so() {
     let long = format!("{{\"a\":\"{}\"}}", "b".repeat(2_000));
     let answer = {
         let long = long.clone();
-        async move |trail: AuditContext| {
-            trail.0.request_patch(b"{\"small\":1}");
+        async move |context: AuditContext| {
+            context.0.request_patch(b"{\"small\":1}");
             json_body(long.clone())
         }
     };
     rig.send(Method::PATCH, &format!("{OBJECTS}/a"), answer).await.into_body().collect().await.unwrap();
-    let answer = async move |trail: AuditContext| {
-        trail.0.request_patch(long.as_bytes());
+    let answer = async move |context: AuditContext| {
+        context.0.request_patch(long.as_bytes());
         json_body("{\"small\":1}")
     };
     rig.send(Method::PATCH, &format!("{OBJECTS}/a"), answer).await.into_body().collect().await.unwrap();
@@ -210,9 +210,9 @@ async fn what_holds_secrets_is_logged_without_objects_and_messages() {
     let key = json!({"kind": "Reader", "metadata": {"name": "k"}, "spec": {"key": "s3cret"}});
     let answer = {
         let key = key.clone();
-        async move |trail: AuditContext| {
-            trail.0.request_object(key.as_object().unwrap());
-            trail.0.request_patch(key.to_string().as_bytes());
+        async move |context: AuditContext| {
+            context.0.request_object(key.as_object().unwrap());
+            context.0.request_patch(key.to_string().as_bytes());
             json_body(key.to_string())
         }
     };
@@ -220,9 +220,9 @@ async fn what_holds_secrets_is_logged_without_objects_and_messages() {
     let refused = async |_: AuditContext| status(&ApiError::bad_request("cannot read s3cret"));
     rig.send(Method::POST, "/apis/library.example.com/v1/tellings", refused).await.into_body().collect().await.unwrap();
     // Sent where it does not belong, and refused.
-    let misplaced = async move |trail: AuditContext| {
-        trail.0.request_object(key.as_object().unwrap());
-        trail.0.request_patch(key.to_string().as_bytes());
+    let misplaced = async move |context: AuditContext| {
+        context.0.request_object(key.as_object().unwrap());
+        context.0.request_patch(key.to_string().as_bytes());
         status(&ApiError::bad_request("no such kind"))
     };
     rig.send(Method::POST, "/apis/library.example.com/v1/shelves", misplaced).await.into_body().collect().await.unwrap();

@@ -1,7 +1,7 @@
-//! From requests to the log: a queue with a bound, and one thread that writes.
+//! The queue of the audit log, and the thread that writes it.
 //!
-//! Disks and pipes block, so that writing is no business of the tasks that answer requests. Lines leave in the order in
-//! which they were queued.
+//! The queue is bounded in bytes. Disks and pipes block, so the tasks that answer requests never write. Lines are written in
+//! the order in which they were queued.
 
 use super::counters::Counters;
 use super::file::LogFile;
@@ -10,34 +10,34 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// Bytes of lines that wait to be written.
+/// Maximum bytes of queued lines.
 const ROOM: u32 = 32 * 1024 * 1024;
-/// What a line counts for at least: one that waits takes more than its own bytes.
+/// Minimum weight of a line: a queued line takes more memory than its own bytes.
 const LEAST: u32 = 512;
-/// How often a fault is told to the operator.
-const TELLING_PERIOD: Duration = Duration::from_secs(10);
+/// How often an error is logged for the operator.
+const REPORT_PERIOD: Duration = Duration::from_secs(10);
 
-/// Whether requests wait for the log.
+/// Whether requests wait until their events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditMode {
-    /// No. When the queue is full, events are lost and counted.
+    /// Requests do not wait. When the queue is full, events are dropped and counted.
     Batch,
-    /// Until their events are written, or cannot be.
+    /// Requests wait until their events are written, or writing them has failed.
     Blocking,
-    /// As [`AuditMode::Blocking`]; and a request whose first event cannot be written is refused.
+    /// As [`AuditMode::Blocking`], and a request whose RequestReceived event cannot be written is refused with 500.
     BlockingStrict,
 }
 
-/// Where lines go.
+/// Destination of lines.
 #[derive(Debug)]
 pub(crate) enum Output {
     Stdout,
     File(LogFile),
 }
 
-/// The end that requests have.
+/// The queue, as requests use it.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct AuditQueue {
     mode: AuditMode,
     room: Arc<Semaphore>,
     queue: mpsc::UnboundedSender<Message>,
@@ -48,30 +48,30 @@ pub(crate) struct Writer {
 enum Message {
     Line {
         line: Vec<u8>,
-        /// Given back when the line is written.
-        _place: OwnedSemaphorePermit,
-        /// Told whether it is written.
+        /// Released when the line is written.
+        _permit: OwnedSemaphorePermit,
+        /// Receives whether the line was written.
         done: Option<oneshot::Sender<Written>>,
     },
     Flush(oneshot::Sender<()>),
 }
 
-/// What became of a line.
+/// Whether a line was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It is in the log, or in batch mode on its way.
+    /// The line is written, or in batch mode queued.
     Yes,
     No,
 }
 
-impl Writer {
-    /// Starts the thread. It ends when the writer is dropped and everything is written.
+impl AuditQueue {
+    /// Starts the thread, which ends when the queue is dropped and everything is written.
     ///
     /// # Errors
-    /// What the system says.
+    /// The thread cannot be started.
     pub(crate) fn start(output: Output, mode: AuditMode, counters: Arc<Counters>) -> std::io::Result<Self> {
         let (queue, messages) = mpsc::unbounded_channel();
-        let audit_writer = AuditWriter { output, torn: false, told: None, counters: Arc::clone(&counters) };
+        let audit_writer = AuditWriter { output, torn: false, reported: None, counters: Arc::clone(&counters) };
         std::thread::Builder::new().name("audit-log".into()).spawn(move || audit_writer.run(messages))?;
         Ok(Self { mode, room: Arc::new(Semaphore::new(ROOM as usize)), queue, counters })
     }
@@ -80,12 +80,13 @@ impl Writer {
         self.mode
     }
 
-    /// Logs a line that ends with its newline.
+    /// Queues a line, which must end with a newline.
     pub(crate) async fn write(&self, line: Vec<u8>) -> Written {
         let weight = u32::try_from(line.len()).unwrap_or(u32::MAX).clamp(LEAST, ROOM);
         let room = Arc::clone(&self.room);
         if self.mode == AuditMode::Batch {
-            let queued = room.try_acquire_many_owned(weight).ok().map(|_place| self.queue.send(Message::Line { line, _place, done: None }));
+            let queued =
+                room.try_acquire_many_owned(weight).ok().map(|_permit| self.queue.send(Message::Line { line, _permit, done: None }));
             return match queued {
                 Some(Ok(())) => Written::Yes,
                 // The thread tells the operator of faults of the output; that it cannot keep up shows in the count.
@@ -93,9 +94,9 @@ impl Writer {
             };
         }
         // The semaphore is never closed.
-        let Ok(_place) = room.acquire_many_owned(weight).await else { return self.lost() };
+        let Ok(_permit) = room.acquire_many_owned(weight).await else { return self.lost() };
         let (done, written) = oneshot::channel();
-        if self.queue.send(Message::Line { line, _place, done: Some(done) }).is_err() {
+        if self.queue.send(Message::Line { line, _permit, done: Some(done) }).is_err() {
             return self.lost();
         }
         // The thread has counted it, if it could not write it.
@@ -107,7 +108,7 @@ impl Writer {
         Written::No
     }
 
-    /// Returns when everything that was queued before is written.
+    /// Waits until every line queued so far is written.
     pub(crate) async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
         if self.queue.send(Message::Flush(done)).is_ok() {
@@ -116,12 +117,12 @@ impl Writer {
     }
 }
 
-/// The end that writes.
+/// The thread's part: writes lines to the output.
 struct AuditWriter {
     output: Output,
-    /// The last line was written in part.
+    /// Whether the last line was written only in part.
     torn: bool,
-    told: Option<Instant>,
+    reported: Option<Instant>,
     counters: Arc<Counters>,
 }
 
@@ -155,7 +156,7 @@ impl AuditWriter {
             Err(error) => {
                 self.torn = true;
                 self.counters.error();
-                self.tell(&error);
+                self.report(&error);
                 Written::No
             }
         }
@@ -175,14 +176,14 @@ impl AuditWriter {
         if let Output::File(file) = &self.output
             && let Err(error) = file.sync()
         {
-            self.tell(&error);
+            self.report(&error);
         }
     }
 
-    fn tell(&mut self, error: &std::io::Error) {
-        if self.told.is_none_or(|told| told.elapsed() >= TELLING_PERIOD) {
+    fn report(&mut self, error: &std::io::Error) {
+        if self.reported.is_none_or(|at| at.elapsed() >= REPORT_PERIOD) {
             tracing::error!(%error, "audit log cannot be written");
-            self.told = Some(Instant::now());
+            self.reported = Some(Instant::now());
         }
     }
 }
@@ -203,14 +204,14 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("log");
             let counters = Arc::new(Counters::default());
-            let writer = Writer::start(Output::File(LogFile::open(&path, endless()).unwrap()), mode, Arc::clone(&counters)).unwrap();
+            let queue = AuditQueue::start(Output::File(LogFile::open(&path, endless()).unwrap()), mode, Arc::clone(&counters)).unwrap();
             for number in 0..100 {
-                assert_eq!(writer.write(format!("{number}\n").into_bytes()).await, Written::Yes);
+                assert_eq!(queue.write(format!("{number}\n").into_bytes()).await, Written::Yes);
                 if mode == AuditMode::Blocking {
                     assert!(std::fs::read_to_string(&path).unwrap().ends_with(&format!("{number}\n")), "who waited has it");
                 }
             }
-            writer.flush().await;
+            queue.flush().await;
             let text: String = (0..100).map(|number| format!("{number}\n")).collect();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
             assert_eq!(counters.snapshot().errors, 0);
@@ -222,13 +223,13 @@ mod tests {
         // Every write to this device says that there is no space left.
         let full = || Output::File(LogFile::open(std::path::Path::new("/dev/full"), endless()).unwrap());
         let counters = Arc::new(Counters::default());
-        let writer = Writer::start(full(), AuditMode::Blocking, Arc::clone(&counters)).unwrap();
-        assert_eq!(writer.write(b"line\n".to_vec()).await, Written::No);
+        let queue = AuditQueue::start(full(), AuditMode::Blocking, Arc::clone(&counters)).unwrap();
+        assert_eq!(queue.write(b"line\n".to_vec()).await, Written::No);
         assert_eq!(counters.snapshot().errors, 1);
         let counters = Arc::new(Counters::default());
-        let writer = Writer::start(full(), AuditMode::Batch, Arc::clone(&counters)).unwrap();
-        assert_eq!(writer.write(b"line\n".to_vec()).await, Written::Yes, "nobody waits");
-        writer.flush().await;
+        let queue = AuditQueue::start(full(), AuditMode::Batch, Arc::clone(&counters)).unwrap();
+        assert_eq!(queue.write(b"line\n".to_vec()).await, Written::Yes, "nobody waits");
+        queue.flush().await;
         assert_eq!(counters.snapshot().errors, 1);
     }
 
@@ -237,17 +238,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let counters = Arc::new(Counters::default());
-        let start = |mode| Writer::start(Output::File(LogFile::open(&path, endless()).unwrap()), mode, Arc::clone(&counters)).unwrap();
-        let writer = start(AuditMode::Batch);
-        let all = Arc::clone(&writer.room).acquire_many_owned(ROOM).await.unwrap();
-        assert_eq!(writer.write(b"lost\n".to_vec()).await, Written::No);
+        let start = |mode| AuditQueue::start(Output::File(LogFile::open(&path, endless()).unwrap()), mode, Arc::clone(&counters)).unwrap();
+        let queue = start(AuditMode::Batch);
+        let all = Arc::clone(&queue.room).acquire_many_owned(ROOM).await.unwrap();
+        assert_eq!(queue.write(b"lost\n".to_vec()).await, Written::No);
         assert_eq!(counters.snapshot().errors, 1);
         drop(all);
-        let writer = Arc::new(start(AuditMode::Blocking));
-        let all = Arc::clone(&writer.room).acquire_many_owned(ROOM).await.unwrap();
+        let queue = Arc::new(start(AuditMode::Blocking));
+        let all = Arc::clone(&queue.room).acquire_many_owned(ROOM).await.unwrap();
         let waiting = tokio::spawn({
-            let writer = Arc::clone(&writer);
-            async move { writer.write(b"waits\n".to_vec()).await }
+            let queue = Arc::clone(&queue);
+            async move { queue.write(b"waits\n".to_vec()).await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());

@@ -20,7 +20,7 @@ const FRAME: usize = 64 * 1024;
 /// Responses over HTTP/2 of more bytes than this keep their last byte back until the client has made room for the rest.
 const SMALL: usize = 16 * 1024;
 
-/// What goes on on a connection.
+/// The activity of a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
     load: watch::Sender<Load>,
@@ -60,7 +60,8 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
-    /// The same body; when it is given up before its end, `rest` reads on, or without one that is remembered.
+    /// Wraps the body of a request. When it is dropped before its end, `rest` reads on; without `rest`, that it was left unread is
+    /// recorded.
     pub(super) fn watch_body(self: &Arc<Self>, body: Incoming, rest: Option<Rest>) -> Body {
         Body::new(Received { body: Some(body), activity: Arc::clone(self), rest })
     }
@@ -132,7 +133,7 @@ impl Busy {
         self.0.left_unread()
     }
 
-    /// The same body, after which the request is over.
+    /// Wraps the body of a response. At its end the request has ended.
     pub(super) fn until_end_of(self, body: Body, ending: Ending, deadline: Arc<SendDeadline>, version: Version) -> Body {
         let split = (version == Version::HTTP_2).then(Bytes::new);
         Body::new(Tracked { body, ending, deadline, split, _busy: self })
@@ -142,15 +143,15 @@ impl Busy {
 /// How an answer ends when the server stops.
 pub(super) enum Ending {
     /// By itself, and it is waited for.
-    Waited(#[expect(dead_code, reason = "who waits counts these")] TaskTrackerToken),
+    Tracked(#[expect(dead_code, reason = "who waits counts these")] TaskTrackerToken),
     /// Early, as if there were no more, when this has come to its end.
-    Told(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Cancelled(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
 impl Ending {
     /// Some time after `stop`, but within `grace`: clients whose watches end all at once all come back at once.
-    pub(super) fn told(stop: CancellationToken, grace: Duration) -> Self {
-        Self::Told(Box::pin(async move {
+    pub(super) fn cancelled(stop: CancellationToken, grace: Duration) -> Self {
+        Self::Cancelled(Box::pin(async move {
             stop.cancelled_owned().await;
             if !grace.is_zero() {
                 tokio::time::sleep(next_share(grace)).await;
@@ -171,7 +172,7 @@ fn next_share(time: Duration) -> Duration {
 struct Received {
     body: Option<Incoming>,
     activity: Arc<Activity>,
-    /// What reads on when it is given up; `None`: the connection is closed then.
+    /// Reads on when the body is dropped; `None`: the connection is closed then.
     rest: Option<Rest>,
 }
 
@@ -220,7 +221,7 @@ impl Tracked {
             let is_last = self.body.is_end_stream();
             return Poll::Ready(Some(Ok(Frame::data(first_of(rest, is_last)))));
         }
-        if let Ending::Told(end) = &mut self.ending
+        if let Ending::Cancelled(end) = &mut self.ending
             && end.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(None);
@@ -293,7 +294,7 @@ mod tests {
     }
 
     fn waited() -> Ending {
-        Ending::Waited(TaskTracker::new().token())
+        Ending::Tracked(TaskTracker::new().token())
     }
 
     #[tokio::test(start_paused = true)]
@@ -343,7 +344,7 @@ mod tests {
     #[tokio::test]
     async fn a_watch_ends_cleanly_when_the_server_stops() {
         let stop = CancellationToken::new();
-        let body = endless(Ending::told(stop.clone(), Duration::ZERO));
+        let body = endless(Ending::cancelled(stop.clone(), Duration::ZERO));
         let read = tokio::spawn(axum::body::to_bytes(body, 1024));
         stop.cancel();
         assert_eq!(read.await.unwrap().unwrap(), Bytes::new());
@@ -355,7 +356,7 @@ mod tests {
         let begun = tokio::time::Instant::now();
         let ends: Vec<_> = (0..600)
             .map(|_| {
-                let body = endless(Ending::told(stop.clone(), grace));
+                let body = endless(Ending::cancelled(stop.clone(), grace));
                 tokio::spawn(async move { axum::body::to_bytes(body, 1).await.map(|_| begun.elapsed()) })
             })
             .collect();
@@ -370,7 +371,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_is_counted_until_its_answer_is_read() {
         let requests = TaskTracker::new();
-        let body = endless(Ending::Waited(requests.token()));
+        let body = endless(Ending::Tracked(requests.token()));
         assert_eq!(requests.len(), 1);
         drop(body);
         assert!(requests.is_empty());

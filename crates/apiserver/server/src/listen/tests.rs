@@ -19,7 +19,7 @@ struct Running {
     serving: Arc<Serving>,
     address: SocketAddr,
     root: String,
-    ends: ShutdownSignals,
+    signals: ShutdownSignals,
     ended: JoinHandle<()>,
 }
 
@@ -30,7 +30,7 @@ fn start(change: impl FnOnce(&mut Connections)) -> Running {
     start_with(Router::new(), Handle::current(), change)
 }
 
-/// The same with more routes, and handlers on this runtime.
+/// Starts a server with more routes, and handlers on this runtime.
 fn start_with(more: Router, handlers: Handle, change: impl FnOnce(&mut Connections)) -> Running {
     let endless = || async { Body::from_stream(futures::stream::iter([Ok::<_, Infallible>("event\n")]).chain(futures::stream::pending())) };
     let router = more
@@ -47,24 +47,24 @@ fn start_with(more: Router, handlers: Handle, change: impl FnOnce(&mut Connectio
     let address = listener.local_addr().unwrap();
     let mut bounds = Connections::standard();
     change(&mut bounds);
-    let ends = ShutdownSignals::default();
+    let signals = ShutdownSignals::default();
     let listening = Listening {
         tls: crate::tls::config_of(&serving),
         router,
         path_prefix: String::new(),
         bounds,
-        ends: ends.clone(),
+        signals: signals.clone(),
         failed_handshakes: Arc::default(),
         handlers,
     };
     let ended = tokio::spawn(async { listening.serve(listener).await.unwrap() });
-    Running { serving, address, root: made.ca_certificate, ends, ended }
+    Running { serving, address, root: made.ca_certificate, signals, ended }
 }
 
 impl Running {
     fn stop(&self) {
-        self.ends.watches.cancel();
-        self.ends.connections.cancel();
+        self.signals.watches.cancel();
+        self.signals.connections.cancel();
     }
 
     async fn connect(&self) -> TlsStream<TcpStream> {
@@ -155,7 +155,7 @@ async fn older_connections_end_with_what_is_under_way_and_newer_ones_do_not() {
     let mut watch = server.send("/apis/g/v1/things?watch=1").await;
     read_until(&mut idle, "certificates").await;
     read_until(&mut watch, "event").await;
-    server.ends.older_connections.cancel();
+    server.signals.older_connections.cancel();
     assert_eq!(read_rest(&mut idle).await, "", "it has closed");
     assert!(tokio::time::timeout(Duration::from_millis(50), watch.read_u8()).await.is_err(), "a watch goes on");
     let mut newer = server.connect().await;

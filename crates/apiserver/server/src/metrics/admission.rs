@@ -43,13 +43,13 @@ impl Times {
             Verb::Delete | Verb::DeleteCollection => 2,
             Verb::Get | Verb::List | Verb::Patch | Verb::Update | Verb::Watch => 1,
         };
-        let place = (operation * STEPS.len() + step as usize) * REJECTED.len() + usize::from(outcome.is_err());
-        if let Some(times) = self.0.get(place) {
+        let index = (operation * STEPS.len() + step as usize) * REJECTED.len() + usize::from(outcome.is_err());
+        if let Some(times) = self.0.get(index) {
             times.get_or_init(|| Histogram::new(&ADMISSION)).time(time);
         }
     }
 
-    /// What there is: operation, type, rejected.
+    /// Iterates over the histograms with their labels: operation, type, rejected.
     fn seen(&self) -> impl Iterator<Item = ([&'static str; 3], &Histogram)> {
         let types = OPERATIONS.into_iter().flat_map(|operation| STEPS.into_iter().map(move |step| (operation, step)));
         let all = types.flat_map(|(operation, step)| REJECTED.into_iter().map(move |rejected| [operation, step, rejected]));
@@ -58,7 +58,7 @@ impl Times {
 }
 
 impl Admissions {
-    /// The same rules in the same order, timed.
+    /// Wraps plugins, in their order, so that their calls are timed.
     pub(crate) fn around(self: &Arc<Self>, rules: Vec<Arc<dyn Admission>>) -> Vec<Arc<dyn Admission>> {
         let timed = rules.into_iter().map(|rule| (self.times(rule.name()), rule)).collect();
         vec![Arc::new(Timed { admissions: Arc::clone(self), rules: timed })]

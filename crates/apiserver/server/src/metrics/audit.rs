@@ -1,4 +1,4 @@
-//! What the audit log counts.
+//! Metrics of the audit log.
 
 use super::Source;
 use super::text::Text;

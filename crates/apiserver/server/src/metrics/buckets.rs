@@ -57,10 +57,10 @@ pub(crate) static READ_WAIT: Shape = Shape::seconds(&READ_WAITS);
 
 const READ_WAITS: [u64; WAIT_BOUNDS.len()] = {
     let mut nanos = [0; WAIT_BOUNDS.len()];
-    let mut place = 0;
-    while place < nanos.len() {
-        nanos[place] = WAIT_BOUNDS[place].as_millis() as u64 * MILLIS;
-        place += 1;
+    let mut index = 0;
+    while index < nanos.len() {
+        nanos[index] = WAIT_BOUNDS[index].as_millis() as u64 * MILLIS;
+        index += 1;
     }
     nanos
 };
@@ -88,13 +88,13 @@ enum Step {
 
 const fn steps<const N: usize>(first: u64, step: Step) -> [u64; N] {
     let mut bounds = [first; N];
-    let mut place = 1;
-    while place < N {
-        bounds[place] = match step {
-            Step::Times(factor) => bounds[place - 1] * factor,
-            Step::Plus(width) => bounds[place - 1] + width,
+    let mut index = 1;
+    while index < N {
+        bounds[index] = match step {
+            Step::Times(factor) => bounds[index - 1] * factor,
+            Step::Plus(width) => bounds[index - 1] + width,
         };
-        place += 1;
+        index += 1;
     }
     bounds
 }

@@ -1,4 +1,4 @@
-//! What the watch caches and the objects in them are like, read when the page is asked for.
+//! Metrics of the watch caches, read when the page is requested.
 
 use super::buckets::READ_WAIT;
 use super::histogram::Distribution;

@@ -1,8 +1,8 @@
-//! Who called and whether they might: how often, and how long it took to find out.
+//! Metrics of authentication and authorization: counts and durations.
 
 use super::buckets::CALLER;
 use super::histogram::Histogram;
-use super::labels::{USERNAMES, username_place};
+use super::labels::{USERNAMES, username_index};
 use super::text::Text;
 use apiserver_endpoints::Authorized;
 use apiserver_meta::User;
@@ -40,15 +40,15 @@ impl Callers {
         let [success, error] = &self.authenticated;
         let Some(user) = user else { return error.time(time) };
         success.time(time);
-        if let Some(count) = self.users.get(username_place(&user.name)) {
+        if let Some(count) = self.users.get(username_index(&user.name)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// It was decided whether they may.
     pub(crate) fn authorized(&self, outcome: Authorized, time: Duration) {
-        let place = AUTHORIZED.iter().position(|(known, _)| *known == outcome);
-        if let Some(times) = place.and_then(|place| self.authorized.get(place)) {
+        let index = AUTHORIZED.iter().position(|(known, _)| *known == outcome);
+        if let Some(times) = index.and_then(|index| self.authorized.get(index)) {
             times.time(time);
         }
     }

@@ -46,15 +46,15 @@ impl Histogram {
 
     /// One more value, in whole units.
     pub(crate) fn add(&self, value: u64) {
-        // Most requests are quick and most objects small: the place is nearly always among the first.
-        let place = self.shape.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.shape.bounds.len());
-        if let Some(count) = self.counts.get(place) {
+        // Most requests are quick and most objects small: the index is nearly always among the first.
+        let index = self.shape.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.shape.bounds.len());
+        if let Some(count) = self.counts.get(index) {
             count.fetch_add(1, Ordering::Relaxed);
         }
         self.sum.fetch_add(value, Ordering::Relaxed);
     }
 
-    /// What was counted so far.
+    /// Returns the counts so far.
     pub(crate) fn read(&self) -> Distribution {
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         Distribution { shape: self.shape, counts, sum: self.sum.load(Ordering::Relaxed) }

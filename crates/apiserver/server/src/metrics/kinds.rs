@@ -1,4 +1,4 @@
-//! What is counted by kind: watches and what they tell, and the bodies of writes.
+//! Metrics by kind: watches, their events, and the bodies of writes.
 
 use super::buckets::{BODY, EVENT, WATCH_LIST};
 use super::histogram::Histogram;
@@ -49,9 +49,9 @@ impl Kinds {
 
     /// A body was read.
     pub(crate) fn body(&self, verb: &str, resource: &ResourceInfo, bytes: usize) {
-        let place = BODIES.iter().position(|(word, _)| *word == verb);
-        let Some((kind, place)) = self.find(resource).zip(place) else { return };
-        if let Some(sizes) = kind.bodies.get(place) {
+        let index = BODIES.iter().position(|(word, _)| *word == verb);
+        let Some((kind, index)) = self.find(resource).zip(index) else { return };
+        if let Some(sizes) = kind.bodies.get(index) {
             sizes.get_or_init(|| Histogram::new(&BODY)).add(bytes as u64);
         }
     }
@@ -75,13 +75,13 @@ impl Kinds {
                 open.sample(&labels, count.load(Ordering::Relaxed));
             }
         }
-        let told = |kind: &Kind| kind.events.load(Ordering::Relaxed);
+        let event_count = |kind: &Kind| kind.events.load(Ordering::Relaxed);
         let mut events = text.counter("apiserver_watch_events_total", "Events, bookmarks and errors that watches told.");
-        for kind in self.0.iter().filter(|kind| told(kind) > 0) {
-            events.sample(&kind.labels(), told(kind));
+        for kind in self.0.iter().filter(|kind| event_count(kind) > 0) {
+            events.sample(&kind.labels(), event_count(kind));
         }
         let mut sizes = text.histogram("apiserver_watch_events_sizes", "Bytes of what watches told, each time.");
-        for kind in self.0.iter().filter(|kind| told(kind) > 0) {
+        for kind in self.0.iter().filter(|kind| event_count(kind) > 0) {
             sizes.distribution(&kind.labels(), &kind.sizes.read());
         }
         let help = "Seconds from the begin of a streaming list to the bookmark behind its last object.";
@@ -133,11 +133,11 @@ struct Told {
 
 impl Told {
     fn new(kind: Option<Arc<Kind>>, scope: Scope) -> Self {
-        let told = Self { kind, scope, begun: Instant::now() };
-        if let Some(open) = told.open() {
+        let counted = Self { kind, scope, begun: Instant::now() };
+        if let Some(open) = counted.open() {
             open.fetch_add(1, Ordering::Relaxed);
         }
-        told
+        counted
     }
 
     fn open(&self) -> Option<&AtomicU64> {

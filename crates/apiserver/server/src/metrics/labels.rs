@@ -98,7 +98,7 @@ impl Scope {
         }
     }
 
-    /// What a request touches; a create is about the object that it makes.
+    /// Returns the scope of a request. That of a create is the object that it makes.
     pub(crate) fn of(resource: Option<&ResourceInfo>, is_create: bool) -> Self {
         match resource {
             None => Self::None,
@@ -112,7 +112,7 @@ impl Scope {
     }
 }
 
-/// The part of a request's head that has to be kept until it is carried out.
+/// The parts of a request's head that metrics need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     method: Known,
@@ -182,13 +182,13 @@ const CODES: [u16; 25] =
 /// How many codes are told apart.
 pub(crate) const CODE_COUNT: usize = CODES.len();
 
-/// The place of a code among those told apart.
-pub(crate) fn code_place(code: http::StatusCode) -> usize {
-    let place = |code: u16| CODES.iter().position(|known| *known == code);
-    place(code.as_u16()).or_else(|| place(code.as_u16() / 100 * 100)).or_else(|| place(500)).unwrap_or(0)
+/// The index of a code in [`CODES`]; that of its class for others.
+pub(crate) fn code_index(code: http::StatusCode) -> usize {
+    let index = |code: u16| CODES.iter().position(|known| *known == code);
+    index(code.as_u16()).or_else(|| index(code.as_u16() / 100 * 100)).or_else(|| index(500)).unwrap_or(0)
 }
 
-/// The codes in the order of their places.
+/// Iterates over the codes, in the order of [`code_index`].
 pub(crate) fn codes() -> impl Iterator<Item = u16> {
     CODES.into_iter()
 }
@@ -197,8 +197,8 @@ pub(crate) fn codes() -> impl Iterator<Item = u16> {
 pub(crate) const USERNAMES: [&str; 7] =
     ["other", "admin", "client", "kube_proxy", "kubelet", "system:serviceaccount:kube-system:default", "email_id"];
 
-/// The place of a user among [`USERNAMES`].
-pub(crate) fn username_place(name: &str) -> usize {
+/// The index of a user in [`USERNAMES`].
+pub(crate) fn username_index(name: &str) -> usize {
     let known = USERNAMES.iter().position(|known| *known == name && *known != "email_id");
     known.unwrap_or(if name.contains('@') { USERNAMES.len() - 1 } else { 0 })
 }
@@ -251,10 +251,10 @@ mod tests {
     }
 
     #[test]
-    fn every_code_has_a_place() {
+    fn every_code_has_an_index() {
         for (code, want) in [(200, 200), (404, 404), (206, 200), (418, 400), (599, 500), (301, 300), (999, 500)] {
-            let place = code_place(http::StatusCode::from_u16(code).unwrap());
-            assert_eq!(codes().nth(place), Some(want), "{code}");
+            let index = code_index(http::StatusCode::from_u16(code).unwrap());
+            assert_eq!(codes().nth(index), Some(want), "{code}");
         }
     }
 
@@ -268,7 +268,7 @@ mod tests {
             ("system:anonymous", "other"),
             ("system:serviceaccount:kube-system:default", "system:serviceaccount:kube-system:default"),
         ] {
-            assert_eq!(USERNAMES[username_place(name)], want, "{name}");
+            assert_eq!(USERNAMES[username_index(name)], want, "{name}");
         }
     }
 }

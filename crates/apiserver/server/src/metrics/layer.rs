@@ -2,7 +2,7 @@
 
 use super::Metrics;
 use super::labels::{Head, Verb};
-use super::requests::{Answered, End, Place};
+use super::requests::{Answered, End, SeriesKey};
 use apiserver_endpoints::{BodyObserver, RequestInfo, observed};
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
@@ -24,8 +24,8 @@ pub(crate) async fn count(State(metrics): State<Arc<Metrics>>, request: Request,
     let under_way = UnderWay::new(metrics, head.is_read_only());
     let response = next.run(request).await;
     let info = response.extensions().get::<Arc<RequestInfo>>().map(|info| &**info);
-    let place = under_way.metrics.requests.place(head, info);
-    let ending = Ending { place, code: response.status(), begun };
+    let key = under_way.metrics.requests.key(head, info);
+    let ending = Ending { key, code: response.status(), begun };
     // Of an answer to HEAD nobody reads the body.
     let size = if has_body { response.body().size_hint().exact().filter(|size| *size <= IN_ONE_PIECE) } else { Some(0) };
     let Some(size) = size else {
@@ -54,17 +54,17 @@ impl Drop for UnderWay {
     }
 }
 
-/// What is known of an answer when it begins.
+/// A response that has begun.
 #[derive(Clone, Copy)]
 pub(super) struct Ending {
-    place: Place,
+    key: SeriesKey,
     code: StatusCode,
     begun: Instant,
 }
 
 impl Metrics {
     fn answered(&self, ending: Ending, size: u64, end: End) {
-        self.requests.answered(ending.place, Answered { code: ending.code, time: ending.begun.elapsed(), size, end });
+        self.requests.answered(ending.key, Answered { code: ending.code, time: ending.begun.elapsed(), size, end });
     }
 }
 
@@ -80,7 +80,7 @@ impl Counted {
     fn new(ending: Ending, under_way: UnderWay) -> Self {
         let metrics = Arc::clone(&under_way.metrics);
         // A watch is not under way: it has a gauge of its own.
-        let under_way = (ending.place.verb != Verb::Watch).then_some(under_way);
+        let under_way = (ending.key.verb != Verb::Watch).then_some(under_way);
         Self { ending, metrics, size: 0, _under_way: under_way }
     }
 }

@@ -1,12 +1,12 @@
 //! Requests by what they touch: how many, with which answers, how long they took, how large they were.
 //!
-//! What there is to be touched is known when the server starts: the kinds and their subresources, and a few paths. A request
-//! finds its counters by comparing a few short texts and an index; the counters of a combination are made when it is first
-//! seen. Whatever is not served counts as touching nothing, so that nobody can fill the memory with made-up names.
+//! The routes are known when the server starts: the kinds and their subresources, and a few paths. A request finds its counters
+//! by comparing a few short texts and an index. The counters of a combination are created when it is first seen. Every path
+//! that is not served counts as one route, so that no client can fill the memory with made-up names.
 
 use super::buckets::{REQUEST, RESPONSE, SLI};
 use super::histogram::Histogram;
-use super::labels::{CODE_COUNT, DryRun, Head, Scope, Verb, code_place, codes};
+use super::labels::{CODE_COUNT, DryRun, Head, Scope, Verb, code_index, codes};
 use super::text::{Labels, Text};
 use apiserver_endpoints::{RequestInfo, ResourceInfo};
 use http::StatusCode;
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Of upstream's `component` label.
 const COMPONENT: &str = "apiserver";
 
-/// What can be touched.
+/// A route of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) group: &'static str,
@@ -105,9 +105,9 @@ pub(crate) struct Answered {
     pub(crate) end: End,
 }
 
-/// Which counters a request belongs to.
+/// The labels of a request's series.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct SeriesKey {
     route: RouteId,
     pub(crate) verb: Verb,
     scope: Scope,
@@ -128,8 +128,8 @@ impl Requests {
         Self { kinds: kinds.into_iter().map(Route::new).collect(), paths: paths.collect(), elsewhere: Route::new(Target::path("")) }
     }
 
-    /// Where a request counts; `info` is what the router found out about it.
-    pub(crate) fn place(&self, head: Head, info: Option<&RequestInfo>) -> Place {
+    /// Returns the labels of a request; `info` is how the router has parsed it.
+    pub(crate) fn key(&self, head: Head, info: Option<&RequestInfo>) -> SeriesKey {
         let verb = head.verb(info);
         let resource = info.and_then(|info| info.resource.as_ref());
         let route = match (info, resource) {
@@ -138,34 +138,34 @@ impl Requests {
             (None, None) => None,
         };
         match route {
-            Some(route) => Place { route, verb, scope: Scope::of(resource, verb == Verb::Post), dry_run: head.dry_run(info) },
-            None => Place { route: RouteId::Elsewhere, verb, scope: Scope::None, dry_run: DryRun::No },
+            Some(route) => SeriesKey { route, verb, scope: Scope::of(resource, verb == Verb::Post), dry_run: head.dry_run(info) },
+            None => SeriesKey { route: RouteId::Elsewhere, verb, scope: Scope::None, dry_run: DryRun::No },
         }
     }
 
-    /// A request has its answer.
-    pub(crate) fn answered(&self, place: Place, answered: Answered) {
-        let Some(series) = self.route(place.route).series(place) else { return };
-        if let Some(count) = series.answers.get(code_place(answered.code)) {
+    /// Counts a response.
+    pub(crate) fn answered(&self, key: SeriesKey, answered: Answered) {
+        let Some(series) = self.route(key.route).series(key) else { return };
+        if let Some(count) = series.answers.get(code_index(answered.code)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
         series.duration.time(answered.time);
-        if place.dry_run == DryRun::No {
+        if key.dry_run == DryRun::No {
             series.sli.time(answered.time);
         }
-        if matches!(place.verb, Verb::Get | Verb::List) {
+        if matches!(key.verb, Verb::Get | Verb::List) {
             series.size.add(answered.size);
         }
         // A watch has no end of its own.
-        if answered.end == End::Broken && place.verb != Verb::Watch {
+        if answered.end == End::Broken && key.verb != Verb::Watch {
             series.aborted.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn route(&self, id: RouteId) -> &Route {
         let found = match id {
-            RouteId::Kind(place) => self.kinds.get(place),
-            RouteId::Path(place) => self.paths.get(place),
+            RouteId::Kind(index) => self.kinds.get(index),
+            RouteId::Path(index) => self.paths.get(index),
             RouteId::Elsewhere => None,
         };
         found.unwrap_or(&self.elsewhere)
@@ -218,12 +218,12 @@ impl Route {
         Self { target, slots: (0..Verb::COUNT * Scope::COUNT * DryRun::COUNT).map(|_| OnceLock::new()).collect() }
     }
 
-    fn series(&self, place: Place) -> Option<&Series> {
-        let slot = self.slots.get((place.verb as usize * Scope::COUNT + place.scope as usize) * DryRun::COUNT + place.dry_run as usize)?;
+    fn series(&self, key: SeriesKey) -> Option<&Series> {
+        let slot = self.slots.get((key.verb as usize * Scope::COUNT + key.scope as usize) * DryRun::COUNT + key.dry_run as usize)?;
         Some(slot.get_or_init(Box::default))
     }
 
-    /// What there is, in a fixed order.
+    /// Iterates over the series in a fixed order.
     fn seen(&self) -> impl Iterator<Item = Seen<'_>> {
         let scopes = Verb::ALL.into_iter().flat_map(|verb| Scope::ALL.into_iter().map(move |scope| (verb, scope)));
         let all = scopes.flat_map(|(verb, scope)| DryRun::ALL.into_iter().map(move |dry_run| (verb, scope, dry_run)));
@@ -282,9 +282,9 @@ mod tests {
     fn ask(requests: &Requests, method: &str, uri: &str, code: u16, size: u64) {
         let request = Request::builder().method(method).uri(uri).body(()).unwrap();
         let info = RequestInfo::parse(request.method(), request.uri(), "").unwrap();
-        let place = requests.place(Head::of(&request), Some(&info));
+        let key = requests.key(Head::of(&request), Some(&info));
         let answered = Answered { code: StatusCode::from_u16(code).unwrap(), time: Duration::from_millis(30), size, end: End::Whole };
-        requests.answered(place, answered);
+        requests.answered(key, answered);
     }
 
     fn written(requests: &Requests) -> String {
@@ -353,8 +353,8 @@ mod tests {
         ask(&requests, "GET", "/apis/g/v1/things", 429, 0);
         let request = Request::get("/apis/g/v1/things").body(()).unwrap();
         let info = RequestInfo::parse(request.method(), request.uri(), "").unwrap();
-        let place = requests.place(Head::of(&request), Some(&info));
-        requests.answered(place, Answered { code: StatusCode::OK, time: Duration::ZERO, size: 5, end: End::Broken });
+        let key = requests.key(Head::of(&request), Some(&info));
+        requests.answered(key, Answered { code: StatusCode::OK, time: Duration::ZERO, size: 5, end: End::Broken });
         let text = written(&requests);
         let labels = r#"group="g",resource="things",scope="cluster",subresource="",verb="LIST",version="v1""#;
         for line in [

@@ -1,4 +1,4 @@
-//! What was asked of the host cluster about callers.
+//! Metrics of token and access reviews by the host cluster.
 
 use super::Source;
 use super::text::Text;
@@ -6,7 +6,7 @@ use crate::host_cluster::Host;
 use apiserver_host::{AccessReviews, ReviewStats, TokenReviews};
 use std::sync::Arc;
 
-/// What is asked of this cluster.
+/// Returns the metrics of reviews by this cluster.
 pub(crate) fn sources(host: &Host) -> [Arc<dyn Source>; 2] {
     [Arc::<TokenReviews>::clone(&host.tokens), Arc::<AccessReviews>::clone(&host.access)]
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// What a store is asked to do (label `operation`).
+/// An operation of the store (label `operation`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
     /// One value, or the newest revision.
@@ -54,7 +54,7 @@ impl Operation {
 #[derive(Debug)]
 struct Calls {
     collections: Vec<Collection>,
-    /// What is asked for no kind's sake.
+    /// Calls that belong to no kind.
     whole: Collection,
 }
 
@@ -123,11 +123,11 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn end<T, E: Failure>(self, outcome: Result<T, E>) -> Result<T, E> {
-        let place = self.operation as usize;
-        if let Some(times) = self.collection.times.get(place) {
+        let index = self.operation as usize;
+        if let Some(times) = self.collection.times.get(index) {
             times.time(self.begun.elapsed());
         }
-        if let (Err(error), Some(errors)) = (&outcome, self.collection.errors.get(place))
+        if let (Err(error), Some(errors)) = (&outcome, self.collection.errors.get(index))
             && error.is_failure()
         {
             errors.fetch_add(1, Ordering::Relaxed);
@@ -167,7 +167,7 @@ pub(crate) struct InstrumentedStore {
 }
 
 impl InstrumentedStore {
-    /// The same store, with its calls counted by kind; and who tells the counts.
+    /// Wraps a store so that its calls are counted by kind. Also returns the source of these metrics.
     pub(crate) fn around<'a>(store: Arc<dyn Store>, kinds: impl IntoIterator<Item = &'a Descriptor>) -> (Arc<dyn Store>, Arc<dyn Source>) {
         let calls = Arc::new(Calls::new(kinds));
         (Arc::new(Self { store, calls: Arc::clone(&calls) }), calls)

@@ -1,4 +1,4 @@
-//! Who callers are and what they may do: whom to ask about it, in which order.
+//! The order of authenticators and authorizers.
 
 use crate::access_changes;
 use crate::extension::{Extension, Extensions};
@@ -11,13 +11,13 @@ use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Who callers are and what they may do.
+/// Authenticators and authorizers of a server.
 pub(super) struct Callers {
     pub(super) identities: Arc<dyn IdentityMapper>,
     pub(super) authenticators: Vec<Arc<dyn Authenticator>>,
     pub(super) authorizers: Vec<Arc<dyn Authorizer>>,
     pub(super) access_changes: watch::Receiver<u64>,
-    /// Whom the host cluster trusts; `None` for a server that stands alone.
+    /// Trust in certificates as the host cluster configures it; `None` for a server that stands alone.
     pub(super) host: Option<Arc<ClusterTrust>>,
 }
 
@@ -51,8 +51,8 @@ impl Callers {
     }
 }
 
-/// Who says who callers are, in upstream's order: the word of a front proxy comes before its own certificate, whoever names
-/// the one and the other.
+/// Returns the authenticators in upstream's order. Headers of a front proxy come before client certificates: when they name a user,
+/// that user is the caller, and not the subject of the proxy's own certificate.
 fn authenticators(
     trusted: &Trusted,
     host: Option<&Host>,
@@ -68,8 +68,8 @@ fn authenticators(
     chain
 }
 
-/// Who decides what callers may do, in this order: those who go by nothing but the request and the credentials it came with,
-/// then these, then the rules of the extensions.
+/// Returns the authorizers in this order: those that look only at the request and its credentials, then `between`, then those of
+/// the extensions.
 pub(super) fn authorizers(extensions: &Extensions, between: impl IntoIterator<Item = Arc<dyn Authorizer>>) -> Vec<Arc<dyn Authorizer>> {
     let mut chain: Vec<Arc<dyn Authorizer>> = vec![Arc::new(AlwaysAllowedPaths)];
     chain.extend(extensions.iter().flat_map(Extension::restrictions));

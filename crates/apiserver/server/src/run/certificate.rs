@@ -16,9 +16,9 @@ const PKI: &str = "pki";
 /// How often a self-made certificate is looked at; it is made anew weeks before it expires.
 const RENEWAL_PERIOD: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// What TLS shows to clients, kept current until `stop`, and the authority that a kubeconfig needs to trust it (PEM), if
-/// it is this server's own.
-pub(super) fn show(prepared: &mut Prepared, stop: &CancellationToken) -> Result<(Arc<ServerConfig>, String), StartError> {
+/// Returns the TLS configuration with the serving certificate, which is kept current until `stop`, and the authority's certificate
+/// for kubeconfigs (PEM), if the authority is this server's own.
+pub(super) fn serving_config(prepared: &mut Prepared, stop: &CancellationToken) -> Result<(Arc<ServerConfig>, String), StartError> {
     let config = &prepared.config;
     let (others, ca_certificate) = match prepared.serving.take() {
         Some(serving) => (serving, String::new()),

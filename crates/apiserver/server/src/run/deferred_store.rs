@@ -1,7 +1,7 @@
 //! A store that is opened while the server already listens.
 //!
-//! What is built on it (caches, registries, routes) is built at once, and waits in its first call until the store is there.
-//! Callers bound their waiting by deadlines of their own.
+//! Caches, registries and routes are built on it at once. Their first call waits until the store is open. Callers bound the wait
+//! by deadlines of their own.
 
 use apiserver_store::{
     Entry, Expect, Guard, GuardedError, Key, ProgressSupport, RangeRequest, RangeResponse, Revision, Store, StoreError, WatchStream,

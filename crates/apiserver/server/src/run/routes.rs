@@ -1,4 +1,4 @@
-//! What is served, put together.
+//! The router of a server: endpoints, metrics, audit and the request log.
 
 use super::callers::Callers;
 use crate::audit::AuditLog;
@@ -19,7 +19,7 @@ pub(super) struct Stores {
     pub(super) used: Arc<dyn Store>,
 }
 
-/// What is served.
+/// The parts of the router.
 pub(super) struct Served<'a> {
     pub(super) extensions: &'a Extensions,
     pub(super) registries: Vec<Arc<Registry>>,

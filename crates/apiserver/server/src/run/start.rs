@@ -1,5 +1,5 @@
-//! How a server starts: everything is wired, on a store that may come later, and it listens; then the store comes, the caches
-//! fill, and the first objects are made.
+//! The start of a server, in two steps. First everything is wired, on a store that may be opened later, and the server listens. Then
+//! the store is opened, the caches load, and the extensions create their first objects.
 
 use super::callers::{Callers, authorizers};
 use super::connection_runtime::ConnectionRuntime;
@@ -27,7 +27,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// A server that listens: what it takes to stop it.
 pub(super) struct Server {
     pub(super) serving: JoinHandle<std::io::Result<()>>,
-    pub(super) ends: ShutdownSignals,
+    pub(super) signals: ShutdownSignals,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) registries: Vec<Arc<Registry>>,
     pub(super) extensions: Extensions,
@@ -39,7 +39,7 @@ pub(super) struct Server {
     _connections: ConnectionRuntime,
 }
 
-/// What it still lacks.
+/// The rest of the start, once the store is open.
 pub(super) struct StartupState {
     config: Config,
     url: String,
@@ -51,10 +51,10 @@ pub(super) struct StartupState {
 }
 
 impl Prepared {
-    /// Wires everything and listens. What runs in the background ends with `stop`.
+    /// Wires everything and listens. Background tasks end with `stop`.
     pub(super) fn listen(mut self, stop: &CancellationToken) -> Result<(Server, StartupState), StartError> {
         private_file::make_dir(&self.config.data_dir)?;
-        let (tls, ca_certificate) = certificate::show(&mut self, stop)?;
+        let (tls, ca_certificate) = certificate::serving_config(&mut self, stop)?;
         let Self { config, resources, extensions, trusted, audit, host_cluster, tracing, listener, address, .. } = self;
         let identities = extensions.identities()?;
         let confidential = Confidential::new(&resources, extensions.iter().flat_map(Extension::confidential).collect());
@@ -83,13 +83,13 @@ impl Prepared {
             Some(traces) => traces.around(router),
             None => router,
         };
-        let ends = ShutdownSignals::default();
+        let signals = ShutdownSignals::default();
         let listening = Listening {
             tls,
             router,
             path_prefix: config.path_prefix.clone(),
             bounds: config.connections.clone(),
-            ends: ends.clone(),
+            signals: signals.clone(),
             failed_handshakes: handshakes,
             handlers: Handle::current(),
         };
@@ -97,8 +97,8 @@ impl Prepared {
         let server = Server {
             serving: connections.spawn(listening.serve(listener)),
             _connections: connections,
-            _listens: ends.connections.clone().drop_guard(),
-            ends,
+            _listens: signals.connections.clone().drop_guard(),
+            signals,
             lifecycle: Arc::clone(&lifecycle),
             registries: registries.clone(),
             extensions: extensions.clone(),
@@ -113,7 +113,7 @@ impl Prepared {
 }
 
 impl StartupState {
-    /// With the store at hand, does the rest, after which the server answers everything.
+    /// Opens the store and finishes the start. After it every request is served.
     pub(super) async fn finish_start(self, store: Arc<dyn Store>, stop: &CancellationToken) -> Result<Ready, StartError> {
         let Self { config, url, ca_certificate, store: late, registries, extensions, lifecycle } = self;
         late.open(store);
@@ -162,7 +162,7 @@ impl<'a> Rules<'a> {
         Self { extensions, parts, of_host }
     }
 
-    /// What is refused by rules of this server costs the host cluster nothing.
+    /// Returns the plugins for a kind. Those of this server come first: a request that they refuse costs the host cluster nothing.
     fn of(&self, kind: &Descriptor) -> Vec<Arc<dyn Admission>> {
         let mut rules = self.parts.owner_references();
         rules.extend(self.extensions.iter().flat_map(|extension| extension.admission(kind, &self.parts)));

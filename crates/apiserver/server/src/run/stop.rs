@@ -8,7 +8,7 @@ use crate::signals::Signals;
 use apiserver_endpoints::Phase;
 
 impl Server {
-    /// Stops, as far as it is let: one more signal, and nothing more is waited for.
+    /// Drains and stops. A second signal ends the server at once.
     pub(super) async fn stop(self, mut signals: Signals) -> Result<Stopped, StartError> {
         tokio::select! {
             ended = self.drain() => ended.map(|()| Stopped::Drained),
@@ -24,15 +24,15 @@ impl Server {
             // Balancers know by half of it. A client that keeps its connection would stay with this server, to be told in the end
             // to try again: kube-apiserver keeps one for everybody who comes through it.
             tokio::time::sleep(self.shutdown.delay / 2).await;
-            self.ends.older_connections.cancel();
+            self.signals.older_connections.cancel();
             tokio::time::sleep(self.shutdown.delay / 2).await;
-            if self.shutdown.arrivals == DrainMode::ToldToRetry {
+            if self.shutdown.drain_mode == DrainMode::SendRetryAfter {
                 self.refuse().await;
             }
         }
         tracing::info!("stopping: waiting for requests to end");
-        self.ends.watches.cancel();
-        self.ends.connections.cancel();
+        self.signals.watches.cancel();
+        self.signals.connections.cancel();
         let served = self.serving.await.map_err(std::io::Error::from).flatten();
         served.map_err(|error| StartError::Internal(error.to_string()))?;
         for extension in self.extensions.iter() {
@@ -49,11 +49,11 @@ impl Server {
         Ok(())
     }
 
-    /// Tells whoever comes to try another server, until the requests that came before have their answers.
+    /// Answers new requests with 429, until the earlier ones have ended.
     async fn refuse(&self) {
         self.lifecycle.enter(Phase::Refusing);
-        self.ends.watches.cancel();
-        self.ends.requests.close();
-        let _ = tokio::time::timeout(self.drain_timeout, self.ends.requests.wait()).await;
+        self.signals.watches.cancel();
+        self.signals.requests.close();
+        let _ = tokio::time::timeout(self.drain_timeout, self.signals.requests.wait()).await;
     }
 }

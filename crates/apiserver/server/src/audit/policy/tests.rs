@@ -107,8 +107,8 @@ fn the_first_rule_that_matches_decides() {
         let (user, info) = request(name);
         for (omitted, stages) in [("", vec![]), ("RequestReceived, ResponseStarted", vec![Stage::RequestReceived, Stage::ResponseStarted])]
         {
-            let terms = policy(omitted, rules).terms(user.as_ref(), &info);
-            assert_eq!((terms.level, terms.omit_stages), (*want, stages), "{name} {rules:?}");
+            let config = policy(omitted, rules).config_for(user.as_ref(), &info);
+            assert_eq!((config.level, config.omit_stages), (*want, stages), "{name} {rules:?}");
         }
     }
 }
@@ -123,7 +123,7 @@ fn stages_are_omitted_by_the_policy_and_by_the_rule() {
         ("RequestReceived", "omit RequestReceived", vec![RequestReceived]),
     ] {
         let (user, info) = request("cluster");
-        let omitted = policy(all, &[rule, "getPods", "default"]).terms(user.as_ref(), &info).omit_stages;
+        let omitted = policy(all, &[rule, "getPods", "default"]).config_for(user.as_ref(), &info).omit_stages;
         let named: Vec<Stage> = Stage::ALL.into_iter().filter(|stage| omitted.contains(stage)).collect();
         assert_eq!(named, want, "{all} {rule}");
     }
@@ -139,7 +139,7 @@ fn a_rule_overrides_whether_managed_fields_are_omitted() {
     ] {
         let text = format!("{{apiVersion: audit.k8s.io/v1, kind: Policy, omitManagedFields: {all}, rules: [{{level: Request{rule}}}]}}");
         let (user, info) = request("cluster");
-        assert_eq!(Policy::parse(&text).unwrap().terms(user.as_ref(), &info).managed_fields, want, "{text}");
+        assert_eq!(Policy::parse(&text).unwrap().config_for(user.as_ref(), &info).managed_fields, want, "{text}");
     }
 }
 
@@ -256,6 +256,6 @@ rules:
     ] {
         let user = User { groups: vec!["system:authenticated".into()], ..User::default() };
         let info = RequestInfo::parse(&Method::GET, &Uri::try_from(path).unwrap(), "").unwrap();
-        assert_eq!(policy.terms(Some(&user), &info).level, want, "{path}");
+        assert_eq!(policy.config_for(Some(&user), &info).level, want, "{path}");
     }
 }

@@ -1,4 +1,4 @@
-//! One request, from its head to the end of its answer, as the log sees it.
+//! The audit of one request, from its head to the end of its response.
 
 use super::AuditLog;
 use super::event::{Event, ObjectReference, ResponseStatus, Stage, UserInfo};
@@ -22,9 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// In the annotations of an event that has lost its objects because it was too long.
 const TRUNCATED: &str = "audit.k8s.io/truncated";
 
-/// One request.
+/// The audit of one request: implements [`AuditSink`] for the handlers, and writes its events.
 #[derive(Debug)]
-pub(crate) struct RequestTrail {
+pub(crate) struct RequestAudit {
     log: Arc<AuditLog>,
     received: Timestamp,
     uri: String,
@@ -35,11 +35,11 @@ pub(crate) struct RequestTrail {
     builder: Mutex<EventBuilder>,
 }
 
-/// What becomes known while the request is carried out.
+/// The parts of an event that become known while the request is served.
 #[derive(Debug, Default)]
 struct EventBuilder {
-    /// What the policy says; nothing before the caller is known.
-    terms: Option<RequestAuditConfig>,
+    /// The policy's configuration; `None` before the caller is known.
+    config: Option<RequestAuditConfig>,
     audit_id: Option<Arc<str>>,
     verb: Cow<'static, str>,
     user: Option<Arc<User>>,
@@ -51,7 +51,7 @@ struct EventBuilder {
     response_object: Option<Box<RawValue>>,
 }
 
-/// Whether a request is about objects that hold secrets.
+/// Whether the objects of a request contain secrets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Secrecy {
     #[default]
@@ -59,27 +59,27 @@ enum Secrecy {
     Confidential,
 }
 
-/// What is left to do once the head of the answer is there.
+/// The stage that follows the head of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextStage {
-    /// Nothing of this request is logged.
+    /// The request is not logged.
     Unlogged,
-    /// This stage is the last.
+    /// This stage is logged, and is the last.
     Last(Stage),
-    /// A watch: it has begun, and will end.
+    /// A watch: ResponseStarted is logged now, ResponseComplete at its end.
     Watch,
-    /// The end of the answer is to be waited for.
+    /// ResponseComplete is logged when the body has ended.
     Body(Capture),
 }
 
-/// Whether the answer's body is logged.
+/// Whether the response's body is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Capture {
     Nothing,
     Object(ManagedFields),
 }
 
-impl RequestTrail {
+impl RequestAudit {
     pub(crate) fn new(log: &Arc<AuditLog>, head: &Parts) -> Self {
         Self {
             log: Arc::clone(log),
@@ -97,11 +97,11 @@ impl RequestTrail {
         &self.log
     }
 
-    /// Notes how the request has been answered, as far as the head of the answer says.
+    /// Records the head of the response.
     pub(crate) fn answered(&self, code: StatusCode, found: &Extensions) -> NextStage {
-        let told = found.get::<Status>().map(|status| ResponseStatus::new(status, code.as_u16()));
-        let status = told.unwrap_or_else(|| ResponseStatus::of_code(code.as_u16()));
-        if self.builder().terms.is_none() {
+        let found_status = found.get::<Status>().map(|status| ResponseStatus::new(status, code.as_u16()));
+        let status = found_status.unwrap_or_else(|| ResponseStatus::of_code(code.as_u16()));
+        if self.builder().config.is_none() {
             return self.answered_unknown(status, found);
         }
         let mut builder = self.builder();
@@ -111,19 +111,19 @@ impl RequestTrail {
             return NextStage::Unlogged;
         }
         if let Some(Panicked(message)) = found.get::<Panicked>() {
-            builder.tell(panic_status(message));
+            builder.set_status(panic_status(message));
             return NextStage::Last(Stage::Panic);
         }
-        builder.tell(status);
+        builder.set_status(status);
         if builder.verb == "watch" {
             return NextStage::Watch;
         }
         let is_logged = level >= Level::RequestResponse && builder.object.is_some();
-        let managed_fields = builder.terms.as_ref().map_or(ManagedFields::Kept, |terms| terms.managed_fields);
+        let managed_fields = builder.config.as_ref().map_or(ManagedFields::Kept, |config| config.managed_fields);
         NextStage::Body(if is_logged { Capture::Object(managed_fields) } else { Capture::Nothing })
     }
 
-    /// A request that was refused before its caller was known. What is no request at all, for its path, is not logged.
+    /// Records a response that was given before the caller was known. A path that is no request of the API is not logged.
     fn answered_unknown(&self, mut status: ResponseStatus, found: &Extensions) -> NextStage {
         let (Some(info), Some(id)) = (found.get::<Arc<RequestInfo>>(), found.get::<AuditId>()) else { return NextStage::Unlogged };
         self.decide(None, info, id);
@@ -134,11 +134,11 @@ impl RequestTrail {
         if status.code == StatusCode::UNAUTHORIZED.as_u16() {
             status.message = self.attempted.failure();
         }
-        builder.tell(status);
+        builder.set_status(status);
         NextStage::Last(Stage::ResponseStarted)
     }
 
-    /// Notes the body of the answer. `None`: it was too long.
+    /// Records the body of the response. `None`: it was too long.
     pub(crate) fn body(&self, head: &HeaderMap, bytes: Option<&[u8]>, managed_fields: ManagedFields) {
         let answer = bytes.map_or(objects::Answer::TooLong, |bytes| objects::answer(head, bytes, self.log.max_event_size, managed_fields));
         match answer {
@@ -148,7 +148,7 @@ impl RequestTrail {
         }
     }
 
-    /// The client has gone before there was an answer, in upstream's words.
+    /// Records that the client has gone before the response, in upstream's words.
     pub(crate) fn abandoned(&self) -> NextStage {
         let mut builder = self.builder();
         if builder.level() == Level::None {
@@ -161,37 +161,37 @@ impl RequestTrail {
         NextStage::Last(Stage::ResponseComplete)
     }
 
-    /// Logs that the request has reached a stage.
+    /// Logs a stage.
     pub(crate) async fn reach(&self, stage: Stage) -> Written {
         let Some(line) = self.line(stage) else { return Written::Yes };
         self.log.counters.event();
-        self.log.writer.write(line).await
+        self.log.queue.write(line).await
     }
 
     fn decide(&self, identity: Option<&Identity>, info: &RequestInfo, id: &AuditId) {
         let user = identity.map(|identity| &identity.user);
-        let mut terms = self.log.policy.terms(user.map(|user| &**user), info);
+        let mut config = self.log.policy.config_for(user.map(|user| &**user), info);
         let mut builder = self.builder();
         if info.resource.as_ref().is_some_and(|resource| self.log.confidential.covers(resource)) {
             builder.secrecy = Secrecy::Confidential;
-            terms.level = terms.level.min(Level::Metadata);
+            config.level = config.level.min(Level::Metadata);
         }
-        self.log.counters.level(terms.level);
-        builder.terms = Some(terms);
+        self.log.counters.level(config.level);
+        builder.config = Some(config);
         builder.audit_id = Some(Arc::clone(&id.0));
         builder.verb = info.verb.clone();
         builder.user = user.cloned();
         builder.object = info.resource.as_ref().map(ObjectReference::from);
     }
 
-    /// The line for a stage, if it is logged.
+    /// Returns the line for a stage, if it is logged.
     fn line(&self, stage: Stage) -> Option<Vec<u8>> {
         let builder = self.builder();
-        let terms = builder.terms.as_ref().filter(|terms| terms.level > Level::None && !terms.omit_stages.contains(&stage))?;
+        let config = builder.config.as_ref().filter(|config| config.level > Level::None && !config.omit_stages.contains(&stage))?;
         let mut event = Event {
             kind: "Event",
             api_version: API_VERSION,
-            level: terms.level,
+            level: config.level,
             audit_id: builder.audit_id.as_deref().unwrap_or_default(),
             stage,
             request_uri: &self.uri,
@@ -225,7 +225,8 @@ impl RequestTrail {
         self.builder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An object of a kind that holds secrets is not logged, even if it was sent where it does not belong.
+    /// Whether an object is of a kind with secrets. Such an object is never logged, even if it was sent to the endpoint of
+    /// another kind.
     fn is_secret(&self, object: &Map<String, Value>) -> bool {
         object.get("kind").and_then(Value::as_str).is_some_and(|kind| self.log.confidential.is_kind(kind))
     }
@@ -233,11 +234,11 @@ impl RequestTrail {
 
 impl EventBuilder {
     fn level(&self) -> Level {
-        self.terms.as_ref().map_or(Level::None, |terms| terms.level)
+        self.config.as_ref().map_or(Level::None, |config| config.level)
     }
 
-    /// Notes how it has ended. What explains a refusal may repeat what was sent.
-    fn tell(&mut self, mut status: ResponseStatus) {
+    /// Records the status. For objects with secrets the explanation of a refusal is left out: it may quote the request.
+    fn set_status(&mut self, mut status: ResponseStatus) {
         if self.secrecy == Secrecy::Confidential && self.user.is_some() {
             status.message.clear();
             if let Some(details) = &mut status.details {
@@ -257,11 +258,11 @@ fn panic_status(message: &str) -> ResponseStatus {
 }
 
 #[async_trait]
-impl AuditSink for RequestTrail {
+impl AuditSink for RequestAudit {
     async fn caller(&self, identity: &Identity, info: &RequestInfo, id: &AuditId) -> Result<(), ApiError> {
         self.decide(Some(identity), info, id);
         let written = self.reach(Stage::RequestReceived).await;
-        if written == Written::No && self.log.writer.mode() == AuditMode::BlockingStrict {
+        if written == Written::No && self.log.queue.mode() == AuditMode::BlockingStrict {
             self.log.counters.rejected();
             return Err(ApiError::internal("failed to store audit event"));
         }
@@ -274,8 +275,8 @@ impl AuditSink for RequestTrail {
 
     fn request_object(&self, object: &Map<String, Value>) {
         let mut builder = self.builder();
-        let Some(terms) = builder.terms.as_ref().filter(|terms| terms.level >= Level::Metadata) else { return };
-        let logged = (terms.level >= Level::Request && !self.is_secret(object)).then(|| objects::object(object, terms.managed_fields));
+        let Some(config) = builder.config.as_ref().filter(|config| config.level >= Level::Metadata) else { return };
+        let logged = (config.level >= Level::Request && !self.is_secret(object)).then(|| objects::object(object, config.managed_fields));
         builder.request_object = logged.flatten();
         if let (Some(reference), Some(metadata)) = (&mut builder.object, object.get("metadata").and_then(Value::as_object)) {
             let fields = [

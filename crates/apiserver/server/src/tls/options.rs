@@ -1,20 +1,20 @@
-//! What an operator demands of TLS, in upstream's words.
+//! TLS versions and cipher suites, by upstream's names.
 
 use rustls::crypto::CryptoProvider;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use std::fmt;
 use std::str::FromStr;
 
-/// What connections have to come up to.
+/// Versions and cipher suites that are accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// The oldest version.
+    /// The oldest accepted version.
     pub min_version: TlsVersion,
-    /// Of those for TLS 1.2 only these; all when empty. As in Go, those of TLS 1.3 are not to choose.
+    /// Accepted cipher suites of TLS 1.2; empty: all. As in Go, those of TLS 1.3 cannot be chosen.
     pub cipher_suites: Vec<CipherSuite>,
 }
 
-/// A version of TLS. Older ones are not spoken here.
+/// A version of TLS. Older ones are not supported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsVersion {
     /// RFC 5246.
@@ -24,7 +24,7 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// A cipher suite that is spoken here.
+/// A supported cipher suite.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CipherSuite(rustls::CipherSuite);
 
@@ -53,7 +53,7 @@ impl FromStr for CipherSuite {
     }
 }
 
-/// As in IANA's registry, and Go.
+/// Writes the name of IANA's registry, as Go does.
 impl fmt::Display for CipherSuite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.as_str().unwrap_or_default().replacen("TLS13_", "TLS_", 1))
@@ -67,14 +67,14 @@ impl fmt::Debug for CipherSuite {
 }
 
 impl TlsOptions {
-    /// The provider with nothing that is not wanted.
+    /// Returns the provider with the accepted cipher suites.
     pub(super) fn provider(&self) -> CryptoProvider {
         let mut provider = rustls::crypto::ring::default_provider();
         provider.cipher_suites.retain(|suite| self.allow(suite));
         provider
     }
 
-    /// What is spoken, the newest first.
+    /// Returns the accepted versions, the newest first.
     pub(super) fn versions(&self, provider: &CryptoProvider) -> Vec<&'static SupportedProtocolVersion> {
         let mut versions = vec![&rustls::version::TLS13];
         // A version that has no cipher suites left is none.
@@ -105,14 +105,14 @@ mod tests {
             ("VersionTLS12", &["TLS_AES_128_GCM_SHA256"], 1, 0),
             ("VersionTLS12", &[one, "TLS_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"], 2, 2),
         ] {
-            let terms = TlsOptions {
+            let options = TlsOptions {
                 min_version: oldest.parse().unwrap(),
                 cipher_suites: suites.iter().map(|name| name.parse().unwrap()).collect(),
             };
-            let provider = terms.provider();
+            let provider = options.provider();
             let of_tls12 = provider.cipher_suites.iter().filter(|suite| suite.tls13().is_none()).count();
-            assert_eq!((terms.versions(&provider).len(), of_tls12), (versions, count), "{terms:?}");
-            assert_eq!(provider.cipher_suites.len() - of_tls12, 3, "{terms:?}");
+            assert_eq!((options.versions(&provider).len(), of_tls12), (versions, count), "{options:?}");
+            assert_eq!(provider.cipher_suites.len() - of_tls12, 3, "{options:?}");
         }
         assert!("VersionTLS11".parse::<TlsVersion>().is_err());
         assert!("TLS_RSA_WITH_AES_128_CBC_SHA".parse::<CipherSuite>().unwrap_err().contains(one));
