@@ -37,7 +37,7 @@ pub enum ConfigError {
     File {
         /// Which.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// Its content is wrong.
@@ -54,7 +54,7 @@ impl Rules {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// What the operator has to mend.
+    /// The file cannot be read, or is not valid. The text says which field is wrong.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         Self::from_text(path, &text(path)?)
     }

@@ -57,7 +57,7 @@ pub struct Encrypted {
     sight: Arc<Sight>,
 }
 
-/// What reads and writes values; watches have it as well.
+/// The encryption of values, which the store and its watches share.
 #[derive(Debug)]
 struct Sight {
     rules: ArcSwap<Rules>,

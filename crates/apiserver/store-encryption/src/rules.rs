@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Rules(pub(crate) Vec<Rule>);
 
-/// What holds for some resources.
+/// The providers for some resources.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) resources: Pattern,
@@ -74,8 +74,8 @@ impl Rules {
         }
     }
 
-    /// What was written under a key, and whether it would be written so today. What cannot be read comes as it lies there,
-    /// but for plain text where there should be none.
+    /// Decrypts a stored value, and tells whether it would be written in the same form today. A value that no provider can decrypt is returned
+    /// as it is stored, except plain text under a resource without the `identity` provider.
     pub(crate) fn decrypt(&self, key: &Key, location: &str, stored: Bytes) -> (Bytes, Form) {
         let providers = self.providers(key);
         // A resource without a rule is written as it is.

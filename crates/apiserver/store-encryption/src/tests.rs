@@ -99,7 +99,7 @@ async fn what_has_no_bytes_or_no_rule_stays_as_it_is() {
     assert!(matches!(store.get(&key("example.com/nodes/b")).await.unwrap().unwrap().form, Form::Unreadable(_)));
 }
 
-/// What is written under one configuration, as another one sees it.
+/// Values written under one configuration are read under another.
 #[tokio::test]
 async fn rotation() {
     let table = [

@@ -42,12 +42,12 @@ pub(crate) struct Cluster {
     timeouts: Timeouts,
 }
 
-/// What may be repeated at another member.
+/// Which failed calls may be repeated at another member.
 #[derive(Clone, Copy)]
 enum Repeat {
     /// Whatever failed: it changes nothing.
     Read,
-    /// What was certainly not sent.
+    /// Writes that were certainly not sent.
     Write,
 }
 

@@ -41,11 +41,11 @@ impl Compactor {
         }
     }
 
-    /// Forgets what is older than this server's last turn, if no other server has done so since. Returns the revision up to
-    /// which it has.
+    /// Compacts history older than this server's last turn, unless another server has done so since. Returns the compacted
+    /// revision.
     ///
     /// # Errors
-    /// What etcd says; the next turn may go well.
+    /// An error of etcd. The next turn may succeed.
     pub async fn turn(&mut self) -> Result<Option<Revision>, StoreError> {
         let (expected, old) = (self.version, self.revision);
         let transaction = Txn::new()

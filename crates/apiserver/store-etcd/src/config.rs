@@ -1,4 +1,4 @@
-//! What an operator says about etcd, checked before anything is touched.
+//! Configuration of etcd, validated before anything is connected.
 
 use http::Uri;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct EtcdConfig {
     /// URLs of the members, `http://HOST[:PORT]` or all `https://HOST[:PORT]`; the port defaults to 2379.
     pub endpoints: Vec<String>,
-    /// What every key begins with, such as `/registry/library.example.com`. Two servers with one prefix share their objects.
+    /// The prefix of every key, such as `/registry/library.example.com`. Servers with the same prefix share their objects.
     pub prefix: String,
     /// The files for TLS; needed exactly when the endpoints are `https`.
     pub tls: Option<TlsFiles>,
@@ -22,7 +22,7 @@ pub struct EtcdConfig {
 pub struct TlsFiles {
     /// The authorities that may have issued etcd's certificate.
     pub ca: PathBuf,
-    /// What this server shows of itself; etcd asks for it with `--client-cert-auth`.
+    /// The client certificate of this server, which etcd requires with `--client-cert-auth`.
     pub client: Option<ClientFiles>,
 }
 
@@ -50,7 +50,7 @@ impl Default for Timeouts {
     }
 }
 
-/// Why there is no store. Each text is one line.
+/// An error of connecting. Each text is one line.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The configuration is wrong; trying again does not help.
@@ -61,7 +61,7 @@ pub enum ConnectError {
     Unreachable {
         /// The configured endpoints.
         endpoints: String,
-        /// What the last one's failure was.
+        /// The failure of the last one.
         cause: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What went wrong with one call, sorted by the one question that matters: was it carried out?
+//! Faults of one call, classified by the one question that matters: was the call carried out?
 //!
 //! gRPC codes do not answer it: etcd says Unavailable both for a call it refused and for one it lost track of, and
 //! OutOfRange stands for a compacted revision, a future one, and an answer above the client's own limit. etcd's error texts are
@@ -48,7 +48,7 @@ impl Fault {
         }
     }
 
-    /// What a read that failed so means. Compacted and Future are for the caller, who knows the revision.
+    /// Maps the fault of a read. Compacted and Future are mapped by the caller, which knows the revision.
     pub(crate) fn of_read(self) -> StoreError {
         match self {
             Self::Unreached(text) | Self::Refused(text) | Self::Broken(text) => StoreError::Unavailable(text),
@@ -58,7 +58,7 @@ impl Fault {
         }
     }
 
-    /// What a write of `size` bytes that failed so means.
+    /// Maps the fault of a write of `size` bytes.
     pub(crate) fn of_write(self, size: usize) -> StoreError {
         match self {
             Self::Unreached(text) | Self::Refused(text) => StoreError::Unavailable(text),

@@ -30,7 +30,7 @@ impl Keys {
         Ok(Self { prefix: format!("/{trimmed}/") })
     }
 
-    /// What all keys begin with.
+    /// The prefix of all keys.
     pub(crate) fn root(&self) -> &str {
         &self.prefix
     }

@@ -63,7 +63,7 @@ pub struct EtcdStore {
     shared: Arc<Shared>,
 }
 
-/// What calls and watches have in common.
+/// The state that calls and watches share.
 struct Shared {
     cluster: Cluster,
     keys: Keys,
@@ -106,7 +106,7 @@ impl EtcdStore {
         self.shared.cluster.introduce().await
     }
 
-    /// What its keys begin with in etcd, such as `/registry/`.
+    /// The prefix of its keys in etcd, such as `/registry/`.
     pub fn root(&self) -> &str {
         self.shared.keys.root()
     }

@@ -7,7 +7,7 @@ use crate::Shared;
 use crate::fault::Fault;
 use crate::keys::KeyRange;
 
-/// What one page of a range should come to.
+/// Wanted size of one page of a range.
 const PAGE_BYTES: usize = 2 << 20;
 /// Entries of the first page, before anything is known of their size. etcd counts the whole rest of a range for every page, so
 /// pages are not made smaller than they must.

@@ -21,8 +21,8 @@ use crate::config::{ConnectError, Endpoint, Scheme, Timeouts, TlsFiles};
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What one stream may have in flight. The whole connection may have as much as HTTP/2 can say, so that a stream that nobody reads
-/// (a slow watch) cannot take the room of the others.
+/// Flow-control window of one stream. That of the connection is the maximum of HTTP/2, so that a stream that is not read (a slow
+/// watch) cannot block the others.
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = i32::MAX as u32;
 

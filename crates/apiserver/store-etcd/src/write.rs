@@ -92,7 +92,7 @@ impl Shared {
         }
     }
 
-    /// What became of a write whose answer was lost; `None` where that cannot be told.
+    /// Finds out the outcome of a write whose answer was lost; `None` when it cannot be known.
     ///
     /// A write that expects a revision is sent again: however often, it is carried out once, as the first that succeeds
     /// changes the revision. If it is refused then and what was to be written is there, it was the lost one that wrote it, or
@@ -157,7 +157,7 @@ impl Shared {
         Ok(Ok((Err(self.found(answer.op_responses().pop())?), revision)))
     }
 
-    /// What the else branch has read.
+    /// Returns the entry that the else branch of the transaction has read.
     fn found(&self, response: Option<TxnOpResponse>) -> Result<Option<Entry>, StoreError> {
         let Some(TxnOpResponse::Get(mut response)) = response else {
             return Err(StoreError::Corrupt("etcd's transaction has no answer to its read".into()));

@@ -151,7 +151,7 @@ fn names(response: &RangeResponse) -> Vec<&str> {
     response.entries.iter().map(|entry| entry.key.as_str()).collect()
 }
 
-/// What a refused write found instead.
+/// Returns the entry that a refused write found.
 fn conflict(result: Result<Revision, WriteError>) -> Option<Entry> {
     match result {
         Err(WriteError::Conflict(current)) => current,

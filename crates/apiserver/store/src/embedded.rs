@@ -44,7 +44,7 @@ use writer::{Job, Write, Writer};
 pub const MAX_VALUE: usize = 3 << 19;
 /// The bytes of writes that may wait for the writer; who comes later waits before queueing.
 const QUEUE_BYTES: usize = 32 << 20;
-/// What a queued write costs beside its key and value, about.
+/// Approximate memory of a queued write beside its key and value.
 const QUEUE_OVERHEAD: usize = 512;
 
 /// How the store behaves.
@@ -58,7 +58,7 @@ pub struct EmbeddedConfig {
 }
 
 impl EmbeddedConfig {
-    /// What a server uses: five minutes, as kube-apiserver has etcd keep, and 2 MiB.
+    /// The defaults of a server: five minutes of history, as kube-apiserver lets etcd keep, and 2 MiB.
     pub fn standard() -> Self {
         Self { history: Duration::from_secs(300), cache_bytes: 2 << 20 }
     }

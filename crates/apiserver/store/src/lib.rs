@@ -84,7 +84,7 @@ pub struct Entry {
     pub form: Form,
 }
 
-/// What encrypted values begin with as they lie in a store. Kubernetes reserves it: no object in JSON or protobuf does.
+/// The prefix of encrypted values in a store, which Kubernetes reserves: no object in JSON or protobuf begins with it.
 pub const ENCRYPTED: &str = "k8s:enc:";
 
 impl Entry {
@@ -112,7 +112,7 @@ pub enum Form {
     Unreadable(&'static str),
 }
 
-/// What a write expects to find.
+/// The precondition of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// No value under the key.
@@ -121,7 +121,7 @@ pub enum Expect {
     Revision(Revision),
 }
 
-/// What to read with [`Store::range`].
+/// A request of [`Store::range`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeRequest {
     /// Keys that begin with this text, byte by byte (callers end it with `/`).
@@ -134,7 +134,7 @@ pub struct RangeRequest {
     pub limit: usize,
 }
 
-/// What [`Store::range`] found, in key order.
+/// The result of [`Store::range`], in key order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeResponse {
     /// The entries.
@@ -158,11 +158,11 @@ pub struct Event {
     pub value: Option<Bytes>,
     /// How they lie in the store.
     pub form: Form,
-    /// What was there before; `None`: nothing was, or (at the very edge of compacted history) it is not known.
+    /// The entry before the event. `None`: there was none, or (at the edge of compacted history) it is not known.
     pub previous: Option<Entry>,
 }
 
-/// What a watch tells.
+/// A message of a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchMessage {
     /// Changes in order of revision; all changes of one revision come in one message.
@@ -171,7 +171,7 @@ pub enum WatchMessage {
     Progress(Revision),
 }
 
-/// What is wrong with the store. Texts are for operators.
+/// An error of the store. Texts are for operators.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The revision is older than the kept history, which begins at this one.
@@ -183,7 +183,7 @@ pub enum StoreError {
     /// The revision is newer than anything written.
     #[error("revision {requested} is in the future, current is {current}")]
     Future {
-        /// What was asked for.
+        /// The requested revision.
         requested: Revision,
         /// The newest revision.
         current: Revision,
@@ -228,13 +228,13 @@ pub enum WriteError {
 pub struct Guard {
     /// The key. Not the key that is written.
     pub key: Key,
-    /// What is expected of it.
+    /// The precondition on it.
     pub expect: Expect,
-    /// What becomes of it.
+    /// Whether the write changes it.
     pub mode: GuardMode,
 }
 
-/// What a write does to its [`Guard`].
+/// The effect of a write on its [`Guard`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuardMode {
     /// Nothing: any number of writers may depend on it.

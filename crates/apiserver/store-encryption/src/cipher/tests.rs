@@ -5,7 +5,7 @@ use proptest::prelude::*;
 const LOCATION: &str = "/registry/library.example.com/books/room-my-shelf/demo";
 const VALUE: &str = r#"{"kind":"Book","metadata":{"name":"demo"}}"#;
 
-/// What k8s.io/apiserver v0.36.0 made of [`VALUE`] at [`LOCATION`], with keys of the bytes 0, 1, 2, ... in hexadecimal digits.
+/// Outputs of k8s.io/apiserver v0.36.0 for [`VALUE`] at [`LOCATION`], with keys of the bytes 0, 1, 2, ... in hexadecimal digits.
 const UPSTREAM: [(&str, &str); 7] = [
     (
         "k8s:enc:aesgcm:v1:k16:",

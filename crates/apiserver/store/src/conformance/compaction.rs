@@ -72,7 +72,7 @@ pub async fn compact_again(store: Arc<dyn Store>) {
     assert_eq!(range(&*store, "pods/").await.entries, [entry("pods/ns/foo", "3", third)]);
 }
 
-/// What does not exist yet cannot be forgotten.
+/// Compaction of a revision of the future is refused.
 pub async fn compact_future(store: Arc<dyn Store>) {
     let first = add(&*store, "pods/ns/foo", "1").await;
     let result = store.compact(first + 1_000_000).await;

@@ -10,7 +10,7 @@ fn guard(mode: GuardMode, expect: Expect) -> Vec<Guard> {
     vec![Guard { key: key(FENCE), expect, mode }]
 }
 
-/// What is expected of a key to be as it is now.
+/// Returns the expectation that a key is unchanged.
 async fn as_it_is(store: &dyn Store, name: &str) -> Expect {
     read(store, name).await.map_or(Expect::Absent, |found| Expect::Revision(found.revision))
 }

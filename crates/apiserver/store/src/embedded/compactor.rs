@@ -27,7 +27,7 @@ impl Compactor {
         self.next.saturating_duration_since(now)
     }
 
-    /// What to compact to, if a mark has become old enough. Sets a new mark when it is time.
+    /// Returns the revision to compact to, if a mark is old enough. Sets a new mark when it is due.
     pub(super) fn due(&mut self, now: Instant, current: Revision) -> Option<Revision> {
         if now < self.next {
             return None;

@@ -122,7 +122,7 @@ pub(super) fn snapshot(db: &Database) -> Result<Log, StoreError> {
     db.begin_read().map_err(redb_error)?.open_table(LOG).map_err(redb_error)
 }
 
-/// What an error of redb means to a caller whose write was not carried out.
+/// Maps an error of redb for a caller whose write was not carried out.
 pub(super) fn redb_error(error: impl Into<redb::Error>) -> StoreError {
     match error.into() {
         // The end comes too early where a file was cut off.

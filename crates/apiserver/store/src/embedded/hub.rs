@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// What may wait for one watcher in memory: events, and bytes of values that they keep alive.
+/// Limits of the queue of one watcher: events, and bytes of the values that they keep in memory.
 const QUEUE_EVENTS: usize = 1024;
 const QUEUE_BYTES: usize = 4 << 20;
 /// How many events one message carries at most.
@@ -98,7 +98,7 @@ enum Item {
     Gap(Gap),
 }
 
-/// What a watcher has to do next.
+/// The next step of a watcher.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Tell(WatchMessage),

@@ -19,7 +19,7 @@ pub(super) struct Index {
     pub oldest: Revision,
 }
 
-/// What one write left under a key.
+/// The version of a key that one write left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     Value(Revision),

@@ -1,6 +1,7 @@
-//! What the store lies on: whether there is room on it, and how it is opened, also once more. redb gives a file up for good
-//! after the first failed write, so there is to be none: whether there is room is asked before. What fails nevertheless is
-//! mended by opening the file again, as soon as what lies beside it can be written.
+//! The disk under the store: free space, and opening and reopening the file.
+//!
+//! redb does not recover from a failed write. So free space is checked before each write. When a write fails nevertheless, the
+//! file is opened again as soon as a probe file beside it can be written.
 
 use super::file;
 use super::index::Index;

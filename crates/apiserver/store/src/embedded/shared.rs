@@ -1,4 +1,4 @@
-//! What writer, readers and watches share, and all reads. Reads may wait for the disk: call them on a thread for it.
+//! The state that writer, readers and watches share, and all reads. Reads may block on the disk: call them on a thread for that.
 
 use super::file::{self, Log};
 use super::hub::{Gap, Hub};

@@ -20,7 +20,7 @@ pub(super) fn open(shared: &Arc<Shared>, prefix: &str, after: Revision) -> Resul
 struct Watch {
     watcher: Arc<Watcher>,
     shared: Weak<Shared>,
-    /// What is being read from the file; the queue comes after it.
+    /// Events that are read from the file, before those in the queue.
     gap: Option<Gap>,
     ended: bool,
 }

@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-/// What one commit carries at most: beyond this, sharing saves nothing and the first in line waits for the last.
+/// Maximum number of writes in one commit. Beyond it, sharing a commit saves nothing, and the first write waits for the last.
 const GROUP_WRITES: usize = 256;
 const GROUP_BYTES: usize = 4 << 20;
 /// How many records one step of compaction removes: it takes about as long as one commit.
@@ -60,7 +60,7 @@ pub(super) struct Writer {
     next: Option<Job>,
 }
 
-/// What a write came to, before it is durable: its revision, or why it was not carried out.
+/// The outcome of a write before it is durable: its revision, or why it was not carried out.
 type Outcome = Result<Revision, Refusal>;
 
 /// An expectation that does not hold.
@@ -286,14 +286,14 @@ impl Writer {
     }
 }
 
-/// What a group sees: what is committed, and what writes before it in the same group did.
+/// The state that a write of a group sees: what is committed, and the writes before it in the group.
 struct State<'a, 'txn> {
     shared: &'a Shared,
     log: Table<'txn, Revision, &'static [u8]>,
     /// The revision of the value that a key has now, where the group changed it; `None`: deleted.
     changed: HashMap<&'a Key, Option<Revision>>,
     revision: Revision,
-    /// What the group has done so far.
+    /// The events of the group so far.
     events: Vec<Event>,
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
 use std::sync::{Mutex, MutexGuard};
 
-/// What a disk writes at once or not at all.
+/// Bytes that a disk writes atomically.
 const SECTOR: usize = 512;
 
 #[derive(Clone, Debug, Default)]
@@ -15,11 +15,11 @@ struct Disk(Arc<Mutex<Content>>);
 
 #[derive(Debug, Default)]
 struct Content {
-    /// What a reader sees.
+    /// The content that readers see.
     cached: Vec<u8>,
-    /// What was flushed.
+    /// The content that was flushed.
     durable: Vec<u8>,
-    /// What was not, in order.
+    /// Changes that were not flushed, in order.
     unflushed: Vec<Change>,
     /// How many changes and flushes go well before the power fails.
     left: Option<usize>,
@@ -145,7 +145,7 @@ fn start(disk: &Disk) -> std::result::Result<EmbeddedStore, StoreError> {
     EmbeddedStore::start(Box::new(disk.clone()), &EmbeddedConfig::standard())
 }
 
-/// What was acknowledged, and the one write whose outcome is unknown.
+/// The acknowledged writes, and the one whose outcome is unknown.
 struct Known {
     state: BTreeMap<String, (Revision, Vec<u8>)>,
     last: Revision,
