@@ -12,9 +12,11 @@ mod refused;
 
 use crate::app::App;
 use crate::extensions::ImpersonatedUser;
+use crate::observed::{Held, observed};
 use crate::permits::Permit;
 use crate::request_info::RequestInfo;
 use apiserver_auth::Identity;
+use axum::response::Response;
 use http::request::Parts;
 pub(crate) use refused::Refused;
 
@@ -24,6 +26,22 @@ pub(crate) struct Found {
     pub(crate) caller: Option<Identity>,
     pub(crate) impersonated_user: Option<ImpersonatedUser>,
     pub(crate) permit: Option<Permit>,
+}
+
+impl Found {
+    /// Leaves on a response what belongs to it.
+    pub(crate) fn left_on(self, mut response: Response) -> Response {
+        if let Some(permit) = self.permit {
+            response = response.map(|body| observed(body, Held(permit)));
+        }
+        if let Some(caller) = self.caller {
+            response.extensions_mut().insert(caller);
+        }
+        if let Some(user) = self.impersonated_user {
+            response.extensions_mut().insert(user);
+        }
+        response
+    }
 }
 
 /// Lets a request through, or refuses it.

@@ -6,11 +6,9 @@ use crate::dispatch;
 use crate::extensions::AuditId;
 use crate::filters::{self, Found, phase};
 use crate::negotiation::{Layout, Media};
-use crate::observed::{Held, observed};
 use crate::request_info::RequestInfo;
 use crate::respond::{self, Encoding, Wire};
 use apiserver_meta::{ApiError, Reason};
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use futures::FutureExt;
@@ -67,8 +65,12 @@ async fn answer(app: &Arc<App>, request: Request) -> Response {
     let mut response = match phase::refusal(app, phase, &info, &parts) {
         Some(refusal) => refusal,
         None => {
-            let response = filtered(app, &info, &mut parts, body).await;
-            phase::reconsidered(phase, response, &parts)
+            let mut found = Found::default();
+            let response = match filters::pass(app, &info, &mut parts, &mut found).await {
+                Ok(()) => dispatch::serve(app, &info, &parts, body).await,
+                Err(refused) => refused.response(&parts),
+            };
+            phase::reconsidered(phase, found.left_on(response), &parts)
         }
     };
     response.extensions_mut().insert(info);
@@ -83,23 +85,4 @@ fn request_info(app: &App, parts: &mut Parts) -> Option<Arc<RequestInfo>> {
     let info = Arc::new(RequestInfo::parse(&parts.method, &parts.uri, &app.config.prefix).ok()?);
     parts.extensions.insert(Arc::clone(&info));
     Some(info)
-}
-
-async fn filtered(app: &Arc<App>, info: &Arc<RequestInfo>, parts: &mut Parts, body: Body) -> Response {
-    let mut found = Found::default();
-    let mut response = match filters::pass(app, info, parts, &mut found).await {
-        Ok(()) => dispatch::serve(app, info, parts, body).await,
-        Err(refused) => refused.response(parts),
-    };
-    let Found { caller, impersonated_user, permit } = found;
-    if let Some(permit) = permit {
-        response = response.map(|body| observed(body, Held(permit)));
-    }
-    if let Some(caller) = caller {
-        response.extensions_mut().insert(caller);
-    }
-    if let Some(user) = impersonated_user {
-        response.extensions_mut().insert(user);
-    }
-    response
 }
