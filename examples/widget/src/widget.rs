@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The desired state of a widget. These comments are what `kubectl explain` shows.
+// Doc comments are what `kubectl explain` shows.
+/// The desired state of a widget.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-component" = "com.example.v1.WidgetSpec"))]
