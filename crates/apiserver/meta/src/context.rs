@@ -1,4 +1,4 @@
-//! Who is calling, and what goes with a request from one end of the server to the other.
+//! The user of a request, and the context that accompanies it through the server.
 
 use crate::opaque::Opaque;
 use std::any::Any;
@@ -20,9 +20,9 @@ pub struct User {
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
-/// Everybody who was authenticated.
+/// The group of all authenticated users.
 pub const GROUP_AUTHENTICATED: &str = "system:authenticated";
-/// Everybody who offered no credentials.
+/// The group of requests without credentials.
 pub const GROUP_UNAUTHENTICATED: &str = "system:unauthenticated";
 /// Those who may do everything.
 pub const GROUP_MASTERS: &str = "system:masters";
@@ -30,7 +30,7 @@ pub const GROUP_MASTERS: &str = "system:masters";
 pub const USER_ANONYMOUS: &str = "system:anonymous";
 
 impl User {
-    /// Who is meant when no credentials were offered.
+    /// The user of requests without credentials.
     pub fn anonymous() -> Self {
         Self { name: USER_ANONYMOUS.into(), groups: vec![GROUP_UNAUTHENTICATED.into()], ..Self::default() }
     }
@@ -40,8 +40,8 @@ impl User {
         self.name == USER_ANONYMOUS || self.in_group(GROUP_UNAUTHENTICATED) && !self.in_group(GROUP_AUTHENTICATED)
     }
 
-    /// The same user, in the group of those who were authenticated. Who is anonymous stays so, whoever vouches for them, as
-    /// with upstream's AuthenticatedGroupAdder.
+    /// Adds the user to `system:authenticated`, as upstream's AuthenticatedGroupAdder does. The anonymous user is never added, even
+    /// if an authenticator names that user.
     #[must_use]
     pub fn authenticated(mut self) -> Self {
         if !self.is_anonymous() && !self.in_group(GROUP_AUTHENTICATED) {
@@ -56,8 +56,8 @@ impl User {
     }
 }
 
-/// What a product knows of a caller beside their [`User`], in the words of its own objects. Opaque to the library, which carries
-/// it from authentication to rules, admission and authorizers. Cheap to clone.
+/// The product's own data about a caller, beside the [`User`]. Opaque to the library, which carries it from authentication to rules,
+/// admission and authorizers. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Principal(Opaque);
 
@@ -77,15 +77,15 @@ impl Principal {
 
 /// How many warnings one answer has. Each becomes a header, and common clients read no more than a hundred.
 const MOST_WARNINGS: usize = 64;
-/// What is kept of one warning, in characters: one more than all of them together may have uncut.
+/// Maximum length of a kept warning, in characters: one more than all of them together may have uncut.
 const MOST_OF_WARNING: usize = 4097;
 
-/// What goes first into every call: who, until when, under which id.
+/// The context of a request, the first parameter of every call: caller, deadline, audit id.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// Who is calling.
+    /// The caller.
     pub user: Arc<User>,
-    /// What the API's own objects say of the caller.
+    /// The product's own data about the caller.
     pub principal: Principal,
     /// When the answer is due.
     pub deadline: Instant,
@@ -93,9 +93,9 @@ pub struct RequestContext {
     pub audit_id: Arc<str>,
     /// Texts for `Warning` headers.
     warnings: Arc<Mutex<Vec<String>>>,
-    /// What the audit event of this request is to say beside; `None` where nothing is audited.
+    /// Annotations of the request's audit event; `None` when it is not audited.
     annotations: Option<Annotations>,
-    /// What is given back when the last copy of this context goes.
+    /// Values that are dropped with the last copy of this context.
     kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -105,21 +105,21 @@ impl RequestContext {
         Self { user, principal, deadline, audit_id, warnings: Arc::default(), annotations: None, kept: None }
     }
 
-    /// The same context, whose [`RequestContext::annotate`] writes to these.
+    /// Sets the annotations that [`RequestContext::annotate`] writes to.
     #[must_use]
     pub fn with_annotations(mut self, annotations: Annotations) -> Self {
         self.annotations = Some(annotations);
         self
     }
 
-    /// The same request of somebody who is now another: what they are and may do has changed since it came.
+    /// Replaces the caller, whose identity or rights have changed since the request came.
     #[must_use]
     pub fn with_identity(mut self, user: Arc<User>, principal: Principal) -> Self {
         (self.user, self.principal) = (user, principal);
         self
     }
 
-    /// The same context, which keeps this as long as anything works on the request: also what goes on without the client.
+    /// Keeps a value until the last copy of this context is dropped. A write that goes on without its client has a copy.
     #[must_use]
     pub fn keeping(mut self, kept: impl Any + Send + Sync) -> Self {
         self.kept = Some(Arc::new(kept));
@@ -153,7 +153,7 @@ impl RequestContext {
     }
 }
 
-/// What an audit event says beside who did what: admission's and authorization's remarks, by key. Clones share them.
+/// Annotations of an audit event, from admission and authorization, by key. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Annotations(Arc<Mutex<BTreeMap<String, String>>>);
 

@@ -54,7 +54,7 @@ pub fn strict_warnings(unknown: &[String], duplicates: &[String]) -> Vec<String>
     unknown.chain(duplicates.iter().map(|path| format!("duplicate field {}", quoted(path)))).collect()
 }
 
-/// What `fieldValidation=Strict` refuses, in one text: `strict decoding error: unknown field "spec.a", duplicate
+/// Returns the error of `fieldValidation=Strict`, in one text: `strict decoding error: unknown field "spec.a", duplicate
 /// field "spec.b"`; `None` when there is nothing to refuse.
 pub fn strict_error(unknown: &[String], duplicates: &[String]) -> Option<String> {
     let texts = strict_warnings(unknown, duplicates);

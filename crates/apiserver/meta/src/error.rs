@@ -1,8 +1,7 @@
 //! One error type for every crate, and its one mapping to a `Status` object.
 //!
-//! What a client may see (`message`, `details`) and what an operator may see (`source`) are separate
-//! fields: the source is logged by a layer and never serialised. Refused here: HTTP types; a status
-//! code is a plain number.
+//! The text for clients (`message`, `details`) and the cause for operators (`source`) are separate fields. The source is logged by
+//! a layer, and never serialised. Refused: HTTP types. A status code is a plain number.
 
 use crate::excerpt::{excerpt, shorten};
 use crate::field::{self, FieldError, MOST_ERRORS, quoted};
@@ -72,7 +71,7 @@ impl Reason {
         }
     }
 
-    /// What somebody else gave as code and reason; the reason counts only where it goes with the code.
+    /// Returns the reason for a code and reason of another server. The reason counts only when it belongs to the code.
     pub fn of(code: u16, reason: &str) -> Self {
         let known = serde_json::from_value::<Self>(reason.into()).ok();
         known.filter(|known| known.code() == code && *known != Self::Unknown).unwrap_or(Self::Other(code))
@@ -143,13 +142,13 @@ impl Details {
 pub struct ApiError {
     /// Why; decides the HTTP code.
     pub reason: Reason,
-    /// What the client reads.
+    /// The text for the client.
     pub message: String,
     /// Which object and fields.
     pub details: Option<Box<Details>>,
     /// A continue token to go on with ([`Reason::Expired`] on lists).
     pub continue_token: Option<String>,
-    /// What only an operator may see.
+    /// The cause, which only operators may see.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -327,14 +326,14 @@ impl ApiError {
         error
     }
 
-    /// The same error with what only an operator may see.
+    /// Sets the cause, which only operators may see.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same error with these causes.
+    /// Sets the causes.
     #[must_use]
     pub fn with_causes(mut self, mut causes: Vec<Cause>) -> Self {
         causes.truncate(MOST_ERRORS);

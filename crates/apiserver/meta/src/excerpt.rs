@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-/// What stands at the end of a text that was cut.
+/// The end of a text that was cut.
 const MORE: &str = "...";
 
 /// The text of something, and `...` in place of what lies beyond `most` bytes. The rest is not even written.

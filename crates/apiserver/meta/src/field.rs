@@ -10,7 +10,7 @@ use std::fmt;
 pub const MOST_ERRORS: usize = 100;
 /// The longest path, in bytes: the keys of maps come from clients.
 const MOST_PATH: usize = 1024;
-/// What is shown of a bad value, in bytes. A good name is shown whole.
+/// Maximum bytes of a bad value in an error. A valid name is shown whole.
 const MOST_VALUE: usize = 512;
 /// How long the text of several errors may grow before it ends, in bytes.
 const MOST_AGGREGATE: usize = 8 * 1024;
@@ -61,7 +61,7 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// What kind of wrong a field is (`field.ErrorType`).
+/// The kind of an error of a field (`field.ErrorType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the API's own and say what they mean")]
 pub enum FieldErrorKind {
@@ -108,13 +108,13 @@ impl FieldErrorKind {
 /// One wrong field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldError {
-    /// What kind of wrong.
+    /// The kind of the error.
     pub kind: FieldErrorKind,
     /// Where.
     pub path: FieldPath,
     /// The bad value; `None` where the text does not show one.
     pub value: Option<Value>,
-    /// What would be right.
+    /// A text that says what would be valid.
     pub detail: String,
 }
 

@@ -39,8 +39,8 @@ pub enum ObjectFilter {
 
 /// A filter that an authorizer makes for one request.
 pub trait AccessFilter: fmt::Debug + Send + Sync + 'static {
-    /// What the caller reaches in a namespace, before an object is looked at. Asked again for each namespace, and again when
-    /// access may have changed, so that one filter serves a list over all namespaces and a watch over hours.
+    /// Returns the caller's scope in a namespace, before any object is checked. Called for each namespace, and again when access may
+    /// have changed: one filter serves a list over all namespaces, and a watch for hours.
     fn scope(&self, namespace: &str) -> NamespaceScope;
 
     /// Whether an object of these facts is allowed, in a namespace whose scope is [`NamespaceScope::Filtered`].
@@ -50,7 +50,7 @@ pub trait AccessFilter: fmt::Debug + Send + Sync + 'static {
     fn denial(&self) -> &str;
 }
 
-/// What a caller reaches in one namespace.
+/// The scope of a caller in one namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NamespaceScope {
     /// Every object.

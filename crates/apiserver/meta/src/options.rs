@@ -1,4 +1,4 @@
-//! What a request asks for beside its path and body: list, get, create, update, patch and delete options.
+//! Options of requests: list, get, create, update, patch and delete options.
 //!
 //! Read from a query string (and for delete from a body) by `from_query` and friends, which answer the API's
 //! own errors. Parameters that are not known are ignored, as in upstream.
@@ -13,7 +13,7 @@ mod write;
 pub use query::is_true;
 pub use write::{PatchKind, WriteKind};
 
-/// What a reader asks of the resourceVersion of the answer.
+/// The resourceVersion that a read requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResourceVersion {
     /// Not given: the most recent, consistent.
@@ -78,7 +78,7 @@ pub enum DryRun {
     All,
 }
 
-/// What happens to unknown and duplicate fields in a body (`fieldValidation`).
+/// The treatment of unknown and duplicate fields in a body (`fieldValidation`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FieldValidation {
     /// Nothing is said.
@@ -95,9 +95,9 @@ pub enum FieldValidation {
 pub struct WriteOptions {
     /// Whether anything is stored.
     pub dry_run: DryRun,
-    /// What happens to unknown fields.
+    /// The treatment of unknown fields.
     pub field_validation: FieldValidation,
-    /// Who owns the written fields in managedFields, already defaulted from the User-Agent.
+    /// The manager of the written fields in managedFields, already defaulted from the User-Agent.
     pub field_manager: String,
 }
 
@@ -130,7 +130,7 @@ pub struct DeleteOptions {
     pub uid: Option<String>,
     /// Only if the object has this resourceVersion.
     pub resource_version: Option<String>,
-    /// What happens to dependents.
+    /// The treatment of dependents.
     pub propagation: Option<Propagation>,
     /// Accepted and validated; no kind here is deleted gracefully. A negative number is read as 1.
     pub grace_period_seconds: Option<i64>,

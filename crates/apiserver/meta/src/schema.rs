@@ -27,15 +27,15 @@ mod derive;
 /// One node of a schema.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schema {
-    /// What a person reads in `kubectl explain`.
+    /// The description in `kubectl explain`.
     pub description: String,
-    /// What values look like.
+    /// The shape of values.
     pub shape: Shape,
     /// The name of the component in OpenAPI, for objects that have one (`com.example.library.v1.Book`).
     pub component: Option<String>,
 }
 
-/// What the values of a schema look like.
+/// The shape of the values of a schema.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     /// A string, with an OpenAPI format (`date-time`, `int-or-string` is not used) and the allowed values (empty: any).
@@ -108,7 +108,7 @@ pub enum ListMerge {
 pub struct Field {
     /// Its values.
     pub schema: Arc<Schema>,
-    /// What the field says of itself; falls back to the description of its schema.
+    /// The description of the field; empty: that of its schema.
     pub description: String,
     /// When it is written.
     pub presence: Presence,

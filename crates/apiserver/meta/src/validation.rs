@@ -21,12 +21,12 @@ pub const FIELD_MANAGER_MAX: usize = 128;
 /// All annotations of an object together, keys and values, in bytes.
 const ANNOTATIONS_MAX: usize = 256 * 1024;
 const SUBRESOURCE_MAX: usize = 256;
-/// What keeps dependents when their owner is deleted.
+/// The finalizer that keeps dependents when their owner is deleted.
 const FINALIZER_ORPHAN: &str = "orphan";
-/// What deletes dependents before their owner.
+/// The finalizer that deletes dependents before their owner.
 const FINALIZER_FOREGROUND: &str = "foregroundDeletion";
 
-/// What is wrong with the metadata of an object that is to be created. The name has been generated already where it was to be.
+/// Validates the metadata of an object that is created, after its name was generated.
 ///
 /// Names are RFC 1123 subdomains, which are path segments too.
 pub fn validate_object_meta(object: &Object, scope: Scope) -> Vec<FieldError> {
@@ -56,7 +56,7 @@ pub fn validate_object_meta(object: &Object, scope: Scope) -> Vec<FieldError> {
     errors
 }
 
-/// What is wrong with the metadata of an object that is to replace `old`.
+/// Validates the metadata of an object that replaces `old`.
 ///
 /// Before it is asked, the server fills in an absent uid, and restores creationTimestamp, generation, and a
 /// deletionTimestamp and deletionGracePeriodSeconds that were left out; what still differs is the caller's mistake.
@@ -85,7 +85,7 @@ pub fn validate_object_meta_update(new: &Object, old: &Object) -> Vec<FieldError
     errors
 }
 
-/// What is wrong with the name of a field manager: its length, or every character that cannot be printed.
+/// Validates the name of a field manager: its length, and every character that cannot be printed.
 pub fn validate_field_manager(manager: &str, path: &FieldPath) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if manager.len() > FIELD_MANAGER_MAX {

@@ -1,8 +1,7 @@
-//! What is answered and never stored: questions such as access reviews, and views of stored objects such as a
+//! Virtual resources: requests that are answered and never stored, such as access reviews, and views of stored objects, such as a
 //! book's readers.
 //!
-//! The static side only, so that a kind's forms can stand beside those of stored kinds. Who answers, and how, is not said
-//! here.
+//! Only their static description, so that it can stand beside the descriptors of stored kinds. Refused: the answers.
 
 use crate::resource::{Scope, Verb};
 
@@ -17,7 +16,7 @@ pub struct VirtualDescriptor {
     pub kind: &'static str,
     /// Where it is asked for.
     pub place: Place,
-    /// Who may ask.
+    /// The callers who may use it.
     pub audience: Audience,
 }
 
@@ -53,13 +52,13 @@ pub enum Method {
     Create,
 }
 
-/// Who may ask.
+/// The callers who may use a virtual resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Whoever is known, about themselves: as the cluster role `system:basic-user` says. Nothing narrows it, the scope of an
-    /// access key neither.
+    /// Every authenticated caller, about themselves, as the cluster role `system:basic-user` allows. No restriction applies, not even
+    /// the scope of an access key.
     Known,
-    /// Whom the authorizers let.
+    /// Callers whom the authorizers allow.
     Allowed,
 }
 

@@ -7,7 +7,7 @@ use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
-/// What a walk notes.
+/// The findings of a walk.
 pub(super) struct Notes {
     pub(super) duplicates: Vec<String>,
     /// How many more duplicates are looked at; many may be one and the same field.

@@ -30,7 +30,7 @@ pub fn parse_yaml(bytes: &[u8]) -> Result<Parsed, DecodeError> {
     parse(bytes, None)
 }
 
-/// The same for what is to have this schema: its types say what plain scalars are.
+/// Reads YAML of an object with this schema, whose types decide how plain scalars are read.
 ///
 /// # Errors
 /// As [`parse_yaml`].
@@ -133,7 +133,7 @@ struct Reader<'a> {
     recorded: Vec<Event<'a>>,
     /// How many anchored nodes lie around what is read.
     recording: usize,
-    /// What is read in place of the document: the node that an alias stands for.
+    /// The node that an alias stands for, which is read in place of the document.
     replayed: Option<Range<usize>>,
 }
 

@@ -64,7 +64,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// What `dryRun` says, which may be given several times. `All` is the only value there is.
+/// Reads `dryRun`, which may be given several times. `All` is the only valid value.
 pub(super) fn dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Vec<FieldError>) -> DryRun {
     let values: Vec<&str> = values.collect();
     if values.iter().any(|value| *value != "All") {
@@ -79,7 +79,7 @@ pub(super) fn refuse(kind: &str, errors: &[FieldError]) -> Result<(), ApiError> 
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(GROUP, kind, "", errors)) }
 }
 
-/// What Go's `strconv` says of a text that is no number.
+/// The text of Go's `strconv` for a text that is no number.
 fn why(error: &ParseIntError) -> &'static str {
     match error.kind() {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",

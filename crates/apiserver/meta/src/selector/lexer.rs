@@ -19,7 +19,7 @@ pub(super) enum Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// What errors say was found.
+    /// The token's text in errors.
     pub(super) fn text(self) -> &'a str {
         match self {
             Self::End => "",

@@ -34,7 +34,7 @@ const OF_METADATA: [SizeLimit; 2] = [
     SizeLimit { path: &["metadata", "ownerReferences"], most: Size::Items(1000) },
 ];
 
-/// What of an object is too large, unless it was so large in `old` already. `limits` are those of its kind.
+/// Returns an error for each part of an object that is too large, unless it was as large in `old`. `limits` are those of its kind.
 pub fn validate_sizes(new: &Object, old: Option<&Object>, schema: &Schema, limits: &[SizeLimit]) -> Vec<FieldError> {
     let limits = || OF_METADATA.iter().chain(limits);
     let mut errors: Vec<FieldError> = limits().filter_map(|limit| limit.exceeded(new, old)).collect();

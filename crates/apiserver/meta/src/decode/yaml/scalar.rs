@@ -1,4 +1,4 @@
-//! What a scalar stands for.
+//! Values of scalars.
 //!
 //! With a type to go by, booleans and whole numbers are read as upstream's YAML 1.1 has them. Without one, only what JSON
 //! has too is more than a text.
