@@ -17,7 +17,7 @@ pub enum PatchError {
     /// The patch is well-formed and does not fit this object: 422. The causes name the failing operations.
     #[error("{message}")]
     Unprocessable {
-        /// What a person reads.
+        /// The text for people.
         message: String,
         /// One for each failing operation: reason, what failed, and the path it named.
         causes: Vec<Cause>,

@@ -96,7 +96,7 @@ impl Parts {
         Ok(parts)
     }
 
-    /// What a patch sets must be among what it retains.
+    /// Refuses members that are set and not retained.
     fn check_retained(&self) -> Result<(), PatchError> {
         let Some(retain) = &self.retain else {
             return Ok(());
@@ -156,7 +156,7 @@ fn merge_object(
     Ok(original)
 }
 
-/// What becomes of one member; `None` when it goes.
+/// One member after the merge; `None` when it goes.
 fn merge_value(
     original: Option<Value>,
     patch: Value,
@@ -233,7 +233,8 @@ fn below<'a>(schema: Option<&'a Schema>, name: &str) -> Option<&'a Schema> {
     }
 }
 
-/// What has no schema merges by key, as in upstream, where a field of any content is a map.
+/// Whether an object is replaced and not merged. Without a schema it is merged by key, as in upstream, where a field of any
+/// content is a map.
 fn replaced_whole(schema: Option<&Schema>) -> bool {
     matches!(
         schema.map(|schema| &schema.shape),

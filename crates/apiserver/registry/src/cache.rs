@@ -66,7 +66,7 @@ pub struct CacheConfig {
     pub bookmark_period: Duration,
     /// How many events may wait for one watcher before it has to catch up from the history.
     pub watcher_queue: usize,
-    /// How long a read waits for the cache to reach a revision, and the start for the store to tell its history.
+    /// How long a read waits for the cache to reach a revision, and the start for the store to send its history.
     pub freshness_timeout: Duration,
     /// Shortest time of a watch that names none; the longest is twice that.
     pub min_watch: Duration,
@@ -75,7 +75,7 @@ pub struct CacheConfig {
 }
 
 impl CacheConfig {
-    /// What a server uses.
+    /// The configuration of a server.
     pub fn standard() -> Self {
         Self {
             history: Duration::from_secs(300),
@@ -163,8 +163,8 @@ impl Cache {
         self.state().snapshot().map(|snapshot| snapshot.objects.values().cloned().collect()).unwrap_or_default()
     }
 
-    /// Asks the views of all watches again what their callers reach in each namespace, and tells each watch what
-    /// appears (ADDED) and disappears (DELETED). To be called when something beside the objects decides about that
+    /// Reads the scopes of all watches' callers anew, in each namespace, and sends each watch the objects that appear (ADDED) and
+    /// disappear (DELETED). To be called when something beside the objects decides about that
     /// and has changed, such as the members of a team. Views are also asked at every event, under a lock: the functions
     /// in them answer from memory and call no cache's watch, stats or this.
     pub fn reevaluate(&self) {
@@ -205,7 +205,7 @@ impl Cache {
         from_store(StoreError::Corrupt(format!("{}{path}", self.source().prefix)), self.descriptor(), operation)
     }
 
-    /// Forgets what is too old, and keeps the revision that bookmarks tell fresh; never ends.
+    /// Forgets what is too old, and keeps the revision of bookmarks fresh; never ends.
     async fn tidy(&self) {
         let mut tick = tokio::time::interval(self.config.bookmark_period.clamp(Duration::from_millis(10), Duration::from_secs(10)));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -4,7 +4,7 @@ use crate::item::Item;
 use apiserver_store::Revision;
 use std::sync::Arc;
 
-/// What happened to an object, as a watch tells it.
+/// The kind of a watch event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are the API's own and say what they mean")]
 pub enum EventKind {
@@ -13,12 +13,12 @@ pub enum EventKind {
     Deleted,
 }
 
-/// One thing that a watch tells.
+/// One frame of a watch.
 #[derive(Clone, Debug)]
 pub enum Frame {
     /// A change.
     Event {
-        /// What happened, as seen through the watch's selectors and view.
+        /// The kind, as seen through the watch's selectors and view.
         kind: EventKind,
         /// The object after it (before it, with the revision of the event, for [`EventKind::Deleted`]), shared by all
         /// watchers.

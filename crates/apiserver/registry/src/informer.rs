@@ -1,10 +1,10 @@
 //! Follows a kind: its state, then every change, for as long as it is wanted.
 //!
 //! Whatever in this process acts on the changes of a kind follows it here, as controllers of Kubernetes do with client-go's
-//! informers. A watch ends now and then; it goes on behind what was told last, so nothing that happens in between is lost.
-//! When it cannot go on (410, or anything else that a watch ends with), the kind is listed again and the handler is told
-//! what differs: what is gone first, for somebody may have lost a right by it. Objects that came and went meanwhile are in no
-//! difference: that there may have been some is told as [`Delta::Gap`]. The objects are those of the cache and
+//! informers. A watch ends now and then; it goes on behind the last event, so nothing that happens in between is lost.
+//! When it cannot go on (410, or anything else that a watch ends with), the kind is listed again and the handler gets
+//! the difference: deletions first, because a deletion may have taken a right away. Objects that came and went meanwhile are in
+//! no difference: [`Delta::Gap`] says that there may have been some. The objects are those of the cache and
 //! share its bytes. Refused: selectors and views (a follower sees everything), waiting for other processes.
 
 use crate::backoff::Backoff;
@@ -32,27 +32,27 @@ const STRIDE: usize = 256;
 /// A watch of the registry ends by itself long before.
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a follower is told.
+/// An event of an informer.
 #[derive(Clone, Debug)]
 pub enum Delta {
     /// It is there, and was not before.
     Added(Arc<Item>),
     /// It has changed.
     Updated {
-        /// What was told before.
+        /// The object as it was sent before.
         old: Arc<Item>,
-        /// What it is now.
+        /// The object now.
         new: Arc<Item>,
     },
-    /// It is gone; this is what was told last.
+    /// It is gone; this is the object as it was sent last.
     Deleted(Arc<Item>),
-    /// The kind was listed again: objects that came and went since the watch before were told neither as added nor as deleted.
+    /// The kind was listed again: objects that came and went since the watch before were sent neither as added nor as deleted.
     Gap,
-    /// Everything at or below this revision was told: after the state, after each change, and now and then without one.
+    /// Everything at or below this revision was sent: after the state, after each change, and now and then without one.
     Synced(Revision),
 }
 
-/// Tells `handle` the state of a kind and then its changes, until `stop`. The handler does what takes long elsewhere (see
+/// Calls `handle` with the state of a kind and then its changes, until `stop`. The handler does what takes long elsewhere (see
 /// [`crate::work_queue`]): while it runs nothing else does on this task.
 pub async fn follow(registry: Arc<Registry>, stop: CancellationToken, handle: impl FnMut(Delta) + Send) {
     let kind = registry.descriptor().kind;
@@ -76,7 +76,7 @@ impl Source for Arc<Registry> {
         self.cache().ready().await;
     }
 
-    /// What the cache has: it is never behind what its own watches have told.
+    /// Lists the cache, which is never behind the events of its own watches.
     async fn list(&self) -> Result<List, ApiError> {
         let options = ListOptions { resource_version: ResourceVersion::Any, ..ListOptions::default() };
         Registry::list(self, &context(), "", &options, &ObjectFilter::All).await
@@ -119,7 +119,7 @@ impl Eq for Known {}
 struct Informer<S, H> {
     source: S,
     kind: &'static str,
-    /// What the handler knows of.
+    /// The objects that the handler knows of.
     known: HashSet<Known>,
     /// Behind what a watch can go on; `None`: the state has to be listed.
     reached: Option<Revision>,
@@ -145,7 +145,7 @@ impl<S: Source, H: FnMut(Delta) + Send> Informer<S, H> {
         }
     }
 
-    /// Lists, unless it is known where to go on, and tells what happens until the watch ends.
+    /// Lists, unless it is known where to go on, and sends what happens until the watch ends.
     async fn follow(&mut self) -> Result<(), ApiError> {
         let after = match self.reached {
             Some(reached) => reached,
@@ -156,7 +156,7 @@ impl<S: Source, H: FnMut(Delta) + Send> Informer<S, H> {
             let revision = match frame {
                 Frame::Event { kind, item } => {
                     let revision = item.revision;
-                    self.tell(kind, item);
+                    self.send(kind, item);
                     revision
                 }
                 Frame::Bookmark { revision, .. } => revision,
@@ -168,7 +168,7 @@ impl<S: Source, H: FnMut(Delta) + Send> Informer<S, H> {
         Ok(())
     }
 
-    fn tell(&mut self, kind: EventKind, item: Arc<Item>) {
+    fn send(&mut self, kind: EventKind, item: Arc<Item>) {
         let old = self.known.take(&item.key);
         if kind == EventKind::Deleted {
             if let Some(Known(last)) = old {
@@ -209,9 +209,9 @@ impl<S: Source, H: FnMut(Delta) + Send> Informer<S, H> {
             match self.known.get(&item.key) {
                 Some(Known(old)) if old.revision == item.revision => {}
                 // One that was deleted and made anew is another one.
-                Some(Known(old)) if old.uid() != item.uid() => self.tell(EventKind::Added, item),
-                Some(_) => self.tell(EventKind::Modified, item),
-                None => self.tell(EventKind::Added, item),
+                Some(Known(old)) if old.uid() != item.uid() => self.send(EventKind::Added, item),
+                Some(_) => self.send(EventKind::Modified, item),
+                None => self.send(EventKind::Added, item),
             }
             rest_at(index).await;
         }

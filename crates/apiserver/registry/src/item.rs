@@ -36,7 +36,7 @@ pub struct Item {
     pub facts: Facts,
 }
 
-/// What an owner reference says, as far as it is kept beside the bytes.
+/// The part of an owner reference that is held beside the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerUid {
     /// The owner's UID; the graph of the garbage collector shares it.
@@ -48,7 +48,7 @@ pub struct OwnerUid {
 impl Item {
     /// The item for a stored entry.
     ///
-    /// What the kind says of access is asked of an object without `status` and with only name and namespace in its
+    /// The facts are read from an object without `status` and with only name and namespace in its
     /// metadata: the rest is not parsed, unless a selectable field lies there.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Item {
         raw.and_then(Metadata::parse).map(|metadata| metadata.uid.into_owned()).unwrap_or_default()
     }
 
-    /// The same object as the event of `revision` shows it when it is deleted or leaves a selection.
+    /// The object as the event of `revision` shows it when it is deleted or leaves a selection.
     #[must_use]
     pub fn at_revision(&self, revision: Revision) -> Self {
         Self {
@@ -134,7 +134,7 @@ fn metadata_of(bytes: &[u8]) -> Result<&RawValue, serde_json::Error> {
     serde_json::from_slice::<Outer<'_>>(bytes).map(|outer| outer.metadata)
 }
 
-/// What readers need of an object's metadata.
+/// The part of an object's metadata that readers need.
 #[derive(Deserialize)]
 struct Metadata<'a> {
     #[serde(borrow, default)]

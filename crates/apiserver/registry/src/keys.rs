@@ -1,4 +1,4 @@
-//! Where objects lie in the store: `group/plural/[namespace/]name`.
+//! Keys of objects in the store: `group/plural/[namespace/]name`.
 
 use apiserver_meta::{Descriptor, ObjectKey, Scope};
 use apiserver_store::Key;

@@ -49,7 +49,7 @@ pub mod suite;
 pub mod work_queue;
 pub mod write;
 
-pub use admission::{Admission, AdmissionRequest, Consistency, Guards};
+pub use admission::{Admission, AdmissionRequest, Consistency, Guards, Memo};
 pub use cache::{Cache, CacheConfig, CacheStats, ConsistencyChecks, ListStats, ReadStats, WAIT_BOUNDS, Watch};
 pub use frame::{EventKind, Frame};
 pub use item::{Item, OwnerUid};

@@ -80,7 +80,7 @@ impl Registry {
     /// One object as it is now, without regard to who may see it; `None` when there is none.
     ///
     /// # Errors
-    /// What keeps it from being read.
+    /// A failure of the store.
     pub async fn find(&self, ctx: &RequestContext, key: &ObjectKey) -> Result<Option<Arc<Item>>, ApiError> {
         self.cache.find(ctx, key, &GetOptions::default()).await
     }

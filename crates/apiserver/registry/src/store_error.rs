@@ -18,7 +18,7 @@ struct OutOfReach(Arc<StoreError>);
 /// The API's error for a failed store operation; what the store said goes to the operator only.
 ///
 /// `operation` is the API's verb; whatever is not `get`, `list`, `watch` or `read` is a write, whose unknown outcome
-/// is told without an invitation to try again.
+/// comes without an invitation to try again.
 pub fn from_store(error: impl Into<Arc<StoreError>>, descriptor: &Descriptor, operation: &str) -> ApiError {
     let error = error.into();
     let is_read = matches!(operation, "get" | "list" | "watch" | "read");

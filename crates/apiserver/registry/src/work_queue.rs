@@ -21,7 +21,7 @@ const RETRY: Backoff = Backoff { first: Duration::from_millis(200), longest: Dur
 /// Items of one kind of work.
 #[derive(Debug)]
 pub struct WorkQueue<K> {
-    /// What the work is, in logs.
+    /// The name of the work, in logs.
     name: &'static str,
     state: Mutex<State<K>>,
     added: Notify,

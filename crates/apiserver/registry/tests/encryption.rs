@@ -125,7 +125,7 @@ async fn a_write_that_changes_nothing_brings_a_value_under_the_first_key() {
         assert_eq!(written.resource_version(), revision.to_string());
         object = written;
         before = (letter, revision);
-        // What lies as it should is not written again, wherever the guess came from.
+        // What lies as it should is not written again, be the object cached or live.
         assert_eq!(rig.update(&object, DryRun::No).await, object);
         rig.eventually("the cache to hear of it", async || rig.registry.cache().stats().revision >= revision).await;
         assert_eq!(rig.update(&object, DryRun::No).await, object);

@@ -117,9 +117,9 @@ pub struct AdmissionParts {
     pub store: Arc<dyn Store>,
     /// The kinds.
     pub resources: Vec<Arc<dyn Resource>>,
-    /// The authorizers, for questions that are no requests of their own: the host cluster's rules, which do not know such
-    /// questions, are not among them.
-    pub authorizers: Vec<Arc<dyn Authorizer>>,
+    /// Answers to questions that are no requests of their own. The host cluster's rules, which do not know such questions, have
+    /// no say in them.
+    pub permissions: Arc<Permissions>,
     /// All registries, once they are started.
     pub registries: Registries,
 }
@@ -127,8 +127,7 @@ pub struct AdmissionParts {
 impl AdmissionParts {
     /// The rule that the library puts before every kind's: who may say what an object depends on.
     pub fn owner_references(&self) -> Vec<Arc<dyn Admission>> {
-        let permissions = Arc::new(Permissions::new(self.authorizers.clone()));
-        vec![Arc::new(OwnerReferences::new(permissions, self.resources.clone(), self.registries.clone()))]
+        vec![Arc::new(OwnerReferences::new(Arc::clone(&self.permissions), self.resources.clone(), self.registries.clone()))]
     }
 }
 

@@ -41,11 +41,9 @@ impl Host {
         Self { cluster, access, tokens, trust: Arc::new(ClusterTrust::new(trust, identities)), bypass }
     }
 
-    /// Those who have a say before this server's own rules, in this order. Some things are no requests of their own, such as to
-    /// hand an object over: of these a cluster's rules know nothing.
-    pub(crate) fn authorizers(&self, allowed: AllowedObjects) -> Vec<Arc<dyn Authorizer>> {
-        let access: Arc<dyn Authorizer> = Arc::new(ClusterAccess { reviews: Arc::clone(&self.access), allowed });
-        std::iter::once(access).chain(self.bypass()).collect()
+    /// The cluster's rules. `allowed` is the answer about objects where the cluster allows the request.
+    pub(crate) fn authorizer(&self, allowed: AllowedObjects) -> Arc<dyn Authorizer> {
+        Arc::new(ClusterAccess { reviews: Arc::clone(&self.access), allowed })
     }
 
     /// Says at times, until `stop`, that callers may have become others.

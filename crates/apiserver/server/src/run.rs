@@ -5,6 +5,7 @@
 //! to come back. With the store at hand come the rest: caches, the extensions' first objects, and only then all requests.
 //! To stop: see [`stop`].
 
+mod authorizers;
 mod callers;
 mod certificate;
 mod connection_runtime;

@@ -47,6 +47,11 @@ pub struct AccessRule {
     pub teams: Vec<String>,
 }
 
+/// The owner that an object names, `spec.owner`: the user and the team, of which an empty one is none.
+pub fn owner_of(object: &Object) -> (&str, &str) {
+    (object.str_at(&["spec", "owner", "user"]), object.str_at(&["spec", "owner", "team"]))
+}
+
 /// What an object says about who may do what with it. An object without such rules says nothing and grants nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectAccess {

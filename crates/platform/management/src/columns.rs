@@ -1,5 +1,6 @@
 //! Columns that several kinds have, and the forms of their cells.
 
+use crate::access::owner_of;
 use apiserver_meta::{Column, Object};
 use serde_json::Value;
 
@@ -9,9 +10,9 @@ pub(crate) const DISPLAY_NAME: Column =
 
 /// The user or the team that owns the object.
 pub(crate) const fn owner(description: &'static str) -> Column {
-    Column::text("Owner", description, |object, _| match object.str_at(&["spec", "owner", "user"]) {
-        "" => text_at(object, &["spec", "owner", "team"]),
-        user => text(user),
+    Column::text("Owner", description, |object, _| match owner_of(object) {
+        ("", team) => text(team),
+        (user, _) => text(user),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Kinds that are answered and never stored: their descriptors and forms. Who answers, and what, is not said here.
 
 use crate::ownedaccesskey::scope::AccessKeyScope;
+use crate::plural;
 use crate::types::EntityInfo;
 use crate::{GROUP, VERSION};
 use apiserver_meta::schema::{Field, ListMerge, MapMerge, Presence, Shape};
@@ -35,15 +36,15 @@ pub static SELF_SUBJECT_ACCESS_REVIEW: VirtualDescriptor =
 pub static SUBJECT_ACCESS_REVIEW: VirtualDescriptor =
     question("SubjectAccessReview", "subjectaccessreviews", "subjectaccessreview", Audience::Allowed);
 /// The users and teams in a project.
-pub static PROJECT_MEMBERS: VirtualDescriptor = view("ProjectMembers", "projects", "members");
+pub static PROJECT_MEMBERS: VirtualDescriptor = view("ProjectMembers", plural::PROJECTS, "members");
 /// The templates that a project allows.
-pub static PROJECT_TEMPLATES: VirtualDescriptor = view("ProjectTemplates", "projects", "templates");
+pub static PROJECT_TEMPLATES: VirtualDescriptor = view("ProjectTemplates", plural::PROJECTS, "templates");
 /// The host clusters that a project allows.
-pub static PROJECT_CLUSTERS: VirtualDescriptor = view("ProjectClusters", "projects", "clusters");
+pub static PROJECT_CLUSTERS: VirtualDescriptor = view("ProjectClusters", plural::PROJECTS, "clusters");
 /// The access keys of a user.
-pub static USER_ACCESS_KEYS: VirtualDescriptor = view("UserAccessKeys", "users", "accesskeys");
+pub static USER_ACCESS_KEYS: VirtualDescriptor = view("UserAccessKeys", plural::USERS, "accesskeys");
 /// The access keys of a team.
-pub static TEAM_ACCESS_KEYS: VirtualDescriptor = view("TeamAccessKeys", "teams", "accesskeys");
+pub static TEAM_ACCESS_KEYS: VirtualDescriptor = view("TeamAccessKeys", plural::TEAMS, "accesskeys");
 
 /// The question of a Self.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

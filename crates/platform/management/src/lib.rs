@@ -14,6 +14,7 @@ mod columns;
 pub mod computed;
 mod kind;
 pub mod ownedaccesskey;
+pub mod plural;
 pub mod project;
 mod rules;
 pub mod team;

@@ -107,21 +107,34 @@ pub struct OwnedAccessKeyStatus {
 
 impl OwnedAccessKeyStatus {
     /// The digest that [`OwnedAccessKeyStatus::key_hash`] writes; `None` when it is none.
-    pub fn digest(&self) -> Option<[u8; 32]> {
-        let mut digest = [0; 32];
-        if self.key_hash.len() != 64 || !self.key_hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return None;
-        }
-        for (index, byte) in digest.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(self.key_hash.get(2 * index..2 * index + 2)?, 16).ok()?;
-        }
-        Some(digest)
+    pub fn digest(&self) -> Option<Digest> {
+        parse_digest(&self.key_hash)
     }
 }
 
-/// What [`OwnedAccessKeyStatus::key_hash`] says of this secret.
+/// The SHA-256 of a secret.
+pub type Digest = [u8; 32];
+
+/// The digest of a secret.
+pub fn digest(secret: &str) -> Digest {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// The digest that [`OwnedAccessKeyStatus::key_hash`] writes; `None` for a text that is none.
+pub fn parse_digest(key_hash: &str) -> Option<Digest> {
+    let mut digest = [0; 32];
+    if key_hash.len() != 64 || !key_hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(key_hash.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+/// [`OwnedAccessKeyStatus::key_hash`] of a secret.
 pub fn key_hash(secret: &str) -> String {
-    Sha256::digest(secret.as_bytes()).iter().fold(String::with_capacity(64), |mut text, byte| {
+    digest(secret).iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");
         text
@@ -165,7 +178,7 @@ impl Resource for OwnedAccessKeys {
     stored_kind! {
         types: OwnedAccessKeySpec, OwnedAccessKeyStatus;
         description: "A bearer token of a user or a team. Its secret is shown in the answer to its creation and never again.";
-        descriptor: { kind: "OwnedAccessKey", plural: "ownedaccesskeys", singular: "ownedaccesskey", columns: COLUMNS };
+        descriptor: { kind: "OwnedAccessKey", plural: crate::plural::ACCESS_KEYS, singular: "ownedaccesskey", columns: COLUMNS };
         size_limits: SIZE_LIMITS;
         errors: spec_errors;
         access: access;

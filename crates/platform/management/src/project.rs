@@ -224,7 +224,7 @@ impl Resource for Projects {
     stored_kind! {
         types: ProjectSpec, ProjectStatus;
         description: "A namespace for virtual clusters, who may do what in it, and what they may use.";
-        descriptor: { kind: "Project", plural: "projects", singular: "project", columns: COLUMNS };
+        descriptor: { kind: "Project", plural: crate::plural::PROJECTS, singular: "project", columns: COLUMNS };
         size_limits: &[ACCESS, CONDITIONS];
         errors: spec_errors;
         access: access;

@@ -1,7 +1,6 @@
 //! Rules that several kinds share.
 
-use crate::access::Caller;
-use crate::access::ObjectAccess;
+use crate::access::{Caller, ObjectAccess, owner_of};
 use crate::types::{Access, InstanceAccessRule, UserOrTeam, VirtualClusterTemplateDefinition, object_access};
 use apiserver_meta::context::USER_ANONYMOUS;
 use apiserver_meta::field::MOST_ERRORS;
@@ -65,7 +64,7 @@ fn creator(ctx: &RequestContext) -> UserOrTeam {
 }
 
 fn is_owned(object: &Object) -> bool {
-    ["user", "team"].iter().any(|who| !object.str_at(&["spec", "owner", who]).is_empty())
+    owner_of(object) != ("", "")
 }
 
 /// Makes the caller the owner of an object that names none.

@@ -77,7 +77,7 @@ impl Resource for Teams {
     stored_kind! {
         types: TeamSpec, TeamStatus;
         description: "Users who own things and are granted things together.";
-        descriptor: { kind: "Team", plural: "teams", singular: "team", subresources: &[Subresource::Main], columns: COLUMNS };
+        descriptor: { kind: "Team", plural: crate::plural::TEAMS, singular: "team", subresources: &[Subresource::Main], columns: COLUMNS };
         size_limits: &[ACCESS];
         errors: spec_errors;
         access: granted_access;

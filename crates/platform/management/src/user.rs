@@ -102,7 +102,7 @@ impl Resource for Users {
     stored_kind! {
         types: UserSpec, UserStatus;
         description: "A person or a program that the platform knows.";
-        descriptor: { kind: "User", plural: "users", singular: "user", columns: COLUMNS };
+        descriptor: { kind: "User", plural: crate::plural::USERS, singular: "user", columns: COLUMNS };
         size_limits: &[ACCESS];
         errors: spec_errors;
         access: granted_access;

@@ -194,7 +194,7 @@ impl Resource for VirtualClusterInstances {
         description: "A virtual cluster: a Kubernetes cluster that runs inside a namespace of another one and belongs to a project.";
         descriptor: {
             kind: "VirtualClusterInstance",
-            plural: "virtualclusterinstances",
+            plural: crate::plural::INSTANCES,
             singular: "virtualclusterinstance",
             scope: Scope::Namespaced,
             columns: COLUMNS,

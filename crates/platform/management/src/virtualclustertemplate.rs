@@ -107,7 +107,7 @@ impl Resource for VirtualClusterTemplates {
         description: "What virtual clusters are made from, with parameters, and in versions.";
         descriptor: {
             kind: "VirtualClusterTemplate",
-            plural: "virtualclustertemplates",
+            plural: crate::plural::TEMPLATES,
             singular: "virtualclustertemplate",
             columns: COLUMNS,
         };

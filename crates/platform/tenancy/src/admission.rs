@@ -43,6 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stored::Stored;
 use templates::Templates;
+use vci_management::plural;
 
 /// The sources that the rules read.
 #[derive(Debug)]
@@ -51,19 +52,17 @@ pub(crate) struct Rules<'a> {
     permissions: Arc<Permissions>,
     stored: Arc<Stored>,
     registries: &'a Registries,
-    prefix: String,
     longest_key_life: Option<Duration>,
 }
 
 impl<'a> Rules<'a> {
-    /// The namespace of project P is `prefix` followed by P.
-    pub(crate) fn new(directory: Arc<Directory>, parts: &'a AdmissionParts, prefix: impl Into<String>) -> Self {
+    /// Rules that read roles from this directory.
+    pub(crate) fn new(directory: Arc<Directory>, parts: &'a AdmissionParts) -> Self {
         Self {
             directory,
-            permissions: Arc::new(Permissions::new(parts.authorizers.clone())),
+            permissions: Arc::clone(&parts.permissions),
             stored: Arc::new(Stored::new(Arc::clone(&parts.store), parts.resources.clone())),
             registries: &parts.registries,
-            prefix: prefix.into(),
             longest_key_life: None,
         }
     }
@@ -77,12 +76,13 @@ impl<'a> Rules<'a> {
     pub(crate) fn of(&self, kind: &Descriptor) -> Vec<Arc<dyn Admission>> {
         match (kind.scope, kind.plural) {
             (Scope::Namespaced, _) => self.of_namespaces(),
-            (Scope::Cluster, "ownedaccesskeys") => self.of_keys(),
-            (Scope::Cluster, "projects") => {
-                let contents = ProjectContents::new(Arc::clone(&self.stored), Arc::clone(&self.permissions), self.prefix.as_str());
+            (Scope::Cluster, plural::ACCESS_KEYS) => self.of_keys(),
+            (Scope::Cluster, plural::PROJECTS) => {
+                let prefix = self.directory.namespace_prefix().clone();
+                let contents = ProjectContents::new(Arc::clone(&self.stored), Arc::clone(&self.permissions), prefix);
                 vec![self.ownership(), Arc::new(DeletionMarks), Arc::new(contents)]
             }
-            (Scope::Cluster, "teams" | "users") => {
+            (Scope::Cluster, plural::TEAMS | plural::USERS) => {
                 let owned = OwnedObjects::new(self.registries.clone());
                 vec![Arc::new(Identities::new(Arc::clone(&self.permissions))), self.ownership(), Arc::new(owned)]
             }
@@ -99,7 +99,7 @@ impl<'a> Rules<'a> {
     }
 
     fn of_namespaces(&self) -> Vec<Arc<dyn Admission>> {
-        let projects = Projects::new(self.registries.clone(), &self.prefix);
+        let projects = Projects::new(self.registries.clone(), self.directory.namespace_prefix().clone());
         vec![
             Arc::new(ProjectNamespaces::new(projects.clone())),
             Arc::new(Templates::new(projects.clone(), Arc::clone(&self.permissions))),

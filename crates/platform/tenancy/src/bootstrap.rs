@@ -24,6 +24,7 @@ use apiserver_store::Revision;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use vci_management::plural;
 
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -96,7 +97,7 @@ pub(crate) async fn first_objects(
     now: i64,
 ) -> Result<Option<PathBuf>, StartError> {
     let before = Users::of(registries).await?;
-    let (keys, others): (Vec<_>, Vec<_>) = manifests.into_iter().partition(|manifest| manifest.plural == "ownedaccesskeys");
+    let (keys, others): (Vec<_>, Vec<_>) = manifests.into_iter().partition(|manifest| manifest.plural == plural::ACCESS_KEYS);
     for Manifest { plural, object } in others {
         registries.ensure(plural, object).await?;
     }

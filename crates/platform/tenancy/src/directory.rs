@@ -14,16 +14,17 @@ mod tests;
 pub use record::{Holder, HolderIdentity, KeyRecord, Lifetime, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
 pub use scope::{KeyRole, KeyScope, RoleInScope, RuleResources, ScopeParts, ScopeRule};
 
+use crate::namespace_prefix::NamespacePrefix;
 use apiserver_auth::Identity;
 use apiserver_meta::User;
 use apiserver_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
 use key::{KeyEntry, same};
-use sha2::{Digest as _, Sha256};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 use vci_management::access::Caller;
+use vci_management::ownedaccesskey::{Digest, digest};
 
 /// The group of every caller who is known by an access key of this server.
 pub const GROUP_LOFT_AUTHENTICATED: &str = "loft:authenticated";
@@ -41,7 +42,7 @@ pub const DEFAULT_NAMESPACE_PREFIX: &str = "loft-p-";
 /// The picture, kept current by its owner and read by every request.
 #[derive(Debug)]
 pub struct Directory {
-    namespace_prefix: String,
+    namespace_prefix: NamespacePrefix,
     tables: RwLock<Tables>,
     /// How often a decision may have become another one.
     changes: watch::Sender<u64>,
@@ -54,7 +55,7 @@ struct Tables {
     projects: BTreeMap<String, ProjectRecord>,
     keys: HashMap<String, KeyEntry>,
     /// Names of keys by digest. More than one key may hold the same secret.
-    digests: HashMap<[u8; 32], Vec<String>>,
+    digests: HashMap<Digest, Vec<String>>,
     /// How many keys each holder has.
     held: HashMap<Holder, usize>,
 }
@@ -95,8 +96,13 @@ impl Default for Directory {
 
 impl Directory {
     /// An empty directory. The namespace of project P is `namespace_prefix` followed by P.
-    pub fn new(namespace_prefix: impl Into<String>) -> Self {
-        Self { namespace_prefix: namespace_prefix.into(), tables: RwLock::default(), changes: watch::Sender::new(0) }
+    pub fn new(namespace_prefix: &str) -> Self {
+        Self { namespace_prefix: NamespacePrefix::new(namespace_prefix), tables: RwLock::default(), changes: watch::Sender::new(0) }
+    }
+
+    /// How projects and their namespaces are named after each other.
+    pub(crate) fn namespace_prefix(&self) -> &NamespacePrefix {
+        &self.namespace_prefix
     }
 
     /// The identity of the holder of this secret at `now` (Unix seconds). The answer is `None`, without a reason, for a secret of no
@@ -112,14 +118,13 @@ impl Directory {
 
     /// Whether this is the secret of an access key, usable or not. Such a token must not be shown to any other authenticator.
     pub fn is_secret(&self, text: &str) -> bool {
-        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        self.read().digests.contains_key(&digest)
+        self.read().digests.contains_key(&digest(text))
     }
 
     /// Every secret costs one digest, one look-up and one comparison, be it right or wrong. The look-up is by digest, of
     /// which nobody can choose the first bytes to find out how far they match.
     fn find(&self, secret: &str, now: i64, found: impl FnOnce(&KeyEntry)) -> Option<Identity> {
-        let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let digest = digest(secret);
         let tables = self.read();
         let keys = tables.digests.get(&digest).into_iter().flatten().filter_map(|name| tables.keys.get(name));
         let usable = keys.filter(|key| key.is_good(now)).find_map(|key| Some((key, tables.identity(key)?)));
@@ -184,13 +189,13 @@ impl Directory {
 
     /// The project whose namespace this is; `None` when there is no such project.
     pub fn project_of(&self, namespace: &str) -> Option<String> {
-        let name = namespace.strip_prefix(&self.namespace_prefix)?;
+        let name = self.namespace_prefix.project_of(namespace)?;
         self.read().projects.contains_key(name).then(|| name.to_owned())
     }
 
     /// The greatest role that the caller has in the project whose namespace this is.
     pub fn role(&self, namespace: &str, caller: &Caller) -> Option<Role> {
-        self.role_in_project(namespace.strip_prefix(&self.namespace_prefix)?, caller)
+        self.role_in_project(self.namespace_prefix.project_of(namespace)?, caller)
     }
 
     /// The greatest role that the caller has in a project.
@@ -311,7 +316,7 @@ impl Directory {
 
     fn namespace_record(&self, project: &ProjectRecord) -> NamespaceRecord {
         NamespaceRecord {
-            name: format!("{}{}", self.namespace_prefix, project.name),
+            name: self.namespace_prefix.namespace_of(&project.name),
             project: project.name.clone(),
             uid: project.uid.clone(),
             creation_timestamp: project.creation_timestamp.clone(),

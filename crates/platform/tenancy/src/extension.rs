@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use vci_management::GROUP;
 use vci_management::computed::{SELF, TEAM_ACCESS_KEYS, USER_ACCESS_KEYS};
+use vci_management::plural;
 
 /// The configuration of tenancy.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ impl Tenancy {
             manifests.extend(bootstrap::read_manifests(file, resources)?);
         }
         Ok(Self {
-            directory: Arc::new(Directory::new(config.namespace_prefix.as_str())),
+            directory: Arc::new(Directory::new(&config.namespace_prefix)),
             config,
             manifests: Mutex::new(manifests),
             feed: OnceLock::new(),
@@ -102,17 +103,17 @@ impl Extension for Tenancy {
     }
 
     fn bypass(&self) -> Option<GroupResource<'static>> {
-        Some(GroupResource { group: GROUP, resource: "projects" })
+        Some(GroupResource { group: GROUP, resource: plural::PROJECTS })
     }
 
     fn admission(&self, kind: &Descriptor, parts: &AdmissionParts) -> Vec<Arc<dyn Admission>> {
-        let rules = Rules::new(Arc::clone(&self.directory), parts, self.config.namespace_prefix.as_str());
+        let rules = Rules::new(Arc::clone(&self.directory), parts);
         rules.with_longest_key_life(self.config.access_key_max_ttl).of(kind)
     }
 
     /// Access keys are not shown to the host cluster's webhooks and policies, because their secrets would be.
     fn shows_to_host(&self, kind: &Descriptor) -> bool {
-        kind.plural != "ownedaccesskeys"
+        kind.plural != plural::ACCESS_KEYS
     }
 
     fn confidential(&self) -> Vec<&'static VirtualDescriptor> {
@@ -122,14 +123,14 @@ impl Extension for Tenancy {
     fn follow(&self, registries: &[Arc<Registry>], stop: &CancellationToken) -> Result<(), StartError> {
         let feed = IdentityInformer::start(&self.directory, registries, stop);
         let registries = Registries { all: registries.to_vec(), feed: feed.clone() };
-        let activity = KeyActivity::new(Arc::clone(&self.directory), Arc::clone(registries.find("ownedaccesskeys")?));
+        let activity = KeyActivity::new(Arc::clone(&self.directory), Arc::clone(registries.find(plural::ACCESS_KEYS)?));
         // A server starts once.
         let _ = (self.feed.set(feed), self.activity.set(activity));
         Ok(())
     }
 
     fn virtual_resources(&self, registries: &[Arc<Registry>]) -> Vec<Arc<dyn VirtualResource>> {
-        virtual_resources::all(registries, &self.directory, &self.config.namespace_prefix)
+        virtual_resources::all(registries, &self.directory)
     }
 
     /// A host cluster has namespaces of its own.
@@ -150,7 +151,6 @@ impl Extension for Tenancy {
             kubeconfig: &started.data_dir.join("admin.kubeconfig"),
             server: started.url,
             ca_certificate: started.ca_certificate,
-            namespace_prefix: &self.config.namespace_prefix,
             store_use: started.store_use,
         };
         let manifests = std::mem::take(&mut *self.manifests.lock().unwrap_or_else(PoisonError::into_inner));
@@ -158,11 +158,12 @@ impl Extension for Tenancy {
         if let Some(path) = made {
             let _ = self.kubeconfig.set(path);
         }
-        let (projects, instances) = (registries.find("projects")?, registries.find("virtualclusterinstances")?);
-        let quotas = QuotaStatus::new(Arc::clone(projects), Arc::clone(instances), self.config.namespace_prefix.as_str());
+        let (projects, instances) = (registries.find(plural::PROJECTS)?, registries.find(plural::INSTANCES)?);
+        let prefix = self.directory.namespace_prefix();
+        let quotas = QuotaStatus::new(Arc::clone(projects), Arc::clone(instances), prefix.clone());
         tokio::spawn(quotas.run(started.stop.clone()));
         tokio::spawn(orphaned_keys::delete(Arc::clone(&self.directory), registries.clone(), started.stop.clone()));
-        tokio::spawn(namespace_cleanup::clear(registries.all, self.config.namespace_prefix.clone(), started.stop.clone()));
+        tokio::spawn(namespace_cleanup::clear(registries.all, prefix.clone(), started.stop.clone()));
         tokio::spawn(activity.clone().run(started.stop.clone()));
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vci_management::access::ObjectAccess;
+use vci_management::plural;
 
 /// The kinds that the directory is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +27,10 @@ impl Kind {
     /// The kind that a resource is, by its plural name.
     pub(crate) fn of(plural: &str) -> Option<Self> {
         match plural {
-            "users" => Some(Self::User),
-            "teams" => Some(Self::Team),
-            "projects" => Some(Self::Project),
-            "ownedaccesskeys" => Some(Self::AccessKey),
+            plural::USERS => Some(Self::User),
+            plural::TEAMS => Some(Self::Team),
+            plural::PROJECTS => Some(Self::Project),
+            plural::ACCESS_KEYS => Some(Self::AccessKey),
             _ => None,
         }
     }

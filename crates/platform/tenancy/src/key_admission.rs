@@ -126,6 +126,7 @@ mod tests {
     use apiserver_meta::Principal;
     use apiserver_meta::options::DryRun;
     use apiserver_meta::{ObjectKey, Subresource};
+    use apiserver_registry::Memo;
     use serde_json::{Value, json};
     use std::time::Instant;
 
@@ -208,6 +209,7 @@ mod tests {
             old,
             dry_run: DryRun::No,
             schema: keys.schema(),
+            memo: &Memo::default(),
         };
         admission.validate(&ctx, request, Some(new)).await.is_ok()
     }
@@ -256,7 +258,8 @@ mod tests {
             let (new, at) = (key("e", &holder), ObjectKey::new("", "e"));
             let old = (verb == Verb::Update).then_some(&new);
             let (descriptor, schema) = (keys.descriptor(), keys.schema());
-            let request = AdmissionRequest { descriptor, verb, subresource: Subresource::Main, key: &at, old, dry_run: DryRun::No, schema };
+            let (subresource, dry_run, memo) = (Subresource::Main, DryRun::No, &Memo::default());
+            let request = AdmissionRequest { descriptor, verb, subresource, key: &at, old, dry_run, schema, memo };
             admission.validate(&ctx, request, Some(&new)).await
         };
         let ann = json!({ "user": "ann" });

@@ -5,6 +5,7 @@ use crate::directory::{Directory, KeyRole, KeyScope, RoleInScope, ScopeParts};
 use apiserver_auth::{Attributes, Authorizer, Decision, Target};
 use async_trait::async_trait;
 use std::sync::Arc;
+use vci_management::plural;
 
 /// Denies what lies outside the scope of the access key that a request came with; has no opinion on the rest. Stands
 /// before every authorizer that allows, [`crate::AlwaysAllowedPaths`] excepted.
@@ -58,10 +59,10 @@ impl KeyScopes {
         let Target::Resource { group, resource, subresource, namespace, name, .. } = target else {
             return parts.roles.iter().any(|role| role.role == KeyRole::MetricsReader) && is_metrics(verb, target);
         };
-        let instances = resource == "virtualclusterinstances";
+        let instances = resource == plural::INSTANCES;
         let project = match (group.as_str(), resource.as_str()) {
             ("", "namespaces") => self.directory.project_of(name),
-            (_, "projects") => Some(name.clone()).filter(|name| !name.is_empty()),
+            (_, plural::PROJECTS) => Some(name.clone()).filter(|name| !name.is_empty()),
             _ => self.directory.project_of(namespace),
         };
         let inside = project.as_deref().map(|project| Inside { project, instances, instance: if instances { name } else { "" } });
@@ -81,18 +82,18 @@ fn role_covers(role: &RoleInScope, verb: &str, resource: &str, subresource: &str
     let served = match role.role {
         KeyRole::CommandLine => {
             let read = match resource {
-                "virtualclusterinstances" | "virtualclustertemplates" | "users" | "teams" | "namespaces" => subresource.is_empty(),
-                "projects" => matches!(subresource, "" | "clusters" | "members" | "templates"),
+                plural::INSTANCES | plural::TEMPLATES | plural::USERS | plural::TEAMS | "namespaces" => subresource.is_empty(),
+                plural::PROJECTS => matches!(subresource, "" | "clusters" | "members" | "templates"),
                 _ => false,
             };
-            reads && read || verb == "use" && resource == "virtualclusterinstances"
+            reads && read || verb == "use" && resource == plural::INSTANCES
         }
         KeyRole::VirtualCluster => match resource {
-            "virtualclusterinstances" => {
+            plural::INSTANCES => {
                 subresource.is_empty() && (reads || matches!(verb, "create" | "update" | "patch"))
                     || subresource == "status" && matches!(verb, "get" | "update" | "patch")
             }
-            "projects" | "namespaces" => verb == "get" && subresource.is_empty(),
+            plural::PROJECTS | "namespaces" => verb == "get" && subresource.is_empty(),
             _ => false,
         },
         KeyRole::MetricsReader => false,
@@ -116,7 +117,7 @@ fn rule_target(rule: &crate::directory::ScopeRule, verb: &str, target: &Target) 
         Target::Path(path) => rule.covers_path(verb, path),
         Target::Resource { group, resource, subresource, namespace, name, .. } => {
             // What lives in namespaces and is asked for without one is asked for in all of them.
-            let everywhere = namespace.is_empty() && resource == "virtualclusterinstances";
+            let everywhere = namespace.is_empty() && resource == plural::INSTANCES;
             let namespace = (!everywhere).then_some(namespace.as_str());
             rule.covers(verb, RuleTarget { group, resource, subresource, namespace, name })
         }

@@ -17,6 +17,7 @@ mod key_admission;
 mod key_scopes;
 mod kubeconfig;
 mod namespace_cleanup;
+mod namespace_prefix;
 mod namespaces;
 mod orphaned_keys;
 mod own_writes;

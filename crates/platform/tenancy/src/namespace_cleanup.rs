@@ -11,6 +11,7 @@
 //! Refused: searching for namespaces without a project in general. A server that is started with another prefix would take all of
 //! them for such namespaces.
 
+use crate::namespace_prefix::NamespacePrefix;
 use apiserver_meta::options::{DeleteOptions, ListOptions, Propagation};
 use apiserver_meta::{ApiError, Object, ObjectFilter, ObjectKey, Scope};
 use apiserver_registry::informer::{self, Delta};
@@ -20,6 +21,7 @@ use apiserver_registry::{Item, Registry, WriteFailure};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use vci_management::plural;
 
 /// How long after the deletion a namespace is looked at.
 const REST: Duration = Duration::from_secs(2);
@@ -28,8 +30,8 @@ const AT_A_TIME: usize = 8;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Follows the projects and looks after the namespaces of those that are deleted, until `stop`.
-pub(crate) async fn clear(registries: Vec<Arc<Registry>>, prefix: String, stop: CancellationToken) {
-    let Some(projects) = registries.iter().find(|registry| registry.descriptor().plural == "projects").cloned() else { return };
+pub(crate) async fn clear(registries: Vec<Arc<Registry>>, prefix: NamespacePrefix, stop: CancellationToken) {
+    let Some(projects) = registries.iter().find(|registry| registry.descriptor().plural == plural::PROJECTS).cloned() else { return };
     let namespaced = registries.into_iter().filter(|registry| registry.descriptor().scope == Scope::Namespaced).collect();
     let leftovers = Leftovers { projects: Arc::clone(&projects), namespaced, prefix };
     let deleted = WorkQueue::new("leftovers of deleted projects");
@@ -48,14 +50,14 @@ fn note(deleted: &WorkQueue<String>, delta: Delta) {
 struct Leftovers {
     projects: Arc<Registry>,
     namespaced: Vec<Arc<Registry>>,
-    prefix: String,
+    prefix: NamespacePrefix,
 }
 
 impl Leftovers {
     /// Deletes the objects of a namespace whose project is gone. The objects are listed before the project is found to be missing, so
     /// they belong to the deleted project and not to a new one of its name. A failure to delete one object does not keep the others.
     async fn empty(&self, project: String) -> Result<(), ApiError> {
-        let namespace = format!("{}{project}", self.prefix);
+        let namespace = self.prefix.namespace_of(&project);
         let mut failed = None;
         for registry in &self.namespaced {
             let left = registry.list(&loopback::context(TIMEOUT), &namespace, &ListOptions::default(), &ObjectFilter::All).await?.items;
@@ -91,14 +93,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::admission::tests::{Rig, context, instance};
-    use crate::directory::DEFAULT_NAMESPACE_PREFIX;
     use serde_json::json;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_slipped_in_goes_after_its_project() {
         let rig = Rig::start().await;
         let (registries, stop) = rig.all();
-        tokio::spawn(clear(registries, DEFAULT_NAMESPACE_PREFIX.into(), stop));
+        tokio::spawn(clear(registries, NamespacePrefix::default(), stop));
         // As if these had been let through, and come to the store, around the deletion of their projects.
         let (lawless, vci) = (rig.lawless("projects"), "virtualclusterinstances");
         for project in ["blue", "grey", "kept"] {

@@ -16,6 +16,7 @@ use apiserver_registry::{Registry, WriteFailure};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use vci_management::plural;
 
 /// For how long changes of the directory are gathered.
 const GATHER: Duration = Duration::from_secs(1);
@@ -25,7 +26,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Deletes them until `stop`, those that are there at the beginning too.
 pub(crate) async fn delete(directory: Arc<Directory>, registries: Registries, stop: CancellationToken) {
-    let [Ok(keys), Ok(users), Ok(teams)] = ["ownedaccesskeys", "users", "teams"].map(|plural| registries.find(plural).cloned()) else {
+    let [Ok(keys), Ok(users), Ok(teams)] =
+        [plural::ACCESS_KEYS, plural::USERS, plural::TEAMS].map(|plural| registries.find(plural).cloned())
+    else {
         return;
     };
     let orphans = OrphanedKeys { directory, keys, users, teams };

@@ -15,6 +15,7 @@ use apiserver_meta::{AccessFilter, Facts, NamespaceScope, ObjectFilter};
 use async_trait::async_trait;
 use std::sync::Arc;
 use vci_management::access::{Caller, ObjectAccess};
+use vci_management::plural;
 
 /// The API group whose objects say who is who.
 const GROUP: &str = "management.loft.sh";
@@ -47,20 +48,20 @@ impl Authorizer for ProjectRules {
         let asked = Asked { attributes, caller, verb: &attributes.verb, subresource, name };
         match (group.as_str(), resource.as_str()) {
             ("", "namespaces") => self.namespaces(asked),
-            (GROUP, "projects") => self.projects(asked),
-            (GROUP, "users") => read_if(asked, caller.user.as_ref() == Some(name)),
+            (GROUP, plural::PROJECTS) => self.projects(asked),
+            (GROUP, plural::USERS) => read_if(asked, caller.user.as_ref() == Some(name)),
             // The keys of a team are not for all who are in it: with one, a member would stay who they were.
-            (GROUP, "teams") if subresource == "accesskeys" => {
+            (GROUP, plural::TEAMS) if subresource == "accesskeys" => {
                 if asked.reads() {
                     self.granted(asked)
                 } else {
                     no_opinion()
                 }
             }
-            (GROUP, "teams") => read_if(asked, caller.teams.contains(name)),
-            (GROUP, "ownedaccesskeys") => self.keys(asked),
-            (GROUP, "virtualclustertemplates") => self.templates(asked),
-            (GROUP, "virtualclusterinstances") if namespace.is_empty() => self.everywhere(asked),
+            (GROUP, plural::TEAMS) => read_if(asked, caller.teams.contains(name)),
+            (GROUP, plural::ACCESS_KEYS) => self.keys(asked),
+            (GROUP, plural::TEMPLATES) => self.templates(asked),
+            (GROUP, plural::INSTANCES) if namespace.is_empty() => self.everywhere(asked),
             (GROUP, _) if !namespace.is_empty() => self.in_namespace(asked, namespace),
             _ => no_opinion(),
         }

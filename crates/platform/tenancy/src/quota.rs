@@ -21,7 +21,7 @@ use crate::admission::NAMESPACES;
 use crate::project::{Project, Projects};
 use apiserver_meta::options::{ListOptions, ResourceVersion, VersionMatch};
 use apiserver_meta::{ApiError, FieldError, FieldPath, Object, ObjectFilter, RequestContext, Subresource, Verb};
-use apiserver_registry::{Admission, AdmissionRequest, Consistency, Guards, Item, Registry};
+use apiserver_registry::{Admission, AdmissionRequest, Consistency, Guards, Item, Memo, Registry};
 use apiserver_store::{Expect, Guard, Key, Revision};
 use async_trait::async_trait;
 use facts::Facts;
@@ -29,9 +29,10 @@ use limits::{Limit, limits};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OwnedMutexGuard;
+use vci_management::plural;
 
 /// The kind that is counted.
-const PLURAL: &str = "virtualclusterinstances";
+const PLURAL: &str = plural::INSTANCES;
 
 /// Refuses instances that a project's quotas have no room for.
 #[derive(Debug)]
@@ -110,11 +111,24 @@ impl ProjectQuotas {
         tokio::time::timeout_at(ctx.deadline.into(), turn.lock_owned()).await.map_err(late)
     }
 
-    /// The namespace's project; `None` when there is none.
-    async fn project(&self, ctx: &RequestContext, namespace: &str, consistency: Consistency) -> Result<Option<Project>, ApiError> {
-        match self.projects.known(namespace).filter(|_| consistency == Consistency::Cached) {
+    /// The namespace's project; `None` when there is none. A write that has `waited` for its turn looks at it again: others have
+    /// written since, and the project may have become another one.
+    async fn project(
+        &self,
+        ctx: &RequestContext,
+        memo: &Memo,
+        namespace: &str,
+        consistency: Consistency,
+        waited: bool,
+    ) -> Result<Option<Arc<Project>>, ApiError> {
+        let at_hand = match consistency {
+            Consistency::Cached if waited => self.projects.cached(memo, namespace),
+            Consistency::Cached => self.projects.known(memo, namespace),
+            Consistency::Linearizable => None,
+        };
+        match at_hand {
             Some(project) => Ok(Some(project)),
-            None => self.projects.current(ctx, namespace).await,
+            None => self.projects.current(ctx, memo, namespace).await,
         }
     }
 
@@ -141,7 +155,8 @@ impl Admission for ProjectQuotas {
         let Some(step) = Step::of(request, object) else { return Ok(Guards::default()) };
         let mut turns = Vec::new();
         loop {
-            let Some(project) = self.project(ctx, namespace, consistency).await? else {
+            let waited = !turns.is_empty();
+            let Some(project) = self.project(ctx, request.memo, namespace, consistency, waited).await? else {
                 return self.without_project(request, namespace);
             };
             if project.is_terminating && request.verb == Verb::Create {
@@ -154,7 +169,6 @@ impl Admission for ProjectQuotas {
             }
             if turns.is_empty() {
                 turns.push(self.turn(ctx, namespace).await?);
-                // The project may have become another one in the meantime.
                 continue;
             }
             let guard = registry.exclusive_guard(guard_key(namespace)).await?;

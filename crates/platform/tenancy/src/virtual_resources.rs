@@ -18,12 +18,12 @@ use selves::Selves;
 use std::sync::Arc;
 use vci_management::computed::{SELF_SUBJECT_ACCESS_REVIEW, SUBJECT_ACCESS_REVIEW};
 
-/// All virtual_resources, in the order of discovery.
-pub(crate) fn all(registries: &[Arc<Registry>], directory: &Arc<Directory>, namespace_prefix: &str) -> Vec<Arc<dyn VirtualResource>> {
+/// All virtual resources, in the order of discovery.
+pub(crate) fn all(registries: &[Arc<Registry>], directory: &Arc<Directory>) -> Vec<Arc<dyn VirtualResource>> {
     let identities: Arc<dyn IdentityMapper> = Arc::<Directory>::clone(directory);
     let objects = || Objects::new(registries);
     vec![
-        Arc::new(Selves::new(objects(), Arc::clone(directory), namespace_prefix)),
+        Arc::new(Selves::new(objects(), Arc::clone(directory))),
         access_review(&SELF_SUBJECT_ACCESS_REVIEW, Subject::Caller),
         access_review(&SUBJECT_ACCESS_REVIEW, Subject::Named(identities)),
         Arc::new(Members(objects())),

@@ -40,15 +40,21 @@ impl Refusal {
     fn failed(why: &str) -> Self {
         tracing::warn!(why, "authorization");
         let error = ApiError::internal("it cannot be found out whether this is allowed");
-        Self { error, reason: String::new(), opinion: Opinion::Denied }
+        Self { error, reason: String::new(), opinion: Opinion::Failed }
     }
 }
 
-/// Whether an authorizer was sure.
+/// The authorizers' opinion of a request that is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opinion {
+    /// One is sure that it is not allowed.
     Denied,
+    /// None is sure.
     None,
+    /// One could not find out.
+    Failed,
+    /// They do not matter: the caller has to show credentials.
+    Unauthenticated,
 }
 
 /// Asks the authorizers in order: the first that is sure decides; when none is, the answer is no.

@@ -43,7 +43,9 @@ pub(crate) fn settled(
     match decided {
         Ok(view) => Ok(view),
         // A person without credentials is told to show some, not that they may not.
-        Err(refusal) if standing == AuthenticationState::Anonymous => Err(Refusal { error: ApiError::unauthorized(), ..refusal }),
+        Err(refusal) if standing == AuthenticationState::Anonymous => {
+            Err(Refusal { error: ApiError::unauthorized(), opinion: Opinion::Unauthenticated, ..refusal })
+        }
         // The answer holds only what the caller may see.
         Err(Refusal { opinion: Opinion::None, .. }) if is_collection_for_all_known(app, info) => Ok(ObjectFilter::All),
         Err(refusal) => Err(refusal),

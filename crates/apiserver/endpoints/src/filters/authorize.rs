@@ -10,7 +10,7 @@ use crate::audit_context::AuditContext;
 use crate::observer::Authorized;
 use crate::request_info::{RequestInfo, ResourceInfo};
 use apiserver_auth::Identity;
-use apiserver_meta::{ApiError, ObjectFilter, Reason};
+use apiserver_meta::{ApiError, ObjectFilter};
 use http::request::Parts;
 use std::time::Instant;
 
@@ -30,9 +30,9 @@ pub(super) async fn authorize(app: &App, info: &RequestInfo, parts: &mut Parts) 
             parts.extensions.insert(view);
             Ok(())
         }
-        Err(Refusal { error, reason, .. }) => {
+        Err(Refusal { error, reason, opinion }) => {
             note(parts, "forbid", &reason);
-            if error.reason == Reason::Forbidden {
+            if matches!(opinion, Opinion::Denied | Opinion::None) {
                 check_served(app, info)?;
             }
             Err(error.into())
@@ -51,9 +51,9 @@ fn note(parts: &Parts, decision: &str, reason: &str) {
 fn outcome(decided: &Result<ObjectFilter, Refusal>) -> Authorized {
     match decided {
         Ok(_) => Authorized::Allowed,
-        Err(refusal) if refusal.error.code() >= 500 => Authorized::Error,
+        Err(Refusal { opinion: Opinion::Failed, .. }) => Authorized::Error,
         Err(Refusal { opinion: Opinion::Denied, .. }) => Authorized::Denied,
-        Err(Refusal { opinion: Opinion::None, .. }) => Authorized::NoOpinion,
+        Err(Refusal { opinion: Opinion::None | Opinion::Unauthenticated, .. }) => Authorized::NoOpinion,
     }
 }
 

@@ -90,7 +90,9 @@ impl VirtualRequest<'_> {
         match decide(self.services.authorizers, &attributes).await {
             Ok(ObjectFilter::All) => Verdict::new(true, ""),
             Ok(view) => self.within(&view, verb, target).await,
-            Err(refusal) => Verdict { denied: refusal.opinion == Opinion::Denied, ..Verdict::new(false, refusal.reason) },
+            Err(refusal) => {
+                Verdict { denied: matches!(refusal.opinion, Opinion::Denied | Opinion::Failed), ..Verdict::new(false, refusal.reason) }
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a JSON patch may not do: copy without end, or nest deeper than a document can be read back.
+//! Limits of a JSON patch: it may not copy without end, or nest deeper than a document can be read back.
 
 use super::failure::{Failure, INVALID};
 use super::members;
@@ -19,7 +19,7 @@ const MOST_WALKS: u32 = 16;
 /// How many list items one patch may push aside: each item put into a list, or taken out, moves those behind it.
 const MOST_SHIFTED: usize = 20_000_000;
 
-/// What one patch has used up.
+/// The use of one patch.
 pub(super) struct Limits {
     copied: usize,
     shifted: usize,

@@ -1,4 +1,4 @@
-//! What operations do to a document, in the way of Kubernetes' own engine (evanphx/json-patch), which takes more than
+//! The effect of operations on a document, in the way of Kubernetes' own engine (evanphx/json-patch), which takes more than
 //! RFC 6902 allows: a list index may be negative, and counts from the end then, or have leading zeros.
 //!
 //! `None` is a path that leads nowhere.

@@ -12,7 +12,7 @@ use apiserver_meta::{FieldPath, Schema};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
-/// What there is to know of a keyed list.
+/// A keyed list: its keys, the schema of its items, and its path.
 pub(super) struct Keyed<'a> {
     pub(super) keys: &'a [String],
     pub(super) items: &'a Schema,

@@ -1,9 +1,9 @@
-//! Whether the cache still has what the store has. Nothing should ever make the two differ; should it happen all the same,
-//! it is found within minutes instead of never.
+//! Comparison of the cache with the store. Nothing should ever make the two differ; should it happen all the same, it is found
+//! within minutes instead of never.
 //!
 //! The store is read at the revision of a snapshot, page by page, and each page compared with that snapshot, object by
 //! object: both are at hand, so a digest would only hide where they differ. A cache that differs is not mended but thrown
-//! away, and its watches end: whatever was read or told from it may be wrong.
+//! away, and its watches end: whatever was read or sent from it may be wrong.
 
 use super::Cache;
 use super::freshness::Freshness;

@@ -82,7 +82,7 @@ fn is_clean(path: &str) -> bool {
     path.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
-/// What is wrong with the text, in upstream's words.
+/// The error about the text, in upstream's words.
 fn undecodable(error: &DecodeError) -> String {
     let (DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) | DecodeError::InvalidLength(at)) = error else {
         return format!(": {error}");
@@ -90,7 +90,7 @@ fn undecodable(error: &DecodeError) -> String {
     format!(": illegal base64 data at input byte {at}")
 }
 
-/// What is wrong with the JSON inside, in upstream's words where clients see them most: bytes that are no JSON at all.
+/// The error about the JSON inside, in upstream's words where clients see them most: bytes that are no JSON at all.
 fn unreadable(bytes: &[u8], error: &serde_json::Error) -> String {
     match bytes.first() {
         None => ": unexpected end of JSON input".into(),

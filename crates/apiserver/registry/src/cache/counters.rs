@@ -1,5 +1,4 @@
-//! What a cache has done since it was started, counted for metrics. Counting costs an addition; a clock is read only by those
-//! who wait anyway.
+//! Counters of a cache since its start, for metrics. Counting costs an addition; a clock is read only by those who wait anyway.
 
 use apiserver_store::Revision;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +35,7 @@ pub struct ReadStats {
     pub waited: Duration,
 }
 
-/// What lists cost.
+/// The cost of lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListStats {
     /// Lists and pages answered from the cache.
@@ -47,7 +46,7 @@ pub struct ListStats {
     pub returned: u64,
 }
 
-/// How often a cache was compared with its store, and what came of it.
+/// How often a cache was compared with its store, by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConsistencyChecks {
     /// They were the same.
@@ -73,7 +72,7 @@ impl ConsistencyCounters {
     }
 }
 
-/// What a cache can be asked by metrics and health checks.
+/// The state of a cache, for metrics and health checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
     /// Objects held.
@@ -84,25 +83,25 @@ pub struct CacheStats {
     pub watchers: usize,
     /// How often a watch was too slow for its queue.
     pub overruns: u64,
-    /// How often an entry was met that cannot be read.
+    /// How often an entry was found that cannot be read.
     pub corrupt: u64,
     /// How often the cache was compared with the store.
     pub checks: ConsistencyChecks,
     /// How many events are kept at most.
     pub capacity: usize,
-    /// Changes that the store told, each of which was told on to whoever watches it.
+    /// Changes of the store, each of which was published to those who watch it.
     pub events: u64,
     /// How often the store said how far it is without a change.
     pub progress: u64,
     /// How often the whole collection was loaded.
     pub loads: u64,
-    /// Objects told as the beginning of watches.
+    /// Objects sent as the beginning of watches.
     pub initial_events: u64,
     /// Watches that ended because they were read too slowly.
     pub terminated: u64,
     /// How reads came by a fresh state.
     pub reads: ReadStats,
-    /// What lists cost.
+    /// The cost of lists.
     pub lists: ListStats,
 }
 
@@ -116,7 +115,7 @@ pub(super) struct Counters {
     lists: AtomicU64,
     fetched: AtomicU64,
     returned: AtomicU64,
-    /// Objects told as the beginning of watches.
+    /// Objects sent as the beginning of watches.
     pub(super) initial_events: AtomicU64,
     /// Watches that ended because they were read too slowly.
     pub(super) terminated: AtomicU64,

@@ -11,10 +11,10 @@ use std::sync::{Arc, OnceLock};
 /// How many objects or events a watch looks at before it lets others run.
 pub(super) const STRIDE: usize = 256;
 
-/// What an event costs beside the bytes of an object, about: its path, the object's key, labels and access facts.
+/// About how many bytes an event costs beside those of an object: its path, the object's key, labels and access facts.
 const OVERHEAD: usize = 600;
 
-/// What happened to one object.
+/// A change of one object.
 #[derive(Debug)]
 pub(super) struct Event {
     /// The revision of the change.
@@ -25,7 +25,7 @@ pub(super) struct Event {
     pub(super) previous: Option<Arc<Item>>,
     /// The object after; `None`: it is gone.
     pub(super) current: Option<Arc<Item>>,
-    /// The object before, as a DELETED event shows it; made for the first watcher that is told so.
+    /// The object before, as a DELETED event shows it; made for the first watcher that is sent it.
     deleted: OnceLock<Arc<Item>>,
 }
 
@@ -43,7 +43,7 @@ impl Event {
     /// one, or the one before a later event.
     pub(super) fn weight(&self) -> usize {
         let previous = self.previous.as_ref().map_or(0, |item| item.bytes.len());
-        // A deletion is told with bytes of its own.
+        // A deletion is sent with bytes of its own.
         let copies = if self.current.is_none() { 2 } else { 1 };
         previous * copies + OVERHEAD
     }

@@ -28,7 +28,7 @@ pub(super) struct Follower {
     pub(super) state: Arc<State>,
     /// Whether the store's watch is open.
     pub(super) following: AtomicBool,
-    /// How many entries were met that cannot be read.
+    /// How many entries were found that cannot be read.
     pub(super) corrupt: AtomicU64,
     /// How often the whole collection was loaded.
     pub(super) loads: AtomicU64,
@@ -36,7 +36,7 @@ pub(super) struct Follower {
     pub(super) progress: AtomicU64,
     /// How many revisions of history are replayed at the start at most.
     pub(super) depth: u64,
-    /// How long the store may take to tell that history.
+    /// How long the store may take to send that history.
     pub(super) patience: Duration,
     /// Notified when a comparison has found that the cache is not what the store has.
     pub(super) mismatch: Notify,
@@ -47,7 +47,7 @@ pub(super) struct Follower {
 pub(super) struct Source {
     pub(super) resource: Arc<dyn Resource>,
     pub(super) store: Arc<dyn Store>,
-    /// What the keys of the collection begin with.
+    /// The prefix of the collection's keys.
     pub(super) prefix: String,
 }
 
@@ -62,7 +62,7 @@ impl Source {
         entry.key.as_str().strip_prefix(&self.prefix)
     }
 
-    /// What an event is to readers; `None` when it is none of the collection's.
+    /// The change that an event is to readers; `None` when it is none of the collection's.
     pub(super) fn change(&self, event: Event) -> Option<Change> {
         let revision = event.revision;
         let Some(value) = event.value else {
@@ -72,7 +72,7 @@ impl Source {
         self.read(&Entry { key: event.key, value, revision, form: event.form })
     }
 
-    /// What an entry is to readers; `None` when it is none of the collection's.
+    /// The change that an entry is to readers; `None` when it is none of the collection's.
     fn read(&self, entry: &Entry) -> Option<Change> {
         let path = Path::from(self.path(entry)?);
         let content = match Item::from_entry(&*self.resource, entry) {
@@ -196,8 +196,8 @@ impl Follower {
         Ok((found, request.at.unwrap_or_default()))
     }
 
-    /// Applies what the store tells until it tells an error, or something that cannot be.
-    async fn follow(&self, mut stream: WatchStream, mut told: Revision) -> StoreError {
+    /// Applies the messages of the store until one is an error, or contradicts those before it.
+    async fn follow(&self, mut stream: WatchStream, mut reached: Revision) -> StoreError {
         self.following.store(true, Ordering::Relaxed);
         loop {
             let message = tokio::select! {
@@ -209,15 +209,15 @@ impl Follower {
             };
             match message {
                 Some(Ok(WatchMessage::Events(events))) => {
-                    told = events.last().map_or(told, |event| told.max(event.revision));
+                    reached = events.last().map_or(reached, |event| reached.max(event.revision));
                     let changes = events.into_iter().filter_map(|event| self.source.change(event));
                     in_batches(changes.inspect(|change| self.note(change)), |batch| self.state.apply(batch)).await;
                 }
-                Some(Ok(WatchMessage::Progress(revision))) if revision < told => {
-                    return StoreError::Corrupt(format!("the store tells progress {revision} after {told}"));
+                Some(Ok(WatchMessage::Progress(revision))) if revision < reached => {
+                    return StoreError::Corrupt(format!("the store tells progress {revision} after {reached}"));
                 }
                 Some(Ok(WatchMessage::Progress(revision))) => {
-                    told = revision;
+                    reached = revision;
                     self.progress.fetch_add(1, Ordering::Relaxed);
                     self.state.progress(revision);
                 }
@@ -227,7 +227,7 @@ impl Follower {
         }
     }
 
-    /// Tells the operator of what cannot be read.
+    /// Counts and logs an entry that cannot be read.
     fn note(&self, change: &Change) {
         if let Content::Corrupt(error) = &change.content {
             self.corrupt.fetch_add(1, Ordering::Relaxed);

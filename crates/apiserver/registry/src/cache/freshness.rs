@@ -51,7 +51,7 @@ impl Cache {
         {
             return Ok(Freshness::Cached(snapshot));
         }
-        // It may be the revision of a write elsewhere in the store, as a list that was read there tells it.
+        // It may be the revision of a write elsewhere in the store, as a list that was read there has it.
         match tokio::time::timeout_at(deadline.into(), self.revision_reader.current()).await {
             Ok(Ok(current)) if current >= revision => Ok(Freshness::AskStore),
             _ => Err(ApiError::resource_version_too_large(revision, self.loaded()?.revision)),

@@ -47,7 +47,7 @@ impl Cache {
         item.map(|item| item.map(Arc::new)).map_err(|error| from_store(error, self.descriptor(), "get"))
     }
 
-    /// What a view shows of one object.
+    /// One object as far as the view shows it.
     fn show(&self, key: &ObjectKey, item: Option<Arc<Item>>, view: &ObjectFilter) -> Result<Arc<Item>, ApiError> {
         let what = self.descriptor().group_resource();
         match (item, view) {

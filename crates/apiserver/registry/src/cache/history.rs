@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How much is kept.
+/// The bounds of a history.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) age: Duration,
@@ -64,7 +64,7 @@ impl History {
         Some(self.events.iter().skip(skip).map(|(_, event)| event))
     }
 
-    /// What leads from the newest state back to the one at a covered revision, newest first.
+    /// The events that lead from the newest state back to the one at a covered revision, newest first.
     pub(super) fn undo(&self, revision: Revision) -> Vec<Arc<Event>> {
         self.events.iter().rev().map(|(_, event)| event).take_while(|event| event.revision > revision).cloned().collect()
     }
@@ -90,7 +90,7 @@ impl History {
         }
     }
 
-    /// Forgets everything up to a revision: nothing before it can be told any more.
+    /// Forgets everything up to a revision: nothing before it can be sent any more.
     pub(super) fn restart(&mut self, floor: Revision) {
         self.first = self.end() + 1;
         self.events.clear();

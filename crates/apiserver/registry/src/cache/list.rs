@@ -82,7 +82,7 @@ impl Page {
         (List { items, revision: snapshot.revision, continue_token, remaining }, looked_at)
     }
 
-    /// How many objects follow from `next` on; told only where everything is shown.
+    /// How many objects follow from `next` on; `None` where not everything is shown.
     fn remaining(&self, snapshot: &Snapshot, next: &str, taken: usize) -> Option<u64> {
         if !self.filter.is_plain() {
             return None;

@@ -23,10 +23,10 @@ pub(super) struct Replayed {
 }
 
 impl Follower {
-    /// The state at the newest revision, or later, with its history; `None` where the store has no history, or cannot say when all of it is told.
+    /// The state at the newest revision, or later, with its history; `None` where the store has no history, or cannot say when all of it is sent.
     ///
     /// # Errors
-    /// What went wrong. To begin without history may still work.
+    /// A failure of the store. To begin without history may still work.
     pub(super) async fn replay(&self, newest: Revision) -> Result<Option<Replayed>, StoreError> {
         let store = &self.source.store;
         if store.progress_support() == ProgressSupport::Unreliable {

@@ -7,7 +7,7 @@ use imbl::{OrdMap, OrdSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// What stands behind the collection's prefix in a store key: `namespace/name`, or `name` for cluster-scoped kinds.
+/// The part of a store key behind the collection's prefix: `namespace/name`, or `name` for cluster-scoped kinds.
 /// Paths order as store keys do, byte by byte, so a page may begin in the cache and go on in the store.
 pub(super) type Path = Arc<str>;
 
@@ -27,9 +27,9 @@ pub(super) fn path_of(descriptor: &Descriptor, key: &ObjectKey) -> String {
 pub(super) struct Snapshot {
     /// Everything at or below it is in.
     pub(super) revision: Revision,
-    /// What can be read.
+    /// The objects that can be read.
     pub(super) objects: Objects,
-    /// The paths of what cannot be read. Reads that touch one fail, rather than tell that it is not there.
+    /// The paths of entries that cannot be read. Reads that touch one fail: it must not look as if it were not there.
     pub(super) corrupt: OrdSet<Path>,
 }
 

@@ -1,5 +1,5 @@
-//! What the cache knows, and the one place where a change of it becomes visible: to readers, to the history and
-//! to watchers, in this order of certainty: queues first, then the snapshot that readers and bookmarks go by.
+//! The state of a cache, and the one place where a change of it becomes visible: first to the history and the queues of
+//! watchers, then in the snapshot that readers and bookmarks go by.
 
 use super::event::Event;
 use super::history::{Bounds, History};
@@ -12,7 +12,7 @@ use apiserver_store::{Revision, StoreError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// One entry as the store tells it.
+/// One entry as the store has it from a revision on.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) revision: Revision,
@@ -20,7 +20,7 @@ pub(super) struct Change {
     pub(super) content: Content,
 }
 
-/// What lies under a path.
+/// The content of a path.
 #[derive(Debug)]
 pub(super) enum Content {
     /// An object.
@@ -31,10 +31,10 @@ pub(super) enum Content {
     Nothing,
 }
 
-/// What changes together; guarded by one short lock.
+/// The parts that change together; guarded by one short lock.
 #[derive(Debug)]
 pub(super) struct Feed {
-    /// The newest state; what readers see is a copy of it.
+    /// The newest state; the published snapshot is a copy of it.
     pub(super) newest: Snapshot,
     pub(super) history: History,
     pub(super) hub: Hub,
@@ -59,12 +59,13 @@ impl State {
         Self { bounds, feed: Mutex::new(feed), published: watch::Sender::new(None), snapshots: Snapshots::default() }
     }
 
-    /// What readers see; `None` until the first load is done. Its revision is never ahead of what watchers were told.
+    /// The published snapshot, which readers see; `None` until the first load is done. Its revision is never ahead of the events in
+    /// the queues of watchers.
     pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.published.borrow().clone()
     }
 
-    /// Follows what readers see.
+    /// Follows the published snapshot.
     pub(super) fn subscribe(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
         self.published.subscribe()
     }
@@ -116,8 +117,8 @@ impl State {
         self.publish(&feed);
     }
 
-    /// Changes that the store tells, in order, each revision whole. One that is not newer than what is known is
-    /// dropped: the store should not tell it.
+    /// Applies changes of the store, in order, each revision whole. One that is not newer than the state is dropped: the store should
+    /// not send it.
     pub(super) fn apply(&self, changes: Vec<Change>) {
         let mut feed = self.feed();
         let known = feed.newest.revision;
@@ -212,7 +213,7 @@ impl Feed {
         self.history.push(event);
     }
 
-    /// An entry that cannot be read: watches that would have to tell it cannot go on, and nobody resumes from before.
+    /// An entry that cannot be read: watches that would have to send it cannot go on, and nobody resumes from before.
     fn corrupt(&mut self, path: Path, revision: Revision) {
         self.newest.objects.remove(&*path);
         let status = Arc::new(ApiError::internal("stored data cannot be read").status());

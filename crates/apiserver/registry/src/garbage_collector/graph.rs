@@ -1,6 +1,6 @@
 //! Which objects depend on which, by the UIDs that owner references name.
 //!
-//! Nothing is kept of an object without references, and one entry for each reference of the others, so a change costs what
+//! There is no entry for an object without references, and one entry for each reference of the others, so a change costs what
 //! its own references cost. Whether an owner exists is not known here: see [`super::owners`].
 
 use crate::informer::Delta;
@@ -22,12 +22,12 @@ pub(super) struct Node {
     pub(super) key: Arc<ObjectKey>,
 }
 
-/// What an object waits for that is deleted with a policy.
+/// The condition under which an object goes that is deleted with a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Until its blocking dependents are deleted.
+    /// Its blocking dependents are deleted.
     Foreground,
-    /// Until no object refers to it.
+    /// No object refers to it.
     Orphan,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Graph {
     edges: BTreeSet<(Arc<str>, Hold, Node)>,
     /// Objects that are deleted with a policy, by UID.
     waiting: HashMap<Arc<str>, (Node, Mode)>,
-    /// The same ones.
+    /// The nodes of [`Self::waiting`].
     waiting_nodes: HashSet<Node>,
     gone: Gone,
 }
@@ -57,7 +57,7 @@ pub(super) enum Task {
     Finalize(Node),
 }
 
-/// What is to be done after a change.
+/// The work after a change.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     pub(super) add: Vec<Task>,
@@ -162,7 +162,7 @@ impl Graph {
         self.dependents(uid).any(|node| self.waiting_nodes.contains(node))
     }
 
-    /// What the object with this UID waits for.
+    /// The condition under which the object with this UID goes.
     pub(super) fn waits(&self, uid: &str) -> Option<Mode> {
         self.waiting.get(uid).map(|(_, mode)| *mode)
     }
@@ -208,7 +208,7 @@ fn edge(owner: &OwnerUid, node: &Node) -> (Arc<str>, Hold, Node) {
     (Arc::clone(&owner.uid), hold, node.clone())
 }
 
-/// What an object waits for; `None` when it is not being deleted, or only for others than the collector.
+/// The condition under which an object goes; `None` when it is not being deleted, or only for others than the collector.
 pub(super) fn mode(item: &Item) -> Option<Mode> {
     #[derive(Deserialize)]
     struct Outer {

@@ -1,4 +1,4 @@
-//! What the owners are to an object that refers to them: there, gone, or waiting for it to go.
+//! The owners of an object: there, gone, or waiting for it to go.
 //!
 //! An owner is looked up where the reference says it is, as upstream does: by kind, name and the dependent's namespace; one
 //! with another UID is another object. UIDs are given by the server and never come back, so an owner existed before it was
@@ -40,13 +40,13 @@ struct Reference {
 /// How fresh the look at owners is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
-    /// As caches happen to be: enough to find that an owner is there, for its deletion will be told.
+    /// As caches happen to be: enough to find that an owner is there, for its deletion will be an event.
     Cached,
     /// As new as the dependent: enough to find that an owner is gone.
     Certain,
 }
 
-/// What was found.
+/// The state of an object's owners.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Owners {
     /// One is there and stays, or is of a kind that is not served here, about which nothing is known.

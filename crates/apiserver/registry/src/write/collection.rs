@@ -1,4 +1,4 @@
-//! `deletecollection`: what a list shows, deleted one by one. Not atomic, as upstream.
+//! `deletecollection`: the objects of a list, deleted one by one. Not atomic, as upstream.
 
 use super::failure::WriteFailure;
 use crate::list::List;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 const CONCURRENT_DELETES: usize = 8;
 
 impl Registry {
-    /// Deletes what a list with these options shows; answers with that list. Objects that vanish meanwhile are no error.
+    /// Deletes the objects that a list with these options shows; answers with that list. Objects that vanish meanwhile are no error.
     ///
     /// # Errors
     /// The first deletion that fails; others may have been carried out.

@@ -1,9 +1,8 @@
-//! The one read-modify-write loop: guess, compute the next state, compare and swap, begin again with what
-//! is really there.
+//! The one read-modify-write loop, as upstream's GuaranteedUpdate: start from the cached object, compute the next state, compare
+//! and swap, and begin again with the live object where they differ.
 //!
-//! The first guess comes from the cache and may be stale. So what a guess leads to is only believed when the
-//! store has confirmed it: a write by its compare, an error or a write that changes nothing by a read of the
-//! live object.
+//! The cached object may be stale. So a result that it leads to counts only when the store has confirmed it: a write by its
+//! compare, an error or a write that changes nothing by a read of the live object.
 
 use super::failure::WriteFailure;
 use super::outcome::Outcome;
@@ -26,28 +25,13 @@ pub(super) struct Current {
     /// The revision that wrote it.
     pub(super) revision: Revision,
     stored: Bytes,
-    /// Not known of a guess, which the store has to confirm before it is believed that nothing changes.
+    /// Not known of a cached object: the store has to confirm that nothing changes.
     form: Form,
-    origin: Origin,
+    /// How fresh the object is, and everything else must be that decides about the change.
+    pub(super) consistency: Consistency,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Cached,
-    Live,
-}
-
-impl Current {
-    /// How fresh everything else must be that decides about the change: as fresh as the object itself.
-    pub(super) fn consistency(&self) -> Consistency {
-        match self.origin {
-            Origin::Cached => Consistency::Cached,
-            Origin::Live => Consistency::Linearizable,
-        }
-    }
-}
-
-/// What shall be.
+/// The next state of an object.
 pub(super) enum Next {
     /// This object, if the guards have not moved. Its resourceVersion is ignored.
     Put(Object, Guards),
@@ -55,7 +39,7 @@ pub(super) enum Next {
     Delete(Object),
 }
 
-/// A change of one object, computed anew for each state that it meets.
+/// A change of one object, computed anew for each state that the object is found in.
 #[async_trait]
 pub(super) trait Change: Send + Sync {
     /// The word in errors: `update`, `delete`.
@@ -75,7 +59,7 @@ impl Registry {
         change: &dyn Change,
     ) -> Result<Outcome, WriteFailure> {
         let mut current = match self.cached_existing(key) {
-            Some(guess) => guess,
+            Some(cached) => cached,
             None => self.live(key, change.operation()).await?,
         };
         loop {
@@ -84,8 +68,8 @@ impl Registry {
                 Err(denied) => Err(denied.into()),
             };
             current = match self.confirm_or_write(key, &current, next, dry_run, change.operation()).await? {
-                Settled::Done(outcome) => return Ok(outcome),
-                Settled::Again(live) => live,
+                Attempt::Done(outcome) => return Ok(outcome),
+                Attempt::Again(live) => live,
             };
             if Instant::now() >= ctx.deadline {
                 return Err(ApiError::timeout("request did not complete within the allotted timeout").into());
@@ -100,7 +84,7 @@ impl Registry {
         next: Result<Next, WriteFailure>,
         dry_run: DryRun,
         operation: &'static str,
-    ) -> Result<Settled, WriteFailure> {
+    ) -> Result<Attempt, WriteFailure> {
         let storage_key = storage_key(self.descriptor(), key);
         let written = match next {
             Err(error) => return self.confirm(key, current, Err(error), operation).await,
@@ -114,7 +98,7 @@ impl Registry {
                 match self.put_shrinking(&storage_key, bytes, Expect::Revision(current.revision), &guards.guards).await {
                     Ok((bytes, revision)) => Ok(self.shown(&bytes, revision).map(Outcome::Stored)),
                     Err(GuardedError::Write(error)) => Err(error),
-                    Err(GuardedError::GuardFailed) => return self.live(key, operation).await.map(Settled::Again),
+                    Err(GuardedError::GuardFailed) => return self.live(key, operation).await.map(Attempt::Again),
                 }
             }
             Ok(Next::Delete(object)) => {
@@ -128,28 +112,28 @@ impl Registry {
             }
         };
         match written {
-            Ok(outcome) => Ok(Settled::Done(outcome?)),
-            Err(WriteError::Conflict(Some(entry))) => Ok(Settled::Again(self.current(&entry, Origin::Live)?)),
+            Ok(outcome) => Ok(Attempt::Done(outcome?)),
+            Err(WriteError::Conflict(Some(entry))) => Ok(Attempt::Again(self.live_from(&entry)?)),
             Err(WriteError::Conflict(None)) => Err(self.missing(key)),
             Err(WriteError::Store(error)) => Err(from_store(error, self.descriptor(), operation).into()),
         }
     }
 
-    /// A result that no write confirms: true of live data, to be looked at again when it came of a guess.
+    /// A result that no write confirms: final for a live object, to be computed again for a cached one that is stale.
     async fn confirm(
         &self,
         key: &ObjectKey,
         current: &Current,
         result: Result<Outcome, WriteFailure>,
         operation: &'static str,
-    ) -> Result<Settled, WriteFailure> {
-        if current.origin == Origin::Live {
-            return result.map(Settled::Done);
+    ) -> Result<Attempt, WriteFailure> {
+        if current.consistency == Consistency::Linearizable {
+            return result.map(Attempt::Done);
         }
         let live = self.live(key, operation).await?;
-        // The bytes may differ at one revision: a guess has them in the form that this server writes.
-        let is_true = live.revision == current.revision && live.stored == current.stored && live.form == current.form;
-        if is_true { result.map(Settled::Done) } else { Ok(Settled::Again(live)) }
+        // The bytes may differ at one revision: a cached object has them in the form that this server writes.
+        let is_current = live.revision == current.revision && live.stored == current.stored && live.form == current.form;
+        if is_current { result.map(Attempt::Done) } else { Ok(Attempt::Again(live)) }
     }
 
     /// Writes; a value that the store finds too large is tried once more without managed fields, which help but
@@ -173,7 +157,7 @@ impl Registry {
         self.store.put_guarded(key, smaller.clone(), expect, guards).await.map(|revision| (smaller, revision))
     }
 
-    /// What a client is shown of stored bytes.
+    /// Stored bytes as a client gets them.
     pub(super) fn shown(&self, stored: &[u8], revision: Revision) -> Result<Bytes, ApiError> {
         splice(stored, revision).map_err(|error| from_store(error, self.descriptor(), "read"))
     }
@@ -182,8 +166,8 @@ impl Registry {
         WriteFailure::Missing(ApiError::not_found(self.descriptor().group_resource(), &key.name))
     }
 
-    /// What a client is told whose object is not there: where that must not be told from one that they may not see, that they may
-    /// not.
+    /// The failure of a write whose object is missing, as the client gets it: `Forbidden` where a missing object must look like one
+    /// that the client may not see.
     pub(super) fn absent(&self, key: &ObjectKey, view: &ObjectFilter, failure: WriteFailure) -> WriteFailure {
         match (failure, view.denial_of_absent(&key.namespace)) {
             (WriteFailure::Missing(error), Some(denial)) => {
@@ -208,29 +192,36 @@ impl Registry {
         object.metadata_mut().remove("resourceVersion");
         let stored = Bytes::from(object.to_bytes());
         object.set_meta_str("resourceVersion", &item.revision.to_string());
-        Some(Current { object, revision: item.revision, stored, form: Form::Current, origin: Origin::Cached })
+        Some(Current { object, revision: item.revision, stored, form: Form::Current, consistency: Consistency::Cached })
     }
 
     async fn live(&self, key: &ObjectKey, operation: &'static str) -> Result<Current, WriteFailure> {
         let entry = self.store.get(&storage_key(self.descriptor(), key)).await;
         match entry.map_err(|error| from_store(error, self.descriptor(), operation))? {
-            Some(entry) => Ok(self.current(&entry, Origin::Live)?),
+            Some(entry) => Ok(self.live_from(&entry)?),
             None => Err(self.missing(key)),
         }
     }
 
-    fn current(&self, entry: &Entry, origin: Origin) -> Result<Current, ApiError> {
+    fn live_from(&self, entry: &Entry) -> Result<Current, ApiError> {
         let corrupt = |why: &dyn std::fmt::Display| from_store(unreadable(entry, why), self.descriptor(), "read");
         if let Form::Unreadable(why) = entry.form {
             return Err(corrupt(&why));
         }
         let mut object = parse(&entry.value).map_err(|error| corrupt(&error))?;
         object.set_meta_str("resourceVersion", &entry.revision.to_string());
-        Ok(Current { object, revision: entry.revision, stored: entry.value.clone(), form: entry.form, origin })
+        Ok(Current {
+            object,
+            revision: entry.revision,
+            stored: entry.value.clone(),
+            form: entry.form,
+            consistency: Consistency::Linearizable,
+        })
     }
 }
 
-enum Settled {
+/// The end of one attempt.
+enum Attempt {
     Done(Outcome),
     Again(Current),
 }

@@ -4,7 +4,7 @@ use super::commit::stored_bytes;
 use super::failure::WriteFailure;
 use super::outcome::Written;
 use super::system;
-use crate::admission::{AdmissionRequest, Consistency};
+use crate::admission::{AdmissionRequest, Consistency, Memo};
 use crate::keys::storage_key;
 use crate::registry::Registry;
 use crate::store_error::from_store;
@@ -41,7 +41,7 @@ impl Registry {
         .await
     }
 
-    /// What of a client's object is the client's: no system fields, no status; who set what is noted.
+    /// The part of a client's object that is the client's: no system fields, no status; with managed fields.
     fn own(&self, namespace: &str, mut object: Object, options: &WriteOptions) -> Object {
         let version = object.resource_version().to_owned();
         wipe(&mut object, namespace);
@@ -66,6 +66,7 @@ impl Registry {
             old: None,
             dry_run,
             schema: self.schema(),
+            memo: &Memo::default(),
         };
         self.admit_mutation(ctx, request, &mut object).await?;
         object.set_meta_str("creationTimestamp", &system::now());
@@ -100,11 +101,11 @@ impl Registry {
         self.refuse_version(object)?;
         let key = storage_key(self.descriptor(), &ObjectKey::new(object.namespace(), object.name()));
         let conceal = self.resource.conceal();
-        let mut kept = object.clone();
+        let mut stored = object.clone();
         if let Some(conceal) = conceal {
-            conceal(&mut kept);
+            conceal(&mut stored);
         }
-        let bytes = stored_bytes(kept);
+        let bytes = stored_bytes(stored);
         let store_failed = |error| from_store(error, self.descriptor(), "create");
         if dry_run == DryRun::All {
             self.guards(ctx, request, object, Consistency::Cached).await?;
@@ -116,7 +117,7 @@ impl Registry {
         }
         match self.put_new(ctx, request, object, &key, bytes).await? {
             Ok((bytes, revision)) => {
-                // What is shown to the creator alone is in no other copy.
+                // The secret is in the creator's copy alone.
                 let bytes = if conceal.is_some() { stored_bytes(object.clone()) } else { bytes };
                 Ok(Inserted::Done(Written { bytes: self.shown(&bytes, revision)?, created: true }))
             }
@@ -125,7 +126,7 @@ impl Registry {
         }
     }
 
-    /// Writes what is not there yet, and puts guards up again as long as they move.
+    /// Writes an object that is not there yet, and evaluates the guards again as long as they fail.
     async fn put_new(
         &self,
         ctx: &RequestContext,
@@ -148,7 +149,7 @@ impl Registry {
         }
     }
 
-    /// What is not there yet has no version: whoever says one takes the object for another.
+    /// Refuses a resourceVersion: an object that is not there yet has none.
     fn refuse_version(&self, object: &Object) -> Result<(), ApiError> {
         let version = object.resource_version();
         if version.parse::<u64>().is_ok_and(|version| version != 0) {

@@ -4,7 +4,7 @@ use super::commit::{Change, Current, Next};
 use super::failure::WriteFailure;
 use super::outcome::{Deleted, Outcome};
 use super::system;
-use crate::admission::{AdmissionRequest, Guards};
+use crate::admission::{AdmissionRequest, Guards, Memo};
 use crate::registry::Registry;
 use apiserver_meta::error::GroupResource;
 use apiserver_meta::options::{DeleteOptions, Propagation};
@@ -12,9 +12,9 @@ use apiserver_meta::{ApiError, Object, ObjectFilter, ObjectKey, RequestContext, 
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// Held by whoever must take an object out of its dependents' owner references first.
+/// The finalizer that holds an object until it is taken out of its dependents' owner references.
 pub const FINALIZER_ORPHAN: &str = "orphan";
-/// Held by whoever must delete an object's dependents first.
+/// The finalizer that holds an object until its dependents are deleted.
 pub const FINALIZER_FOREGROUND: &str = "foregroundDeletion";
 
 impl Registry {
@@ -80,6 +80,7 @@ impl Change for Remove<'_> {
             old: Some(old),
             dry_run: self.options.dry_run,
             schema: self.registry.schema(),
+            memo: &Memo::default(),
         };
         self.registry.admit(ctx, request, None).await?;
 

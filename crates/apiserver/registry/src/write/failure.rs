@@ -1,13 +1,13 @@
 //! Why a write was not carried out, as far as callers in this process go by it.
 //!
-//! An error's reason says what a client is told, and anybody who was asked about the write can say the same: a webhook
-//! that denies an update with 404 does not mean that the object is missing. So nothing decides by reading a reason back.
+//! The reason of an error is for the client, and admission can give any reason: a webhook that denies an update with 404 does
+//! not mean that the object is missing. So nothing decides by reading a reason back.
 
 use apiserver_meta::ApiError;
 use std::error::Error;
 use std::fmt;
 
-/// Why a write was not carried out. Each holds what a client is told.
+/// Why a write was not carried out. Each holds the error for the client.
 #[derive(Debug)]
 pub enum WriteFailure {
     /// There is no such object.
@@ -16,7 +16,7 @@ pub enum WriteFailure {
     Exists(ApiError),
     /// The object is not, or is no longer, the one that the write was made for: another UID, or another version.
     Stale(ApiError),
-    /// Anything else: a rule, somebody who was asked, the store.
+    /// Anything else: a rule, admission, the store.
     Refused(ApiError),
 }
 

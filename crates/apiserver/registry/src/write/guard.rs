@@ -1,5 +1,5 @@
-//! Rules about several objects that hold though many write at once: admission decides by what it found, and names the
-//! guards that tell whether that is still so when the write is carried out (see [`apiserver_store::Guard`]).
+//! Cross-object rules under optimistic concurrency: admission decides by the state that it read, and names guards. The transaction
+//! compares them as well, and when one has moved, the rule is evaluated again (see [`apiserver_store::Guard`]).
 
 use crate::admission::{AdmissionRequest, Consistency, Guards};
 use crate::registry::Registry;
@@ -11,14 +11,14 @@ impl Registry {
     /// The exclusive guard under a key, as the store has it now. The key lies outside of every kind's collection.
     ///
     /// # Errors
-    /// What the store fails with.
+    /// A failure of the store.
     pub async fn exclusive_guard(&self, key: Key) -> Result<Guard, ApiError> {
         let found = self.store.get(&key).await.map_err(|error| from_store(error, self.descriptor(), "read"))?;
         let expect = found.map_or(Expect::Absent, |entry| Expect::Revision(entry.revision));
         Ok(Guard { key, expect, mode: GuardMode::Exclusive })
     }
 
-    /// All that admission wants to depend on.
+    /// The guards of all admission.
     pub(super) async fn guards(
         &self,
         ctx: &RequestContext,

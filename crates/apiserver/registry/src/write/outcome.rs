@@ -1,8 +1,8 @@
-//! What a write comes to.
+//! Outcomes of writes.
 
 use bytes::Bytes;
 
-/// What has come to be.
+/// The outcome of a change of one object.
 pub(super) enum Outcome {
     /// The object is stored like this.
     Stored(Bytes),
@@ -18,7 +18,7 @@ impl Outcome {
     }
 }
 
-/// A write's answer.
+/// The answer to a create, an update or a patch.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// The object as it is now stored (or would be, for a dry run), as a client gets it.
@@ -27,7 +27,7 @@ pub struct Written {
     pub created: bool,
 }
 
-/// A delete's answer.
+/// The answer to a delete.
 #[derive(Clone, Debug)]
 pub enum Deleted {
     /// It is gone. Its last state.

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What a client sent as a patch.
+/// A patch as a client sent it.
 #[derive(Clone, Debug)]
 pub struct Patch {
     /// How to read it.
@@ -90,7 +90,7 @@ impl Registry {
                 Err(failure) => return Err(failure),
             };
             if let Some(denial) = &patch.create_denial {
-                // Where what is missing is not told, it is not told by what would have to be allowed to make it either.
+                // Where a missing object must look like a hidden one, the denial must not speak of its creation.
                 let denial = view.denial_of_absent(&key.namespace).unwrap_or(denial);
                 return Err(ApiError::forbidden(self.descriptor().group_resource(), &key.name, denial).into());
             }
@@ -169,7 +169,7 @@ impl Registry {
         })
     }
 
-    /// What an apply never owns, because the write path wipes it.
+    /// Fields that an apply never owns, because the write path wipes them.
     fn reset_fields(&self, subresource: Subresource) -> Vec<ResetField> {
         match subresource {
             Subresource::Main if self.descriptor().has_status() => vec![&["status"]],
@@ -239,16 +239,16 @@ fn check_place(key: &ObjectKey, object: &Object) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// What an object was made by.
+/// The origin of an object.
 enum Source {
     Apply,
     Patch {
-        /// What is odd about the patch itself.
+        /// Oddities of the patch itself.
         odd: Vec<String>,
     },
 }
 
-/// How many members that no operation has are told of.
+/// How many members that no operation has are warned of.
 const MOST_ODD: usize = 100;
 
 struct Patched<'a> {

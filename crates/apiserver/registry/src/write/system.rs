@@ -1,4 +1,4 @@
-//! What the server itself writes into metadata: time, UID, generated names.
+//! Metadata that the server itself writes: time, UID, generated names.
 
 use apiserver_meta::Object;
 

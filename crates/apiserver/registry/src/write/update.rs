@@ -4,7 +4,7 @@ use super::commit::{Change, Current, Next};
 use super::failure::WriteFailure;
 use super::outcome::Written;
 use super::system;
-use crate::admission::AdmissionRequest;
+use crate::admission::{AdmissionRequest, Memo};
 use crate::registry::Registry;
 use apiserver_fieldmanager::Manager;
 use apiserver_meta::object::encoded_len;
@@ -58,8 +58,8 @@ impl Registry {
         }
     }
 
-    /// From the object that a client wants to the one that will be stored: what the client may not touch is
-    /// restored, ownership noted, rules asked.
+    /// From the object that a client wants to the one that will be stored: fields that the client may not touch are
+    /// restored, managed fields written, rules asked.
     pub(super) async fn finish_update(
         &self,
         ctx: &RequestContext,
@@ -88,6 +88,7 @@ impl Registry {
             old: Some(old),
             dry_run,
             schema: self.schema(),
+            memo: &Memo::default(),
         };
         self.admit_mutation(ctx, request, &mut new).await?;
         if subresource == Subresource::Main {
@@ -102,12 +103,12 @@ impl Registry {
         if new.is_terminating() && new.finalizers().is_empty() {
             return Ok(Next::Delete(new));
         }
-        let guards = self.guards(ctx, request, &new, current.consistency()).await?;
+        let guards = self.guards(ctx, request, &new, current.consistency).await?;
         Ok(Next::Put(new, guards))
     }
 }
 
-/// Whether this step notes who set what.
+/// Whether an update writes managed fields.
 pub(super) enum Tracking<'a> {
     /// It does, as an update.
     Update(&'a WriteOptions),
@@ -115,7 +116,7 @@ pub(super) enum Tracking<'a> {
     Done,
 }
 
-/// Puts back what the request may not change. What may not even be attempted is left for validation to refuse.
+/// Restores the fields that the request may not change. Fields that may not even be attempted are left for validation to refuse.
 fn restore(new: &mut Object, old: &Object, subresource: Subresource, has_status: bool) {
     if subresource == Subresource::Status {
         let status = new.0.remove("status");

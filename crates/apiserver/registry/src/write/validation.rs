@@ -39,7 +39,7 @@ impl Registry {
 
     /// Every rule about the object, and about the step from what it was.
     pub(super) fn validate(&self, ctx: &RequestContext, new: &Object, old: Option<&Object>) -> Result<(), ApiError> {
-        // What is too large is not looked at any further: that is what sizes are bounded for.
+        // An object that is too large is not looked at any further: that is what sizes are bounded for.
         let too_large = validate_sizes(new, old, self.schema(), self.resource.size_limits());
         if !too_large.is_empty() {
             return Err(self.invalid(new.name(), &too_large));
@@ -58,7 +58,7 @@ impl Registry {
     }
 }
 
-/// Of references that are equal in every field the first stays; the client is told which, and `when` they were found.
+/// Removes owner references that are equal to an earlier one in every field, with a warning that says `when` they were found.
 fn dedup_owner_references(ctx: &RequestContext, object: &mut Object, when: &str) {
     let Some(Value::Array(references)) = object.0.get_mut("metadata").and_then(|m| m.get_mut("ownerReferences")) else { return };
     // A set: a body has room for tens of thousands, and comparing each with each would take minutes.

@@ -159,6 +159,7 @@ mod tests {
     use apiserver_meta::Principal;
     use apiserver_meta::options::DryRun;
     use apiserver_meta::{ObjectKey, Subresource};
+    use apiserver_registry::Memo;
     use serde_json::Map;
 
     /// Writes 1 into objects, and refuses them then.
@@ -203,7 +204,7 @@ mod tests {
         let chain = admissions.around(vec![Arc::new(First), Arc::new(Second)]);
         let shelves = apiserver_meta::testing::shelves();
         let descriptor = shelves.descriptor();
-        let key = ObjectKey::new("", "a");
+        let (key, memo) = (ObjectKey::new("", "a"), Memo::default());
         let request = |verb| AdmissionRequest {
             descriptor,
             verb,
@@ -212,6 +213,7 @@ mod tests {
             old: None,
             dry_run: DryRun::No,
             schema: shelves.schema(),
+            memo: &memo,
         };
         let ctx = RequestContext::new(Arc::default(), Principal::default(), Instant::now() + Duration::from_secs(5), "".into());
         let mut object = Object(Map::new());

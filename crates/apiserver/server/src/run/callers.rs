@@ -4,8 +4,7 @@ use crate::access_changes;
 use crate::extension::{Extension, Extensions};
 use crate::host_cluster::{ClusterTrust, Host};
 use crate::trust::Trusted;
-use apiserver_auth::{AlwaysAllowedPaths, Authenticator, Authorizer, IdentityMapper, Masters};
-use apiserver_host::AllowedObjects;
+use apiserver_auth::{Authenticator, Authorizer, IdentityMapper};
 use apiserver_registry::Registry;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
@@ -28,14 +27,13 @@ impl Callers {
         host: Option<&Host>,
         extensions: &Extensions,
         identities: &Arc<dyn IdentityMapper>,
+        authorizers: Vec<Arc<dyn Authorizer>>,
         registries: &[Arc<Registry>],
         stop: &CancellationToken,
     ) -> Self {
         let trust_changes = Arc::new(Notify::new());
         let access_changes = access_changes::follow(identities, registries, Arc::clone(&trust_changes), stop);
         let authenticators = authenticators(&trusted, host, extensions, identities);
-        let has_rules = extensions.iter().any(|extension| !extension.authorizers().is_empty());
-        let allowed = if has_rules { AllowedObjects::Undecided } else { AllowedObjects::Allowed };
         tokio::spawn(trusted.follow(Arc::clone(&trust_changes), stop.clone()));
         if let Some(host) = host {
             tokio::spawn(Arc::clone(&host.trust).follow(host.cluster.clone(), Arc::clone(&trust_changes), stop.clone()));
@@ -44,7 +42,7 @@ impl Callers {
         Self {
             identities: Arc::clone(identities),
             authenticators,
-            authorizers: authorizers(extensions, host.into_iter().flat_map(|host| host.authorizers(allowed))),
+            authorizers,
             access_changes,
             host: host.map(|host| Arc::clone(&host.trust)),
         }
@@ -65,16 +63,5 @@ fn authenticators(
     chain.extend(host.and_then(|host| host.trust.clients()));
     chain.extend(extensions.iter().flat_map(Extension::authenticators));
     chain.extend(host.map(|host| Arc::clone(&host.tokens) as _));
-    chain
-}
-
-/// Returns the authorizers in this order: those that look only at the request and its credentials, then `between`, then those of
-/// the extensions.
-pub(super) fn authorizers(extensions: &Extensions, between: impl IntoIterator<Item = Arc<dyn Authorizer>>) -> Vec<Arc<dyn Authorizer>> {
-    let mut chain: Vec<Arc<dyn Authorizer>> = vec![Arc::new(AlwaysAllowedPaths)];
-    chain.extend(extensions.iter().flat_map(Extension::restrictions));
-    chain.push(Arc::new(Masters));
-    chain.extend(between);
-    chain.extend(extensions.iter().flat_map(Extension::authorizers));
     chain
 }

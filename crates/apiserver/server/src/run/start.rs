@@ -1,11 +1,13 @@
 //! The start of a server, in two steps. First everything is wired, on a store that may be opened later, and the server listens. Then
 //! the store is opened, the caches load, and the extensions create their first objects.
 
-use super::callers::{Callers, authorizers};
+use super::authorizers::Authorizers;
+use super::callers::Callers;
 use super::connection_runtime::ConnectionRuntime;
 use super::deferred_store::DeferredStore;
 use super::routes::{self, Served, Stores};
 use super::{Prepared, Ready, certificate};
+use crate::admission::Permissions;
 use crate::audit::{AuditLog, Confidential};
 use crate::config::{Config, Shutdown};
 use crate::extension::{AdmissionParts, Extension, Extensions, Started};
@@ -66,12 +68,14 @@ impl Prepared {
         let bypass = extensions.iter().find_map(Extension::bypass);
         let host = host_cluster.map(|cluster| Host::new(cluster, &config.trust, &identities, bypass));
         let admissions = Arc::new(Admissions::default());
-        let rules = Rules::new(&extensions, host.as_ref(), &resources, &store, stop);
+        let authorizers = Authorizers::new(&extensions, host.as_ref());
+        let rules =
+            Rules::new(&extensions, host.as_ref(), Arc::new(Permissions::new(authorizers.of_questions())), &resources, &store, stop);
         let registries = start_registries(&rules, &admissions, stop);
         for extension in extensions.iter() {
             extension.follow(&registries, stop)?;
         }
-        let callers = Callers::known(trusted, host.as_ref(), &extensions, &identities, &registries, stop);
+        let callers = Callers::known(trusted, host.as_ref(), &extensions, &identities, authorizers.of_requests(), &registries, stop);
         let lifecycle = Arc::new(Lifecycle::new(Phase::Starting));
         let stores = Stores { given: Arc::clone(&given), used: store };
         let handshakes = Arc::new(FailedHandshakes::default());
@@ -151,14 +155,14 @@ impl<'a> Rules<'a> {
     fn new(
         extensions: &'a Extensions,
         host: Option<&Host>,
+        permissions: Arc<Permissions>,
         resources: &[Arc<dyn Resource>],
         store: &Arc<dyn Store>,
         stop: &CancellationToken,
     ) -> Self {
-        let authorizers = authorizers(extensions, host.and_then(Host::bypass));
         let of_host = host.map(|host| apiserver_host::admission::chain(&host.cluster, stop).into_iter().collect()).unwrap_or_default();
         let (store, resources) = (Arc::clone(store), resources.to_vec());
-        let parts = AdmissionParts { store, resources, authorizers, registries: Registries::default() };
+        let parts = AdmissionParts { store, resources, permissions, registries: Registries::default() };
         Self { extensions, parts, of_host }
     }
 

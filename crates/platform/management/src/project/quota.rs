@@ -69,7 +69,7 @@ pub enum Counted<'a> {
 impl<'a> Counted<'a> {
     /// Reads the key of a limit; `None` for what is not counted here.
     pub fn parse(resource: &'a str) -> Option<Self> {
-        match resource.strip_prefix("virtualclusterinstances")? {
+        match resource.strip_prefix(crate::plural::INSTANCES)? {
             "" => Some(Self::All),
             ".active" => Some(Self::Active),
             rest => rest.strip_prefix(".template=").filter(|name| !name.is_empty()).map(Self::Template),

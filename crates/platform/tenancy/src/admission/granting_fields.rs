@@ -5,6 +5,7 @@
 
 use apiserver_meta::{Descriptor, Object};
 use serde_json::Value;
+use vci_management::plural;
 
 /// A path of member names; [`EACH`] stands for every item of a list.
 pub(super) type Path = &'static [&'static str];
@@ -36,9 +37,9 @@ const IDENTITIES: &[Path] = &[ACCESS, OWNER];
 /// The fields of a kind.
 pub(super) fn of(descriptor: &Descriptor) -> &'static [Path] {
     match descriptor.plural {
-        "projects" => PROJECTS,
-        "virtualclusterinstances" => INSTANCES,
-        "virtualclustertemplates" => TEMPLATES,
+        plural::PROJECTS => PROJECTS,
+        plural::INSTANCES => INSTANCES,
+        plural::TEMPLATES => TEMPLATES,
         _ => IDENTITIES,
     }
 }

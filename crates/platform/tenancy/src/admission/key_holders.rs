@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use vci_management::access::Caller;
+use vci_management::plural;
 
 /// Notes the holder's UID in a key's status. Whether the caller may make a key for them is asked elsewhere, and before it is said
 /// that there is nobody of that name.
@@ -26,9 +27,9 @@ impl KeyHolders {
 /// without saying whose makes their own.
 fn holder<'a>(ctx: &'a RequestContext, key: &'a Object) -> Option<(&'static str, &'static str, &'a str)> {
     match (key.str_at(&["spec", "user"]), key.str_at(&["spec", "team"])) {
-        ("", "") => Caller::from_context(ctx).user.as_deref().map(|user| ("users", "user", user)),
-        ("", team) => Some(("teams", "team", team)),
-        (user, _) => Some(("users", "user", user)),
+        ("", "") => Caller::from_context(ctx).user.as_deref().map(|user| (plural::USERS, "user", user)),
+        ("", team) => Some((plural::TEAMS, "team", team)),
+        (user, _) => Some((plural::USERS, "user", user)),
     }
 }
 

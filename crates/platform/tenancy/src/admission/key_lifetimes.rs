@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use apiserver_meta::options::DryRun;
     use apiserver_meta::{ObjectKey, Subresource, Verb};
-    use apiserver_registry::loopback;
+    use apiserver_registry::{Memo, loopback};
     use serde_json::{Value, json};
 
     fn key(spec: &Value, secret: char) -> Object {
@@ -88,6 +88,7 @@ mod tests {
             old,
             dry_run: DryRun::No,
             schema: keys.schema(),
+            memo: &Memo::default(),
         };
         let refusal = KeyLifetimes::new(Duration::from_secs(100)).validate(ctx, request, Some(new)).await.err();
         refusal.map(|error| {

@@ -27,10 +27,10 @@ impl ProjectNamespaces {
 impl Admission for ProjectNamespaces {
     async fn mutate(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, object: &mut Object) -> Result<(), ApiError> {
         let namespace = request.key.namespace.as_str();
-        if request.verb != Verb::Create || self.projects.known(namespace).is_some_and(|project| !project.is_terminating) {
+        if request.verb != Verb::Create || self.projects.known(request.memo, namespace).is_some_and(|project| !project.is_terminating) {
             return Ok(());
         }
-        match self.projects.current(ctx, namespace).await? {
+        match self.projects.current(ctx, request.memo, namespace).await? {
             None => Err(ApiError::not_found(NAMESPACES, namespace)),
             Some(project) if project.is_terminating => {
                 Err(ApiError::namespace_terminating(request.descriptor.group_resource(), object.name(), namespace))

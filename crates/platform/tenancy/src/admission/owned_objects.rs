@@ -7,6 +7,7 @@ use apiserver_meta::{ApiError, Object, RequestContext, Verb};
 use apiserver_registry::{Admission, AdmissionRequest, Registries};
 use async_trait::async_trait;
 use vci_management::access::ObjectAccess;
+use vci_management::plural;
 
 /// Warns whoever deletes the owner of something.
 #[derive(Debug)]
@@ -22,11 +23,11 @@ impl OwnedObjects {
 
     /// How many objects of which kinds belong to this user or team. Keys do not stay.
     fn owned(&self, plural: &str, name: &str) -> Vec<String> {
-        let kinds = self.registries.iter().filter(|kind| kind.descriptor().plural != "ownedaccesskeys");
+        let kinds = self.registries.iter().filter(|kind| kind.descriptor().plural != plural::ACCESS_KEYS);
         let counted = kinds.map(|kind| {
             let owners = kind.cache().items();
             let owners = owners.iter().map(|item| ObjectAccess::of(&item.facts));
-            let owners = owners.map(|access| if plural == "teams" { &access.owner_team } else { &access.owner_user });
+            let owners = owners.map(|access| if plural == plural::TEAMS { &access.owner_team } else { &access.owner_user });
             (kind.descriptor().plural, owners.filter(|owner| *owner == name).count())
         });
         counted.filter(|(_, count)| *count > 0).map(|(plural, count)| format!("{plural} ({count})")).collect()

@@ -17,11 +17,8 @@ use apiserver_registry::{Admission, AdmissionRequest};
 use apiserver_server::admission::{Act, Permissions};
 use async_trait::async_trait;
 use std::sync::Arc;
-use vci_management::access::VERB_MAKE_OWNER;
-use vci_management::access::{Caller, ObjectAccess};
-
-const PROJECTS: &str = "projects";
-const USERS: &str = "users";
+use vci_management::access::{Caller, ObjectAccess, VERB_MAKE_OWNER, owner_of};
+use vci_management::plural::{PROJECTS, TEAMS, USERS};
 
 /// Lets everybody create objects of their own or of their teams. Owners and admins, of the project or of everything, say
 /// afterwards whose it is and what its rules are; who was granted `makeowner` gives it away and no more.
@@ -58,7 +55,7 @@ impl Ownership {
 
     /// Whether the caller may make the users and teams the owners that the object newly names.
     async fn may_receive(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, new: &Object) -> Result<bool, ApiError> {
-        let before = request.old.map(owners).unwrap_or_default();
+        let before = request.old.map(owner_of).unwrap_or_default();
         let mut receivers = others(ctx, new);
         receivers.retain(|(plural, name)| *name != if *plural == USERS { before.0 } else { before.1 });
         if receivers.is_empty() || self.is_admin(ctx, request).await {
@@ -167,25 +164,21 @@ impl Admission for Ownership {
 
 /// The owners that the object names, without the caller and the caller's teams: the plural of the kind, and the name.
 fn others<'a>(ctx: &RequestContext, object: &'a Object) -> Vec<(&'static str, &'a str)> {
-    let (user, team) = owners(object);
+    let (user, team) = owner_of(object);
     let mut others = Vec::new();
     if !user.is_empty() && !is_name_of(ctx, user) {
         others.push((USERS, user));
     }
     if !team.is_empty() && !is_team_of(ctx, team) {
-        others.push(("teams", team));
+        others.push((TEAMS, team));
     }
     others
 }
 
 /// Whether the caller owns the object, alone or through a team.
 fn is_owned(ctx: &RequestContext, object: &Object) -> bool {
-    let (user, team) = owners(object);
+    let (user, team) = owner_of(object);
     !user.is_empty() && is_name_of(ctx, user) || !team.is_empty() && is_team_of(ctx, team)
-}
-
-fn owners(object: &Object) -> (&str, &str) {
-    (object.str_at(&["spec", "owner", "user"]), object.str_at(&["spec", "owner", "team"]))
 }
 
 /// Whether this is the caller's name as an owner. A caller without a User object who is no team is known by the user name alone.

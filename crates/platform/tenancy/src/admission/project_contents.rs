@@ -5,6 +5,7 @@
 //! it: a project may let somebody delete it who sees nothing in it.
 
 use super::stored::{Held, Stored};
+use crate::namespace_prefix::NamespacePrefix;
 use apiserver_meta::{ApiError, Cause, Object, ObjectKey, RequestContext, Verb};
 use apiserver_registry::{Admission, AdmissionRequest};
 use apiserver_server::admission::{Act, Permissions};
@@ -19,13 +20,12 @@ const NAMED: usize = 5;
 pub(crate) struct ProjectContents {
     stored: Arc<Stored>,
     permissions: Arc<Permissions>,
-    prefix: String,
+    prefix: NamespacePrefix,
 }
 
 impl ProjectContents {
-    /// The namespace of project P is `prefix` followed by P.
-    pub(crate) fn new(stored: Arc<Stored>, permissions: Arc<Permissions>, prefix: impl Into<String>) -> Self {
-        Self { stored, permissions, prefix: prefix.into() }
+    pub(crate) fn new(stored: Arc<Stored>, permissions: Arc<Permissions>, prefix: NamespacePrefix) -> Self {
+        Self { stored, permissions, prefix }
     }
 
     /// Whether the caller may read everything of this kind there.
@@ -42,7 +42,7 @@ impl Admission for ProjectContents {
         if request.verb != Verb::Delete {
             return Ok(());
         }
-        let namespace = format!("{}{}", self.prefix, request.key.name);
+        let namespace = self.prefix.namespace_of(&request.key.name);
         let Some(Held { plural, names, more }) = self.stored.held_by(&namespace, NAMED).await? else { return Ok(()) };
         let resource = request.descriptor.group_resource();
         if !self.sees_all(ctx, plural, &namespace).await {

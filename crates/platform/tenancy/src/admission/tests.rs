@@ -4,7 +4,7 @@
 
 use super::Rules;
 use crate::bootstrap;
-use crate::directory::{DEFAULT_NAMESPACE_PREFIX, Directory};
+use crate::directory::Directory;
 use crate::identity_informer::IdentityInformer;
 use crate::{KeyScopes, ProjectRules};
 use apiserver_auth::{Authorizer, Masters};
@@ -14,6 +14,7 @@ use apiserver_meta::{ApiError, Object, ObjectFilter, ObjectKey, RequestContext, 
 use apiserver_meta::{Principal, Resource};
 use apiserver_registry::{CacheConfig, Deleted, Patch, PatchKind, Registries, Registry};
 use apiserver_server::AdmissionParts;
+use apiserver_server::admission::Permissions;
 use apiserver_store::Store;
 use apiserver_store::embedded::{EmbeddedConfig, EmbeddedStore};
 use serde_json::{Value, json};
@@ -62,9 +63,9 @@ impl Rig {
         let resources = vci_management::resources();
         let authorizers: Vec<Arc<dyn Authorizer>> =
             vec![Arc::new(KeyScopes::new(Arc::clone(&directory))), Arc::new(Masters), Arc::new(ProjectRules::new(Arc::clone(&directory)))];
-        let parts =
-            AdmissionParts { store: Arc::clone(&store), resources: resources.clone(), authorizers, registries: Registries::default() };
-        let rules = Rules::new(Arc::clone(&directory), &parts, DEFAULT_NAMESPACE_PREFIX);
+        let (permissions, registries) = (Arc::new(Permissions::new(authorizers)), Registries::default());
+        let parts = AdmissionParts { store: Arc::clone(&store), resources: resources.clone(), permissions, registries };
+        let rules = Rules::new(Arc::clone(&directory), &parts);
         let start = |resource: Arc<dyn Resource>| {
             let admission = parts.owner_references().into_iter().chain(rules.of(resource.descriptor())).collect();
             Registry::start(resource, Arc::clone(&store), admission, CacheConfig::standard(), stop.clone())

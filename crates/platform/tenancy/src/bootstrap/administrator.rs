@@ -13,9 +13,8 @@ use apiserver_server::{StartError, private_file};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use vci_management::plural::{ACCESS_KEYS, PROJECTS, USERS};
 
-const USERS: &str = "users";
-const KEYS: &str = "ownedaccesskeys";
 /// The administrator's name.
 const NAME: &str = "admin";
 /// The name of the key in the kubeconfig.
@@ -33,8 +32,6 @@ pub(crate) struct Administrator<'a> {
     pub(crate) server: &'a str,
     /// The certificate authority to trust, PEM.
     pub(crate) ca_certificate: &'a str,
-    /// The prefix of projects' namespaces.
-    pub(crate) namespace_prefix: &'a str,
     /// Whether other servers use the store too.
     pub(crate) store_use: StoreUse,
 }
@@ -86,7 +83,7 @@ pub(super) async fn ensure(
         ca_certificate: administrator.ca_certificate,
         user: NAME,
         token: token.as_deref(),
-        namespace: &format!("{}{PROJECT}", administrator.namespace_prefix),
+        namespace: &directory.namespace_prefix().namespace_of(PROJECT),
     }
     .render()
     .map_err(|error| StartError::Internal(format!("kubeconfig: {error}")))?;
@@ -101,20 +98,20 @@ async fn create_first(registries: &Registries) -> Result<Ensured, StartError> {
     let user = json!({ "displayName": "Administrator", "username": NAME, "subject": NAME, "groups": ["system:masters"] });
     let made = registries.ensure(USERS, object("User", NAME, &user)).await?;
     let project = json!({ "displayName": "My Project", "owner": { "user": NAME }, "requireTemplate": { "disabled": true } });
-    registries.ensure("projects", object("Project", PROJECT, &project)).await?;
+    registries.ensure(PROJECTS, object("Project", PROJECT, &project)).await?;
     Ok(made)
 }
 
 /// Makes a fresh key for the administrator. The old key is deleted and opens nothing from then on.
 async fn replace_key(registries: &Registries) -> Result<String, StartError> {
-    let keys = registries.find(KEYS)?;
+    let keys = registries.find(ACCESS_KEYS)?;
     match keys.delete(&loopback::context(TIMEOUT), &ObjectKey::new("", KEY), &DeleteOptions::default(), &ObjectFilter::All).await {
         Ok(_) | Err(WriteFailure::Missing(_)) => {}
-        Err(failure) => return Err(refused(KEYS, KEY, &failure.into())),
+        Err(failure) => return Err(refused(ACCESS_KEYS, KEY, &failure.into())),
     }
     let secret = fresh_secret().map_err(|error| StartError::Internal(format!("no random numbers: {error}")))?;
     let key = json!({ "displayName": "admin.kubeconfig", "user": NAME, "key": secret });
-    registries.create(KEYS, object("OwnedAccessKey", KEY, &key)).await?;
+    registries.create(ACCESS_KEYS, object("OwnedAccessKey", KEY, &key)).await?;
     Ok(secret)
 }
 

@@ -72,8 +72,7 @@ impl Start {
     /// Runs [`first_objects`] with these manifests and a kubeconfig in `dir`.
     async fn begin(&self, dir: &Path, server: &str, store_use: StoreUse, manifests: Vec<Manifest>) -> Option<PathBuf> {
         let kubeconfig = dir.join("admin.kubeconfig");
-        let administrator =
-            Administrator { kubeconfig: &kubeconfig, server, ca_certificate: "PEM", namespace_prefix: "loft-p-", store_use };
+        let administrator = Administrator { kubeconfig: &kubeconfig, server, ca_certificate: "PEM", store_use };
         first_objects(&self.registries, &self.directory, manifests, administrator, 0).await.unwrap()
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use subtle::ConstantTimeEq as _;
 use vci_management::access::Caller;
+use vci_management::ownedaccesskey::Digest;
 
 /// A key, and what requests leave at it.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl KeyEntry {
 }
 
 /// Compares digests in a time that does not depend on where they differ.
-pub(super) fn same(known: &[u8; 32], digest: &[u8; 32]) -> bool {
+pub(super) fn same(known: &Digest, digest: &Digest) -> bool {
     #[cfg(test)]
     COMPARISONS.with(|count| count.set(count.get() + 1));
     known.ct_eq(digest).into()

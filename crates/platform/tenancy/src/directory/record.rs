@@ -3,6 +3,7 @@
 use super::KeyScope;
 use std::sync::Arc;
 use vci_management::access::{Caller, ObjectAccess};
+use vci_management::ownedaccesskey::Digest;
 
 /// A User object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -196,7 +197,7 @@ pub struct KeyRecord {
     /// Its name.
     pub name: String,
     /// SHA-256 of the secret.
-    pub digest: [u8; 32],
+    pub digest: Digest,
     /// The user or the team that the key acts as, by name.
     pub holder: Holder,
     /// The object of that name that holds the key: a later object of the same name does not.

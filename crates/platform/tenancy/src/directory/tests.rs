@@ -4,10 +4,6 @@ use apiserver_auth::IdentityMapper;
 use proptest::prelude::*;
 use vci_management::access::Caller;
 
-fn digest(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret.as_bytes()).into()
-}
-
 fn key(name: &str, secret: &str, holder: Holder) -> KeyRecord {
     let (lifetime, digest) = (Lifetime::Endless, digest(secret));
     KeyRecord {

@@ -6,7 +6,8 @@ mod scope;
 use crate::directory::{Holder, HolderIdentity, KeyRecord, Lifetime, Member, Principal, ProjectRecord, Role, TeamRecord, UserRecord};
 use apiserver_meta::Object;
 use std::sync::Arc;
-use vci_management::access::ObjectAccess;
+use vci_management::access::{ObjectAccess, owner_of};
+use vci_management::ownedaccesskey;
 
 pub(crate) fn user(object: &Object) -> UserRecord {
     UserRecord {
@@ -52,7 +53,7 @@ pub(crate) fn project(object: &Object, access: ObjectAccess) -> ProjectRecord {
 pub(crate) fn key(object: &Object) -> Option<KeyRecord> {
     Some(KeyRecord {
         name: object.name().into(),
-        digest: digest(object)?,
+        digest: ownedaccesskey::parse_digest(object.str_at(&["status", "keyHash"]))?,
         holder: match (object.str_at(&["spec", "user"]), object.str_at(&["spec", "team"])) {
             ("", "") => return None,
             ("", team) => Holder::Team(team.into()),
@@ -89,7 +90,7 @@ fn last_activity(object: &Object) -> Option<i64> {
 }
 
 fn owner(object: &Object) -> Option<Principal> {
-    match (object.str_at(&["spec", "owner", "user"]), object.str_at(&["spec", "owner", "team"])) {
+    match owner_of(object) {
         ("", "") => None,
         ("", team) => Some(Principal::Team(team.into())),
         (user, _) => Some(Principal::User(user.into())),
@@ -125,19 +126,6 @@ fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
 
 fn flag(object: &Object, path: &[&str]) -> bool {
     object.at(path).and_then(Value::as_bool).unwrap_or(false)
-}
-
-/// `status.keyHash`: the secret's SHA-256 in hexadecimal digits.
-fn digest(object: &Object) -> Option<[u8; 32]> {
-    let text = object.str_at(&["status", "keyHash"]);
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (index, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(digest)
 }
 
 #[cfg(test)]

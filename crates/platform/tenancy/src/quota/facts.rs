@@ -9,7 +9,7 @@ use apiserver_registry::Item;
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::Value;
-use vci_management::access::ObjectAccess;
+use vci_management::access::{ObjectAccess, owner_of};
 
 const FORCE: &str = "sleepmode.loft.sh/force";
 /// [`FORCE`] as canonical JSON has it; perhaps elsewhere, too.
@@ -54,7 +54,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn of_object(object: &'a Object) -> Self {
         let text = |name| object.metadata().get("annotations").and_then(|annotations| annotations.get(name)).and_then(Value::as_str);
         Self {
-            owner: owner(object.str_at(&["spec", "owner", "user"]), object.str_at(&["spec", "owner", "team"])),
+            owner: owner(owner_of(object)),
             template: object.str_at(&["spec", "templateRef", "name"]),
             activity: Activity::Known(Sleep::read(text), object.str_at(&["status", "phase"])),
         }
@@ -68,7 +68,7 @@ impl<'a> Facts<'a> {
         };
         let access = ObjectAccess::of(&item.facts);
         Self {
-            owner: owner(&access.owner_user, &access.owner_team),
+            owner: owner((&access.owner_user, &access.owner_team)),
             template: field("spec.templateRef.name"),
             activity: Activity::Unread(item, field("status.phase")),
         }
@@ -96,8 +96,8 @@ impl<'a> Facts<'a> {
 }
 
 /// The owner that an instance counts to. An instance of a team counts to the team alone, not to its members.
-fn owner<'a>(user: &'a str, team: &'a str) -> Option<Owner<'a>> {
-    match (user, team) {
+fn owner<'a>(owner: (&'a str, &'a str)) -> Option<Owner<'a>> {
+    match owner {
         ("", "") => None,
         (user, "") => Some(Owner::User(user)),
         (_, team) => Some(Owner::Team(team)),
@@ -181,7 +181,7 @@ mod tests {
         let table =
             [("", "", None), ("u", "", Some(Owner::User("u"))), ("", "t", Some(Owner::Team("t"))), ("u", "t", Some(Owner::Team("t")))];
         for (user, team, want) in table {
-            assert_eq!(owner(user, team), want);
+            assert_eq!(owner((user, team)), want);
         }
     }
 }

@@ -8,6 +8,7 @@
 use super::facts::{Facts, Owner};
 use super::limits::{Scope, limits};
 use super::{Consistency, instances};
+use crate::namespace_prefix::NamespacePrefix;
 use crate::own_writes::own_writes;
 use apiserver_meta::{ApiError, Descriptor, Object, ObjectFilter, ObjectKey, Subresource};
 use apiserver_registry::informer::{self, Delta};
@@ -31,15 +32,14 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct QuotaStatus {
     projects: Arc<Registry>,
     instances: Arc<Registry>,
-    prefix: String,
+    prefix: NamespacePrefix,
     /// The names of projects to look at.
     marks: Arc<WorkQueue<String>>,
 }
 
 impl QuotaStatus {
-    /// For projects whose namespace is `prefix` and their name.
-    pub(crate) fn new(projects: Arc<Registry>, instances: Arc<Registry>, prefix: impl Into<String>) -> Self {
-        Self { projects, instances, prefix: prefix.into(), marks: Arc::new(WorkQueue::new("quota status")) }
+    pub(crate) fn new(projects: Arc<Registry>, instances: Arc<Registry>, prefix: NamespacePrefix) -> Self {
+        Self { projects, instances, prefix, marks: Arc::new(WorkQueue::new("quota status")) }
     }
 
     /// Works until `stop`.
@@ -57,7 +57,7 @@ impl QuotaStatus {
         match delta {
             Delta::Added(item) | Delta::Updated { new: item, .. } | Delta::Deleted(item) => {
                 let ObjectKey { namespace, name } = &item.key;
-                let project = if namespace.is_empty() { Some(name.as_str()) } else { namespace.strip_prefix(&self.prefix) };
+                let project = if namespace.is_empty() { Some(name.as_str()) } else { self.prefix.project_of(namespace) };
                 project.into_iter().for_each(|project| self.mark_one(project));
             }
             Delta::Gap => self.projects.cache().items().iter().for_each(|item| self.mark_one(&item.key.name)),
@@ -82,7 +82,7 @@ impl QuotaStatus {
             return Ok(());
         }
         let ctx = loopback::context(WRITE_TIMEOUT);
-        let namespace = format!("{}{name}", self.prefix);
+        let namespace = self.prefix.namespace_of(name);
         let instances = instances(&ctx, &self.instances, &namespace, item.revision, Consistency::Cached).await?;
         let status = status(&quotas, &instances, self.instances.descriptor());
         let status = status.map(serde_json::to_value).transpose().map_err(ApiError::internal)?;

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::namespace_prefix::NamespacePrefix;
 use apiserver_meta::ObjectKey;
 use apiserver_meta::options::{DeleteOptions, DryRun, GetOptions, WriteOptions};
 use apiserver_registry::Registries;
@@ -37,7 +38,7 @@ pub(super) async fn replica(store: &Arc<dyn Store>) -> Replica {
     let projects = start(vci_management::projects(), Vec::new());
     let registries = Registries::default();
     registries.fill(std::slice::from_ref(&projects));
-    let quotas: Arc<dyn Admission> = Arc::new(ProjectQuotas::new(Projects::new(registries, "loft-p-")));
+    let quotas: Arc<dyn Admission> = Arc::new(ProjectQuotas::new(Projects::new(registries, NamespacePrefix::default())));
     let instances = start(vci_management::virtual_cluster_instances(), vec![quotas]);
     projects.cache().ready().await;
     instances.cache().ready().await;
@@ -393,7 +394,7 @@ async fn a_server_that_lags_behind_decides_by_what_is_stored() {
 }
 
 fn status_of(replica: &Replica) -> QuotaStatus {
-    QuotaStatus::new(Arc::clone(&replica.projects), Arc::clone(&replica.instances), "loft-p-")
+    QuotaStatus::new(Arc::clone(&replica.projects), Arc::clone(&replica.instances), NamespacePrefix::default())
 }
 
 async fn project(replica: &Replica) -> Value {

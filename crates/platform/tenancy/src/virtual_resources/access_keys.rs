@@ -6,6 +6,7 @@ use apiserver_meta::{ApiError, Schema, VirtualDescriptor};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use vci_management::computed::{TEAM_ACCESS_KEYS, USER_ACCESS_KEYS, team_access_keys_schema, user_access_keys_schema};
+use vci_management::plural;
 
 /// `GET /users/NAME/accesskeys` or `GET /teams/NAME/accesskeys`.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl VirtualResource for AccessKeys {
 
     async fn answer(&self, asked: VirtualRequest<'_>) -> Result<Value, ApiError> {
         let mut keys: Vec<Value> = Vec::new();
-        for item in self.objects.all(asked.ctx, "ownedaccesskeys").await? {
+        for item in self.objects.all(asked.ctx, plural::ACCESS_KEYS).await? {
             let mut key: Value = read(&item)?;
             if key["spec"][self.holder] == asked.key.name.as_str() {
                 hide(&mut key);

@@ -6,6 +6,7 @@ use apiserver_registry::{Item, Registry};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
+use vci_management::plural;
 use vci_management::team::Team;
 use vci_management::types::EntityInfo;
 use vci_management::user::User;
@@ -33,12 +34,12 @@ impl Objects {
 
     /// A user, as others see them; `None` when there is none of this name.
     pub(crate) async fn user(&self, ctx: &RequestContext, name: &str) -> Result<Option<EntityInfo>, ApiError> {
-        self.one(ctx, "users", name).await?.map(|item| user_info(&item)).transpose()
+        self.one(ctx, plural::USERS, name).await?.map(|item| user_info(&item)).transpose()
     }
 
     /// A team, as others see it; `None` when there is none of this name.
     pub(crate) async fn team(&self, ctx: &RequestContext, name: &str) -> Result<Option<EntityInfo>, ApiError> {
-        self.one(ctx, "teams", name).await?.map(|item| team_info(&item)).transpose()
+        self.one(ctx, plural::TEAMS, name).await?.map(|item| team_info(&item)).transpose()
     }
 
     fn registry(&self, plural: &str) -> Option<&Arc<Registry>> {

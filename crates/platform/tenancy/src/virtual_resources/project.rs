@@ -29,6 +29,7 @@ use vci_management::computed::{
     PROJECT_CLUSTERS, PROJECT_MEMBERS, PROJECT_TEMPLATES, ProjectMember, project_clusters_schema, project_members_schema,
     project_templates_schema,
 };
+use vci_management::plural::{TEAMS, TEMPLATES, USERS};
 use vci_management::project::{AllowedTemplate, Member, Project};
 use vci_management::types::EntityInfo;
 use vci_management::{GROUP, VERSION};
@@ -63,7 +64,7 @@ impl Members {
     async fn users(&self, ctx: &RequestContext, names: &BTreeSet<&str>) -> Result<Vec<ProjectMember>, ApiError> {
         let mut users = Vec::new();
         if names.contains("*") {
-            for item in self.0.all(ctx, "users").await? {
+            for item in self.0.all(ctx, USERS).await? {
                 users.push(ProjectMember { info: user_info(&item)? });
             }
             return Ok(users);
@@ -77,7 +78,7 @@ impl Members {
     async fn teams(&self, ctx: &RequestContext, names: &BTreeSet<&str>) -> Result<Vec<ProjectMember>, ApiError> {
         let mut teams = Vec::new();
         if names.contains("*") {
-            for item in self.0.all(ctx, "teams").await? {
+            for item in self.0.all(ctx, TEAMS).await? {
                 teams.push(ProjectMember { info: team_info(&item)? });
             }
             return Ok(teams);
@@ -119,7 +120,7 @@ impl VirtualResource for Templates {
         let Project { spec, .. } = asked.parent()?;
         let readable = asked.view("get", &all_templates()).await;
         let mut allowed: Vec<Value> = Vec::new();
-        for item in self.0.all(asked.ctx, PLURAL).await? {
+        for item in self.0.all(asked.ctx, TEMPLATES).await? {
             if templates::allows(&spec, &item.key.name) {
                 let is_readable = readable.as_ref().is_some_and(|view| view.allows("", &item.facts));
                 allowed.push(if is_readable { read(&item)? } else { offered(read(&item)?)? });
@@ -135,13 +136,11 @@ impl VirtualResource for Templates {
     }
 }
 
-const PLURAL: &str = "virtualclustertemplates";
-
 fn all_templates() -> Target {
     Target::Resource {
         group: GROUP.into(),
         version: VERSION.into(),
-        resource: PLURAL.into(),
+        resource: TEMPLATES.into(),
         subresource: String::new(),
         namespace: String::new(),
         name: String::new(),

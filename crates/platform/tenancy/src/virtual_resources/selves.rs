@@ -13,6 +13,7 @@ use std::sync::Arc;
 use vci_management::access::Caller;
 use vci_management::computed::{SELF, SelfSpec, SelfStatus, UserInfo, self_schema};
 use vci_management::ownedaccesskey::OwnedAccessKey;
+use vci_management::plural;
 use vci_management::types::EntityInfo;
 
 /// `POST /selves`.
@@ -23,7 +24,6 @@ use vci_management::types::EntityInfo;
 pub(crate) struct Selves {
     objects: Objects,
     directory: Arc<Directory>,
-    namespace_prefix: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -54,8 +54,8 @@ impl VirtualResource for Selves {
 }
 
 impl Selves {
-    pub(crate) fn new(objects: Objects, directory: Arc<Directory>, namespace_prefix: &str) -> Self {
-        Self { objects, directory, namespace_prefix: namespace_prefix.to_owned() }
+    pub(crate) fn new(objects: Objects, directory: Arc<Directory>) -> Self {
+        Self { objects, directory }
     }
 
     /// The identity of the holder of a secret. The error neither repeats the secret nor says why it is refused.
@@ -73,7 +73,7 @@ impl Selves {
             subject: identity.user.name.clone(),
             uid: identity.user.uid.clone(),
             groups: identity.user.groups.clone(),
-            project_namespace_prefix: Some(self.namespace_prefix.clone()),
+            project_namespace_prefix: Some(self.directory.namespace_prefix().to_string()),
             ..SelfStatus::default()
         };
         let teams = self.teams(ctx, &Caller::of(&identity.principal).teams).await?;
@@ -100,7 +100,7 @@ impl Selves {
     }
 
     async fn add_key(&self, ctx: &RequestContext, name: &str, status: &mut SelfStatus) -> Result<(), ApiError> {
-        let Some(item) = self.objects.one(ctx, "ownedaccesskeys", name).await? else { return Ok(()) };
+        let Some(item) = self.objects.one(ctx, plural::ACCESS_KEYS, name).await? else { return Ok(()) };
         let OwnedAccessKey { spec, .. } = read(&item)?;
         status.access_key = name.to_owned();
         status.access_key_type = spec.r#type;

@@ -3,6 +3,7 @@ use super::*;
 use crate::testing::json_cluster;
 use apiserver_meta::options::DryRun;
 use apiserver_meta::{ObjectKey, Principal, Subresource};
+use apiserver_registry::Memo;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -56,8 +57,8 @@ async fn only_what_comes_needs_a_namespace_that_stays() {
     ] {
         let key = ObjectKey::new(namespace, "");
         let (descriptor, schema) = (instances.descriptor(), instances.schema());
-        let request =
-            AdmissionRequest { descriptor, verb, subresource: Subresource::Main, key: &key, old: None, dry_run: DryRun::No, schema };
+        let (subresource, dry_run, memo) = (Subresource::Main, DryRun::No, &Memo::default());
+        let request = AdmissionRequest { descriptor, verb, subresource, key: &key, old: None, dry_run, schema, memo };
         let ctx = RequestContext::new(Arc::default(), Principal::default(), Instant::now() + Duration::from_secs(60), "audit".into());
         let mut object = Object::from_value(json!({"metadata": {"generateName": "a-"}})).unwrap();
         let got = lifecycle.mutate(&ctx, request, &mut object).await;

@@ -7,6 +7,7 @@ use crate::testing::json_cluster;
 use apiserver_meta::options::DryRun;
 use apiserver_meta::schema::Shape;
 use apiserver_meta::{Annotations, Descriptor, ObjectKey, Principal, Schema, Scope, Subresource, User, Verb};
+use apiserver_registry::Memo;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use serde_json::json;
@@ -147,6 +148,7 @@ async fn ask(policies: &ValidatingAdmissionPolicies, ctx: &RequestContext, verb:
         old,
         dry_run: DryRun::No,
         schema: &schema,
+        memo: &Memo::default(),
     };
     policies.validate(ctx, request, (verb != Verb::Delete).then_some(&object)).await
 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::testing::json_cluster;
 use apiserver_meta::options::DryRun;
 use apiserver_meta::{ObjectKey, Principal, Resource, Subresource, User};
+use apiserver_registry::Memo;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{Response, StatusCode};
@@ -102,6 +103,7 @@ struct Rig {
     mutating: MutatingWebhooks,
     validating: ValidatingWebhooks,
     instances: Arc<dyn Resource>,
+    memo: Memo,
     _stop: DropGuard,
 }
 
@@ -131,7 +133,7 @@ impl Rig {
         let mutating = MutatingWebhooks::follow(&cluster, Arc::clone(&namespaces) as _, &stop);
         let validating = ValidatingWebhooks::follow(&cluster, namespaces, &stop);
         let instances = apiserver_meta::testing::resources().into_iter().find(|kind| kind.descriptor().plural == "books").unwrap();
-        Self { mutating, validating, instances, _stop: stop.drop_guard() }
+        Self { mutating, validating, instances, memo: Memo::default(), _stop: stop.drop_guard() }
     }
 
     /// A create or an update, with what becomes of the object.
@@ -154,7 +156,7 @@ impl Rig {
 
     fn request<'a>(&'a self, verb: Verb, key: &'a ObjectKey, old: Option<&'a Object>, dry_run: DryRun) -> AdmissionRequest<'a> {
         let (descriptor, schema) = (self.instances.descriptor(), self.instances.schema());
-        AdmissionRequest { descriptor, verb, subresource: Subresource::Main, key, old, dry_run, schema }
+        AdmissionRequest { descriptor, verb, subresource: Subresource::Main, key, old, dry_run, schema, memo: &self.memo }
     }
 }
 

@@ -1,0 +1,14 @@
+//! The plural names of the kinds, as paths, rules and storage keys have them.
+
+/// Access keys.
+pub const ACCESS_KEYS: &str = "ownedaccesskeys";
+/// Projects.
+pub const PROJECTS: &str = "projects";
+/// Teams.
+pub const TEAMS: &str = "teams";
+/// Users.
+pub const USERS: &str = "users";
+/// Virtual clusters.
+pub const INSTANCES: &str = "virtualclusterinstances";
+/// Templates of virtual clusters.
+pub const TEMPLATES: &str = "virtualclustertemplates";
