@@ -13,6 +13,7 @@ pub mod access;
 mod columns;
 pub mod computed;
 mod kind;
+pub mod key_hash;
 pub mod ownedaccesskey;
 pub mod plural;
 pub mod project;

@@ -12,6 +12,7 @@
 
 use crate::access::{Caller, ObjectAccess};
 use crate::columns::{self, text_at};
+use crate::key_hash;
 use crate::kind::stored_kind;
 use crate::rules::{field, immutable_once_set, object_mut, part};
 use crate::types::{Typed, is_false, is_zero};
@@ -21,8 +22,6 @@ use schemars::JsonSchema;
 use scope::AccessKeyScope;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 
 pub mod scope;
 #[cfg(test)]
@@ -103,42 +102,6 @@ pub struct OwnedAccessKeyStatus {
     /// key.
     #[serde(rename = "holderUID", skip_serializing_if = "String::is_empty")]
     pub holder_uid: String,
-}
-
-impl OwnedAccessKeyStatus {
-    /// The digest that [`OwnedAccessKeyStatus::key_hash`] writes; `None` when it is none.
-    pub fn digest(&self) -> Option<Digest> {
-        parse_digest(&self.key_hash)
-    }
-}
-
-/// The SHA-256 of a secret.
-pub type Digest = [u8; 32];
-
-/// The digest of a secret.
-pub fn digest(secret: &str) -> Digest {
-    Sha256::digest(secret.as_bytes()).into()
-}
-
-/// The digest that [`OwnedAccessKeyStatus::key_hash`] writes; `None` for a text that is none.
-pub fn parse_digest(key_hash: &str) -> Option<Digest> {
-    let mut digest = [0; 32];
-    if key_hash.len() != 64 || !key_hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-        return None;
-    }
-    for (index, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(key_hash.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(digest)
-}
-
-/// [`OwnedAccessKeyStatus::key_hash`] of a secret.
-pub fn key_hash(secret: &str) -> String {
-    digest(secret).iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 const COLUMNS: &[Column] = &[
@@ -223,7 +186,7 @@ fn spec_errors(spec: &OwnedAccessKeySpec, path: &FieldPath, key: &Object) -> Vec
     } else if !is_bearer_token(&spec.key) {
         // The value is left out of the text: it is meant to be a secret.
         errors.push(FieldError::forbidden(&path.child("key"), "may hold letters, digits and -._~+/= only"));
-    } else if status.digest().is_none() {
+    } else if key_hash::parse(&status.key_hash).is_none() {
         let path = field(&["status", "keyHash"]);
         errors.push(FieldError::invalid(&path, status.key_hash.as_str(), "must be 64 lower-case hexadecimal digits"));
     }
@@ -252,7 +215,7 @@ fn note_secret(object: &mut Object) {
     if secret.is_empty() {
         return;
     }
-    let hash = key_hash(secret);
+    let hash = key_hash::of(secret);
     object_mut(object, "status").insert("keyHash".into(), hash.into());
 }
 

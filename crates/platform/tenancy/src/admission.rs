@@ -6,6 +6,7 @@
 mod deletion;
 mod granting_fields;
 mod identities;
+mod key_grants;
 mod key_holders;
 mod key_lifetimes;
 mod key_secrets;
@@ -23,7 +24,7 @@ pub(crate) mod tests;
 pub(crate) use namespaces::NAMESPACES;
 
 use crate::directory::Directory;
-use crate::key_admission::KeyAdmission;
+use key_grants::KeyAdmission;
 use crate::project::Projects;
 use crate::quota::ProjectQuotas;
 use apiserver_meta::{Descriptor, Scope};

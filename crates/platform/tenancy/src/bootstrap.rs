@@ -13,7 +13,7 @@ pub(crate) use manifest::{Manifest, read_manifests};
 
 use crate::directory::Directory;
 use crate::identity_informer::IdentityInformer;
-use crate::own_writes::own_writes;
+use crate::server_writes::server_writes;
 use administrator::Users;
 use apiserver_meta::options::{FieldValidation, WriteOptions};
 use apiserver_meta::{ApiError, Object, ObjectKey};
@@ -63,7 +63,7 @@ impl Registries {
     /// Creates an object. Returns once the directory knows of it.
     async fn create(&self, plural: &str, object: Object) -> Result<Ensured, StartError> {
         let name = object.name().to_owned();
-        let options = WriteOptions { field_validation: FieldValidation::Strict, ..own_writes() };
+        let options = WriteOptions { field_validation: FieldValidation::Strict, ..server_writes() };
         match self.find(plural)?.create(&loopback::context(CREATE_TIMEOUT), "", object, &options).await {
             Ok(written) => {
                 self.feed.reached(plural, revision_of(&written.bytes)).await;

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 use vci_management::access::Caller;
-use vci_management::ownedaccesskey::{Digest, digest};
+use vci_management::key_hash;
 
 /// The group of every caller who is known by an access key of this server.
 pub const GROUP_LOFT_AUTHENTICATED: &str = "loft:authenticated";
@@ -118,13 +118,14 @@ impl Directory {
 
     /// Whether this is the secret of an access key, usable or not. Such a token must not be shown to any other authenticator.
     pub fn is_secret(&self, text: &str) -> bool {
-        self.read().digests.contains_key(&digest(text))
+        let digest = key_hash::digest(text);
+        self.read().digests.contains_key(&digest)
     }
 
     /// Every secret costs one digest, one look-up and one comparison, be it right or wrong. The look-up is by digest, of
     /// which nobody can choose the first bytes to find out how far they match.
     fn find(&self, secret: &str, now: i64, found: impl FnOnce(&KeyEntry)) -> Option<Identity> {
-        let digest = digest(secret);
+        let digest = key_hash::digest(secret);
         let tables = self.read();
         let keys = tables.digests.get(&digest).into_iter().flatten().filter_map(|name| tables.keys.get(name));
         let usable = keys.filter(|key| key.is_good(now)).find_map(|key| Some((key, tables.identity(key)?)));

@@ -8,7 +8,7 @@
 use crate::clock::unix_seconds;
 use crate::directory::{Directory, KeyRecord, Lifetime};
 use crate::identity_informer::record;
-use crate::own_writes::own_writes;
+use crate::server_writes::server_writes;
 use apiserver_meta::{ApiError, Object, ObjectFilter, ObjectKey, Subresource};
 use apiserver_registry::loopback;
 use apiserver_registry::{Registry, WriteFailure};
@@ -105,7 +105,7 @@ impl KeyActivity {
         if let Some(status) = object.0.entry("status").or_insert_with(|| serde_json::json!({})).as_object_mut() {
             status.insert("lastActivity".into(), time.to_string().into());
         }
-        match self.keys.update(&ctx, &key, Subresource::Status, object, &own_writes(), &ObjectFilter::All).await {
+        match self.keys.update(&ctx, &key, Subresource::Status, object, &server_writes(), &ObjectFilter::All).await {
             // Gone, or changed by somebody else at this moment: then it is looked at again.
             Ok(_) | Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => Ok(()),
             Err(failure) => Err(failure.into()),

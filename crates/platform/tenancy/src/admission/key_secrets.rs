@@ -1,6 +1,6 @@
 //! Secrets for access keys that come without one, and a word about those that are easily guessed.
 
-use crate::secret::fresh_secret;
+use crate::fresh_secret::fresh_secret;
 use apiserver_meta::{ApiError, Object, RequestContext, Subresource, Verb};
 use apiserver_registry::{Admission, AdmissionRequest};
 use async_trait::async_trait;

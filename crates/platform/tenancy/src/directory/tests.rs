@@ -4,6 +4,10 @@ use apiserver_auth::IdentityMapper;
 use proptest::prelude::*;
 use vci_management::access::Caller;
 
+fn digest(secret: &str) -> [u8; 32] {
+    key_hash::digest(secret)
+}
+
 fn key(name: &str, secret: &str, holder: Holder) -> KeyRecord {
     let (lifetime, digest) = (Lifetime::Endless, digest(secret));
     KeyRecord {

@@ -7,7 +7,7 @@ use crate::directory::{Holder, HolderIdentity, KeyRecord, Lifetime, Member, Prin
 use apiserver_meta::Object;
 use std::sync::Arc;
 use vci_management::access::{ObjectAccess, owner_of};
-use vci_management::ownedaccesskey;
+use vci_management::key_hash;
 
 pub(crate) fn user(object: &Object) -> UserRecord {
     UserRecord {
@@ -53,7 +53,7 @@ pub(crate) fn project(object: &Object, access: ObjectAccess) -> ProjectRecord {
 pub(crate) fn key(object: &Object) -> Option<KeyRecord> {
     Some(KeyRecord {
         name: object.name().into(),
-        digest: ownedaccesskey::parse_digest(object.str_at(&["status", "keyHash"]))?,
+        digest: key_hash::parse(object.str_at(&["status", "keyHash"]))?,
         holder: match (object.str_at(&["spec", "user"]), object.str_at(&["spec", "team"])) {
             ("", "") => return None,
             ("", team) => Holder::Team(team.into()),

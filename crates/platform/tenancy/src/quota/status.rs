@@ -9,7 +9,7 @@ use super::facts::{Facts, Owner};
 use super::limits::{Scope, limits};
 use super::{Consistency, instances};
 use crate::namespace_prefix::NamespacePrefix;
-use crate::own_writes::own_writes;
+use crate::server_writes::server_writes;
 use apiserver_meta::{ApiError, Descriptor, Object, ObjectFilter, ObjectKey, Subresource};
 use apiserver_registry::informer::{self, Delta};
 use apiserver_registry::loopback;
@@ -90,7 +90,7 @@ impl QuotaStatus {
             return Ok(());
         }
         let Some(object) = with_status(stored, status) else { return Ok(()) };
-        match self.projects.update(&ctx, &key, Subresource::Status, object, &own_writes(), &ObjectFilter::All).await {
+        match self.projects.update(&ctx, &key, Subresource::Status, object, &server_writes(), &ObjectFilter::All).await {
             // Gone, or changed by somebody else at this moment: that change brings it here again.
             Ok(_) | Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => Ok(()),
             Err(failure) => Err(failure.into()),

@@ -3,6 +3,6 @@
 use apiserver_meta::options::WriteOptions;
 
 /// Under its own name in managedFields.
-pub(crate) fn own_writes() -> WriteOptions {
+pub(crate) fn server_writes() -> WriteOptions {
     WriteOptions { field_manager: "vci-apiserver".into(), ..WriteOptions::default() }
 }
