@@ -1,8 +1,8 @@
 //! Everything that a router is configured with: the kinds served, the chains of authenticators and authorizers, bounds, checks.
 
+use crate::extra_path::Page;
 use crate::lifecycle::Lifecycle;
 use crate::observer::Observer;
-use crate::page::Page;
 use crate::virtual_collection::VirtualCollection;
 use crate::virtual_resource::VirtualResource;
 use apiserver_auth::{Authenticator, Authorizer, IdentityMapper};

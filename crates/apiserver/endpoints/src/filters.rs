@@ -9,10 +9,11 @@ mod impersonate;
 mod in_flight;
 pub(crate) mod phase;
 mod refused;
+mod strip_credentials;
 
 use crate::app::App;
 use crate::extensions::ImpersonatedUser;
-use crate::observed::{Held, observed};
+use crate::observed_body::{Held, observed};
 use crate::permits::Permit;
 use crate::request_info::RequestInfo;
 use apiserver_auth::Identity;

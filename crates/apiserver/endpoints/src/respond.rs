@@ -1,8 +1,9 @@
 //! Encoding of answers: as negotiated, compressed if that pays and was asked for, with the headers that
 //! every answer has.
 
-use crate::chunks::{Ahead, ChunkBody, Chunks, Gzip};
+use crate::chunks::{Ahead, ChunkBody, Chunks};
 use crate::extensions::info_of;
+use crate::gzip::Gzip;
 use crate::negotiation::{self, Layout, Media, Representation};
 use crate::pretty::Pretty;
 use apiserver_meta::{ApiError, Reason, Status};

@@ -24,7 +24,6 @@ pub(crate) mod tests;
 pub(crate) use namespaces::NAMESPACES;
 
 use crate::directory::Directory;
-use key_grants::KeyAdmission;
 use crate::project::Projects;
 use crate::quota::ProjectQuotas;
 use apiserver_meta::{Descriptor, Scope};
@@ -33,6 +32,7 @@ use apiserver_server::AdmissionParts;
 use apiserver_server::admission::Permissions;
 use deletion::DeletionMarks;
 use identities::Identities;
+use key_grants::KeyAdmission;
 use key_holders::KeyHolders;
 use key_lifetimes::KeyLifetimes;
 use key_secrets::KeySecrets;

@@ -1,8 +1,8 @@
 //! An object as the answer to a call.
 
 use super::Call;
-use crate::extended::Extended;
 use crate::negotiation::Representation;
+use crate::reader_view::ReaderView;
 use crate::render::{Columns, Renderer};
 use apiserver_meta::ApiError;
 use apiserver_registry::heavy;
@@ -23,7 +23,7 @@ impl Call {
 
     /// An object that was written as the answer: as much of it as the writer may read.
     pub(crate) async fn written(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
-        let shown = Extended::of_answer(self).await;
+        let shown = ReaderView::of_answer(self).await;
         self.object(status, &shown.written(bytes, &**self.registry.resource()), representation).await
     }
 }

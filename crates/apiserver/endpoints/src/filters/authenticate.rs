@@ -1,18 +1,17 @@
 //! Authentication of the caller. Credentials go no further than this, but for those of watches, lists and writes, which are looked at
 //! again.
 
-use crate::access::authentication::{identify, is_credential};
+use super::strip_credentials::strip_credentials;
+use crate::access::authentication::identify;
 use crate::access::recheck::RetainedCredentials;
 use crate::app::App;
 use crate::audit_context::AuditContext;
 use crate::extensions::{AuditId, PeerCertificates};
 use crate::request_info::RequestInfo;
 use crate::websocket;
-use apiserver_auth::{Authenticator, Credentials, Identity};
+use apiserver_auth::{Credentials, Identity};
 use apiserver_meta::ApiError;
-use http::HeaderMap;
 use http::request::Parts;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Finds out who is calling.
@@ -27,7 +26,7 @@ pub(super) async fn authenticate(app: &App, info: &RequestInfo, parts: &mut Part
         observer.authenticated(identified.as_ref().ok().map(|(identity, _)| &*identity.user), begun.elapsed());
     }
     let (identity, standing) = identified?;
-    strip(&mut parts.headers, &app.config.authenticators);
+    strip_credentials(&mut parts.headers, &app.config.authenticators);
     if let (Some(trail), Some(id)) = (AuditContext::of(&parts.extensions), parts.extensions.get::<AuditId>()) {
         trail.caller(&identity, info, id).await?;
     }
@@ -37,11 +36,4 @@ pub(super) async fn authenticate(app: &App, info: &RequestInfo, parts: &mut Part
         parts.extensions.insert(proof);
     }
     Ok(identity)
-}
-
-fn strip(headers: &mut HeaderMap, chain: &[Arc<dyn Authenticator>]) {
-    let named: Vec<_> = headers.keys().filter(|name| is_credential(name, chain)).cloned().collect();
-    for name in named {
-        headers.remove(name);
-    }
 }

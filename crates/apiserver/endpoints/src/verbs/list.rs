@@ -3,8 +3,8 @@
 use super::while_allowed::list_while_allowed;
 use crate::call::Call;
 use crate::chunks::PIECE;
-use crate::extended::Extended;
 use crate::negotiation::{Offer, Representation};
+use crate::reader_view::ReaderView;
 use crate::render::Renderer;
 use crate::selectable::list_options;
 use apiserver_meta::{ApiError, Descriptor};
@@ -19,14 +19,14 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = list_options(call.descriptor(), call.query())?;
     let list = call.registry.list(&call.ctx, &call.resource.namespace, &options, &call.filter).await?;
-    let extended = Extended::of(call).await;
+    let extended = ReaderView::of(call).await;
     let private = extended.private().cloned();
     let response = respond(call, list, extended, representation)?;
     Ok(list_while_allowed(call, response, private))
 }
 
 /// A list as an answer.
-pub(crate) fn respond(call: &Call, list: List, extended: Extended, representation: Representation) -> Result<Response, ApiError> {
+pub(crate) fn respond(call: &Call, list: List, extended: ReaderView, representation: Representation) -> Result<Response, ApiError> {
     let renderer = Renderer::of_list(representation.target, call.registry.resource())?;
     let body = ListBody::new(call.descriptor(), list, extended, renderer);
     let length = body.length();
@@ -37,7 +37,7 @@ pub(crate) fn respond(call: &Call, list: List, extended: Extended, representatio
 struct ListBody {
     head: Vec<u8>,
     items: std::vec::IntoIter<Arc<Item>>,
-    extended: Extended,
+    extended: ReaderView,
     renderer: Renderer,
     place: ListPosition,
 }
@@ -52,7 +52,7 @@ enum ListPosition {
 const TAIL: &[u8] = b"]}\n";
 
 impl ListBody {
-    fn new(descriptor: &Descriptor, list: List, extended: Extended, renderer: Renderer) -> Self {
+    fn new(descriptor: &Descriptor, list: List, extended: ReaderView, renderer: Renderer) -> Self {
         let head = renderer.list_head(descriptor, &metadata(&list));
         Self { head, items: list.items.into_iter(), extended, renderer, place: ListPosition::Head }
     }

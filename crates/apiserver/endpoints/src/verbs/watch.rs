@@ -6,8 +6,8 @@ mod websocket;
 use super::while_allowed::while_allowed;
 use crate::call::Call;
 use crate::chunks::{Growth, Pace};
-use crate::extended::Extended;
 use crate::negotiation::Offer;
+use crate::reader_view::ReaderView;
 use crate::render::Renderer;
 use crate::request_info::PathForm;
 use crate::respond;
@@ -38,7 +38,7 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
         options.timeout_seconds = Some(some_time(call.app.config.limits.min_watch).as_secs());
     }
     let watch = call.registry.watch(&call.ctx, &call.resource.namespace, &options, &call.filter).await?;
-    let extended = Extended::of(call).await;
+    let extended = ReaderView::of(call).await;
     let watch = while_allowed(call, watch, extended.private().cloned());
     let observer = call.app.config.observer.as_ref().map(|observer| observer.watch(&call.info));
     let frames = Frames::new(call.descriptor(), renderer, extended, observer);

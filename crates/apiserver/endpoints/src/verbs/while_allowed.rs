@@ -15,7 +15,7 @@ use crate::access::private::Private;
 use crate::access::recheck::RetainedCredentials;
 use crate::app::App;
 use crate::call::Call;
-use crate::observed::{BodyObserver, observed};
+use crate::observed_body::{BodyObserver, observed};
 use crate::request_info::RequestInfo;
 use apiserver_auth::Identity;
 use apiserver_meta::{ApiError, ObjectFilter};

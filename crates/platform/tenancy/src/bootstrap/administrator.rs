@@ -2,8 +2,8 @@
 
 use super::{Ensured, Registries, refused};
 use crate::directory::Directory;
-use crate::kubeconfig::{self, Kubeconfig};
 use crate::fresh_secret::fresh_secret;
+use crate::kubeconfig::{self, Kubeconfig};
 use apiserver_meta::options::{DeleteOptions, ListOptions};
 use apiserver_meta::{Object, ObjectFilter, ObjectKey};
 use apiserver_registry::WriteFailure;

@@ -1,7 +1,7 @@
 //! The frames of a watch, in the representation that the watcher asked for.
 
-use crate::extended::Extended;
 use crate::observer::WatchObserver;
+use crate::reader_view::ReaderView;
 use crate::render::{Columns, Renderer};
 use apiserver_meta::Descriptor;
 use apiserver_registry::{EventKind, Frame};
@@ -12,13 +12,13 @@ pub(super) struct Frames {
     kind: &'static str,
     api_version: String,
     renderer: Renderer,
-    extended: Extended,
+    extended: ReaderView,
     columns: Columns,
     observer: Option<Box<dyn WatchObserver>>,
 }
 
 impl Frames {
-    pub(super) fn new(descriptor: &Descriptor, renderer: Renderer, extended: Extended, observer: Option<Box<dyn WatchObserver>>) -> Self {
+    pub(super) fn new(descriptor: &Descriptor, renderer: Renderer, extended: ReaderView, observer: Option<Box<dyn WatchObserver>>) -> Self {
         let (kind, api_version) = (descriptor.kind, descriptor.api_version());
         Self { kind, api_version, renderer, extended, columns: Columns::Shown, observer }
     }

@@ -18,14 +18,14 @@ use std::sync::Arc;
 
 /// The fields that are filled in and the part that is hidden, and by which views. For most requests neither.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Extended {
+pub(crate) struct ReaderView {
     /// The kind, if anything is filled in.
     resource: Option<Arc<dyn Resource>>,
     fields: Vec<(ExtendedField, ObjectFilter)>,
     private: Option<Private>,
 }
 
-impl Extended {
+impl ReaderView {
     /// The extensions that a read asks for. A verb that the caller has on no object at all is left out.
     pub(crate) async fn of(call: &Call) -> Self {
         let extended = call.descriptor().extended;
