@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 use vci_management::access::Caller;
-use vci_management::key_hash;
+use vci_management::key_hash::{self, Digest};
 
 /// The group of every caller who is known by an access key of this server.
 pub const GROUP_LOFT_AUTHENTICATED: &str = "loft:authenticated";

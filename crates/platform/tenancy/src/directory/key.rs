@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use subtle::ConstantTimeEq as _;
 use vci_management::access::Caller;
-use vci_management::ownedaccesskey::Digest;
+use vci_management::key_hash::Digest;
 
 /// A key, and what requests leave at it.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use super::KeyScope;
 use std::sync::Arc;
 use vci_management::access::{Caller, ObjectAccess};
-use vci_management::ownedaccesskey::Digest;
+use vci_management::key_hash::Digest;
 
 /// A User object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
