@@ -170,7 +170,7 @@ async fn one_unreadable_value_hides_no_other() {
 }
 
 #[tokio::test]
-async fn fences_stay_empty_and_a_value_too_large_is_told_by_its_own_size() {
+async fn guards_stay_empty_and_a_value_too_large_is_told_by_its_own_size() {
     let (inner, _folder) = embedded();
     let store = Encrypted::new(Arc::clone(&inner), ROOT, rules("aesgcm/1"));
     let guard = Guard { key: key("guards/pods/ns"), expect: Expect::Absent, mode: GuardMode::Exclusive };

@@ -88,9 +88,9 @@ macro_rules! conformance_suite {
             range_is_one_moment,
             random_writes_match_a_map,
             concurrent_writers_are_linearizable,
-            fenced_put_expects_both,
-            fenced_put_moves_the_fence,
-            fenced_puts_keep_a_limit,
+            guarded_put_expects_both,
+            guarded_put_moves_the_guard,
+            guarded_puts_keep_a_limit,
         );
     };
     (@cases $factory:expr; $($case:ident),* $(,)?) => {

@@ -16,7 +16,7 @@ async fn as_it_is(store: &dyn Store, name: &str) -> Expect {
 }
 
 /// Everything that can be wrong with one of the two, and that a refused write changes nothing.
-pub async fn fenced_put_expects_both(store: Arc<dyn Store>) {
+pub async fn guarded_put_expects_both(store: Arc<dyn Store>) {
     let (old, other) = (add(&*store, "pods/ns/foo", "0").await, add(&*store, "guards/other", "").await);
     for mode in [GuardMode::Exclusive, GuardMode::Shared] {
         let moved = as_it_is(&*store, FENCE).await;
@@ -52,7 +52,7 @@ pub async fn fenced_put_expects_both(store: Arc<dyn Store>) {
 }
 
 /// An exclusive guard is written anew, a shared one stays; who has seen the guard's revision has seen the write.
-pub async fn fenced_put_moves_the_fence(store: Arc<dyn Store>) {
+pub async fn guarded_put_moves_the_guard(store: Arc<dyn Store>) {
     let mut values = store.watch("pods/", store.revision().await.unwrap()).await.unwrap();
     let mut last = 0;
     for number in 0..3 {
@@ -78,20 +78,20 @@ pub async fn fenced_put_moves_the_fence(store: Arc<dyn Store>) {
 
 /// Those who count what is there and write with the guard that they read before never write too much, and whoever
 /// looks meanwhile sees value and guard or neither.
-pub async fn fenced_puts_keep_a_limit(store: Arc<dyn Store>) {
+pub async fn guarded_puts_keep_a_limit(store: Arc<dyn Store>) {
     const LIMIT: usize = 5;
     for round in 0..5 {
         let name = |writer: usize| format!("limited/{round}/pods/{writer}");
-        let fence_name = format!("limited/{round}/guard");
+        let guard_name = format!("limited/{round}/guard");
         let writers = (0..16).map(|writer| {
-            let (store, name, fence_name) = (store.clone(), name(writer), fence_name.clone());
+            let (store, name, guard_name) = (store.clone(), name(writer), guard_name.clone());
             tokio::spawn(async move {
                 loop {
-                    let expect = as_it_is(&*store, &fence_name).await;
+                    let expect = as_it_is(&*store, &guard_name).await;
                     if range(&*store, &format!("limited/{round}/pods/")).await.entries.len() >= LIMIT {
                         return false;
                     }
-                    let guard = [Guard { key: key(&fence_name), expect, mode: GuardMode::Exclusive }];
+                    let guard = [Guard { key: key(&guard_name), expect, mode: GuardMode::Exclusive }];
                     match store.put_guarded(&key(&name), bytes("v"), Expect::Absent, &guard).await {
                         Ok(_) => return true,
                         Err(GuardedError::GuardFailed) => {}
@@ -103,8 +103,8 @@ pub async fn fenced_puts_keep_a_limit(store: Arc<dyn Store>) {
         let writers = tokio::spawn(futures::future::try_join_all(writers));
         while !writers.is_finished() {
             let found = range(&*store, &format!("limited/{round}/")).await.entries;
-            let guard = found.iter().find(|entry| entry.key.as_str() == fence_name).map(|guard| guard.revision);
-            let newest = found.iter().filter(|entry| entry.key.as_str() != fence_name).map(|entry| entry.revision).max();
+            let guard = found.iter().find(|entry| entry.key.as_str() == guard_name).map(|guard| guard.revision);
+            let newest = found.iter().filter(|entry| entry.key.as_str() != guard_name).map(|entry| entry.revision).max();
             assert!(guard >= newest && guard.is_some() == newest.is_some(), "a write without its guard: {found:?}");
         }
         let won = writers.await.unwrap().unwrap().into_iter().filter(|won| *won).count();

@@ -6,7 +6,8 @@ use super::*;
 use crate::testing::json_cluster;
 use apiserver_meta::options::DryRun;
 use apiserver_meta::schema::Shape;
-use apiserver_meta::{Annotations, Descriptor, ObjectKey, Principal, Schema, Scope, Subresource, User, Verb};
+use apiserver_meta::testing::books;
+use apiserver_meta::{Annotations, ObjectKey, Principal, Schema, Subresource, User, Verb};
 use apiserver_registry::Memo;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
@@ -14,23 +15,6 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Instant;
-
-const DESCRIPTOR: Descriptor = Descriptor {
-    group: "library.example.com",
-    version: "v1",
-    kind: "Book",
-    list_kind: "BookList",
-    plural: "books",
-    singular: "book",
-    short_names: &[],
-    categories: &[],
-    scope: Scope::Namespaced,
-    verbs: &[],
-    subresources: &[],
-    columns: &[],
-    selectable_fields: &[],
-    extended: &[],
-};
 
 /// Asked about each time.
 #[async_trait]
@@ -141,7 +125,7 @@ async fn ask(policies: &ValidatingAdmissionPolicies, ctx: &RequestContext, verb:
     let old = (verb != Verb::Create).then_some(&object);
     let schema = Schema::plain(Shape::Any);
     let request = AdmissionRequest {
-        descriptor: &DESCRIPTOR,
+        descriptor: books().descriptor(),
         verb,
         subresource: Subresource::Main,
         key: &key,

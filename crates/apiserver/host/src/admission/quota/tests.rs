@@ -4,27 +4,12 @@
 use super::*;
 use crate::testing::{Asked, json_cluster};
 use apiserver_meta::schema::Shape;
-use apiserver_meta::{Descriptor, ObjectKey, Principal, Schema, Scope};
+use apiserver_meta::testing::books;
+use apiserver_meta::{ObjectKey, Principal, Schema};
 use apiserver_registry::Memo;
 use serde_json::{Value, json};
 use std::time::Instant;
 
-const DESCRIPTOR: Descriptor = Descriptor {
-    group: "library.example.com",
-    version: "v1",
-    kind: "Book",
-    list_kind: "BookList",
-    plural: "books",
-    singular: "book",
-    short_names: &[],
-    categories: &[],
-    scope: Scope::Namespaced,
-    verbs: &[],
-    subresources: &[],
-    columns: &[],
-    selectable_fields: &[],
-    extended: &[],
-};
 const COUNT: &str = "count/books.library.example.com";
 
 fn quota(name: &str, hard: &str, used: Option<&str>) -> Value {
@@ -100,7 +85,7 @@ fn follow(cluster: &Arc<Mutex<Cluster>>) -> ResourceQuotas {
 async fn write(quotas: &ResourceQuotas, verb: Verb, subresource: Subresource, dry_run: DryRun) -> Result<(), String> {
     let (key, schema) = (ObjectKey::new("p-a", "one"), Schema::plain(Shape::Any));
     let object = Object::from_value(json!({"metadata": {"namespace": "p-a", "name": "one"}})).unwrap();
-    let (descriptor, schema, memo) = (&DESCRIPTOR, &schema, &Memo::default());
+    let (descriptor, schema, memo) = (books().descriptor(), &schema, &Memo::default());
     let request = AdmissionRequest { descriptor, verb, subresource, key: &key, old: None, dry_run, schema, memo };
     let ctx = RequestContext::new(Arc::default(), Principal::default(), Instant::now() + Duration::from_secs(60), "audit".into());
     quotas.validate(&ctx, request, Some(&object)).await.map_err(|error| format!("{} {}", error.reason.code(), error.message))
