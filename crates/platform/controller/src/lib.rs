@@ -1,0 +1,2 @@
+//! Brings virtual clusters to life on a host cluster.
+#![warn(missing_docs)]
