@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 /// The server's name, by which kube-apiserver calls itself too.
 const NAME: &str = "system:apiserver";
 
+/// The user that the server is to itself.
+pub fn user() -> User {
+    User { name: NAME.into(), groups: vec![GROUP_MASTERS.into(), GROUP_AUTHENTICATED.into()], ..User::default() }
+}
+
 /// A context in which the server acts for itself, for this long.
 pub fn context(time: Duration) -> RequestContext {
-    let groups = vec![GROUP_MASTERS.into(), GROUP_AUTHENTICATED.into()];
-    let user = User { name: NAME.into(), groups, ..User::default() };
-    RequestContext::new(Arc::new(user), Principal::default(), Instant::now() + time, "self".into())
+    RequestContext::new(Arc::new(user()), Principal::default(), Instant::now() + time, "self".into())
 }
 
 /// Whether the server acts for itself.

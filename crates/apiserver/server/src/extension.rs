@@ -4,8 +4,8 @@
 //! to writes, then what it follows and answers, and at last, when everything is loaded, what has to be there before the server
 //! is ready. Refused: to change what the library does with a request; a part is added or it is not.
 
-use crate::StartError;
 use crate::admission::{OwnerReferences, Permissions};
+use crate::{Loopback, StartError};
 use apiserver_auth::{Authenticator, Authorizer, IdentityMapper};
 use apiserver_endpoints::{HealthCheck, VirtualCollection, VirtualResource};
 use apiserver_meta::error::GroupResource;
@@ -140,6 +140,8 @@ pub struct Started<'a> {
     pub url: &'a str,
     /// The authority that signed its certificate, PEM; empty when the certificate came from a file.
     pub ca_certificate: &'a str,
+    /// A client of this server's API that is the server itself. It is answered once the server is ready.
+    pub loopback: &'a Loopback,
     /// Where the server keeps what is its own.
     pub data_dir: &'a Path,
     /// Whether other servers use the store.

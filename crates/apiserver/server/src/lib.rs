@@ -37,6 +37,7 @@ mod host_cluster;
 mod listen;
 mod local_administrator;
 pub mod logging;
+mod loopback;
 mod metrics;
 pub mod open_files;
 #[cfg(feature = "otlp")]
@@ -62,6 +63,7 @@ pub use embedded::embedded_store;
 pub use error::StartError;
 pub use extension::{AdmissionParts, Deployment, Extension, Started};
 pub use local_administrator::LocalAdministrator;
+pub use loopback::Loopback;
 pub use pki::CertificateUsage;
 pub use process::run_process;
 pub use run::{ApiServer, Prepared, Ready, Stopped};

@@ -13,6 +13,7 @@ use crate::config::{Config, Shutdown};
 use crate::extension::{AdmissionParts, Extension, Extensions, Started};
 use crate::host_cluster::Host;
 use crate::listen::{Listening, ShutdownSignals};
+use crate::loopback::{Loopback, LoopbackToken};
 use crate::metrics::{self, Admissions, FailedHandshakes, InstrumentedStore};
 use crate::otlp::Traces;
 use crate::{StartError, private_file};
@@ -46,6 +47,7 @@ pub(super) struct StartupState {
     config: Config,
     url: String,
     ca_certificate: String,
+    loopback: Loopback,
     store: Arc<DeferredStore>,
     registries: Vec<Arc<Registry>>,
     extensions: Extensions,
@@ -75,7 +77,9 @@ impl Prepared {
         for extension in extensions.iter() {
             extension.follow(&registries, stop)?;
         }
-        let callers = Callers::known(trusted, host.as_ref(), &extensions, &identities, authorizers.of_requests(), &registries, stop);
+        let loopback = LoopbackToken::new()?;
+        let mut callers = Callers::known(trusted, host.as_ref(), &extensions, &identities, authorizers.of_requests(), &registries, stop);
+        callers.authenticators.insert(0, loopback.authenticator());
         let lifecycle = Arc::new(Lifecycle::new(Phase::Starting));
         let stores = Stores { given: Arc::clone(&given), used: store };
         let handshakes = Arc::new(FailedHandshakes::default());
@@ -88,6 +92,7 @@ impl Prepared {
             None => router,
         };
         let signals = ShutdownSignals::default();
+        let loopback = loopback.client(router.clone())?;
         let listening = Listening {
             tls,
             router,
@@ -112,14 +117,14 @@ impl Prepared {
             drain_timeout: config.connections.drain_timeout,
         };
         let url = Config::local_url(address);
-        Ok((server, StartupState { config, url, ca_certificate, store: given, registries, extensions, lifecycle }))
+        Ok((server, StartupState { config, url, ca_certificate, loopback, store: given, registries, extensions, lifecycle }))
     }
 }
 
 impl StartupState {
     /// Opens the store and finishes the start. After it every request is served.
     pub(super) async fn finish_start(self, store: Arc<dyn Store>, stop: &CancellationToken) -> Result<Ready, StartError> {
-        let Self { config, url, ca_certificate, store: late, registries, extensions, lifecycle } = self;
+        let Self { config, url, ca_certificate, loopback, store: late, registries, extensions, lifecycle } = self;
         late.open(store);
         for registry in &registries {
             registry.cache().ready().await;
@@ -128,6 +133,7 @@ impl StartupState {
             registries: &registries,
             url: &url,
             ca_certificate: &ca_certificate,
+            loopback: &loopback,
             data_dir: &config.data_dir,
             store_use: config.store_use,
             stop,
