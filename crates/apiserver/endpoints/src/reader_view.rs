@@ -9,11 +9,11 @@
 use crate::access::authorization::{attributes, decide, target};
 use crate::access::private::Private;
 use crate::call::Call;
+use crate::render::Shown;
 use apiserver_meta::resource::ExtendedField;
 use apiserver_meta::{Facts, Object, ObjectFilter, Resource, Subresource};
 use apiserver_registry::Item;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The fields that are filled in and the part that is hidden, and by which views. For most requests neither.
@@ -59,28 +59,28 @@ impl ReaderView {
     }
 
     /// The object as this reader sees it.
-    pub(crate) fn fill<'a>(&self, item: &'a Item) -> Cow<'a, [u8]> {
+    pub(crate) fn fill<'a>(&self, item: &'a Item) -> Shown<'a> {
         let private = self.private.as_ref().filter(|private| private.hides(&item.key.namespace, &item.facts));
         if self.resource.is_none() && private.is_none() {
-            return Cow::Borrowed(&item.bytes);
+            return Shown::Stored(item);
         }
         let Some(mut object) = object(&item.bytes) else { return unreadable(&item.bytes, private) };
         if let Some(resource) = &self.resource {
             self.fill_in(&mut object, resource, &item.key.namespace, &item.facts);
         }
         private.inspect(|private| private.hide(&mut object));
-        Cow::Owned(object.to_bytes())
+        Shown::Made(object.to_bytes().into())
     }
 
     /// A written object as its writer sees it.
-    pub(crate) fn written<'a>(&self, bytes: &'a [u8], resource: &dyn Resource) -> Cow<'a, [u8]> {
-        let Some(private) = &self.private else { return Cow::Borrowed(bytes) };
+    pub(crate) fn written<'a>(&self, bytes: &'a [u8], resource: &dyn Resource) -> Shown<'a> {
+        let Some(private) = &self.private else { return Shown::Made(bytes.into()) };
         let Some(mut object) = object(bytes) else { return unreadable(bytes, Some(private)) };
         if !private.hides(object.namespace(), &resource.facts(&object)) {
-            return Cow::Borrowed(bytes);
+            return Shown::Made(bytes.into());
         }
         private.hide(&mut object);
-        Cow::Owned(object.to_bytes())
+        Shown::Made(object.to_bytes().into())
     }
 
     fn fill_in(&self, object: &mut Object, resource: &Arc<dyn Resource>, namespace: &str, facts: &Facts) {
@@ -95,8 +95,8 @@ fn object(bytes: &[u8]) -> Option<Object> {
 }
 
 /// Stored bytes were written by this API, so that they can be read. If not, nothing of them is shown where something is to be hidden.
-fn unreadable<'a>(bytes: &'a [u8], private: Option<&Private>) -> Cow<'a, [u8]> {
-    if private.is_some() { Cow::Borrowed(b"{}") } else { Cow::Borrowed(bytes) }
+fn unreadable<'a>(bytes: &'a [u8], private: Option<&Private>) -> Shown<'a> {
+    Shown::Made(if private.is_some() { &b"{}"[..] } else { bytes }.into())
 }
 
 fn set_true(object: &mut Map<String, Value>, path: &[&str]) {

@@ -1,10 +1,17 @@
 //! From stored bytes to what a client asked for: the object as it is, its metadata, or a table row.
+//!
+//! Metadata is a part of an item's bytes, and the cells of its row are kept beside them, the same ones for every list and
+//! watch: nothing is decoded to show an object as it is stored. An object that was changed for its reader is decoded.
+
+mod shown;
+
+pub(crate) use shown::Shown;
 
 use crate::negotiation::{IncludeObject, MetaVersion, Target};
-use apiserver_meta::{ApiError, Descriptor, Object, Reason, Resource};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use apiserver_meta::{ApiError, Descriptor, Reason, Resource};
 use serde_json::{Value, json};
+use std::fmt::Display;
+use std::io::Write;
 use std::sync::Arc;
 
 /// Turns objects into what was asked for.
@@ -24,27 +31,11 @@ pub(crate) struct Table {
     version: MetaVersion,
     include: IncludeObject,
     resource: Arc<dyn Resource>,
-    now: i64,
 }
 
-/// Only what a `PartialObjectMetadata` copies; the rest is skipped, not decoded.
-#[derive(Deserialize)]
-struct OnlyMetadata<'a> {
-    #[serde(borrow)]
-    metadata: &'a RawValue,
-}
-
-/// Only what a table of one object says of it.
-#[derive(Deserialize)]
-struct OnlyVersion {
-    metadata: Version,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Version {
-    #[serde(default)]
-    resource_version: String,
+/// The time in Unix seconds, by which ages are shown.
+pub(crate) fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
 }
 
 impl Renderer {
@@ -74,21 +65,24 @@ impl Renderer {
         }
     }
 
-    /// One member of a list's `items` or `rows`.
-    pub(crate) fn item(&self, bytes: &[u8], out: &mut Vec<u8>) {
+    /// One member of a list's `items` or `rows`, with ages as they are at a time in Unix seconds.
+    pub(crate) fn item(&self, shown: &Shown<'_>, now: i64, out: &mut Vec<u8>) {
         match self {
-            Self::Object => out.extend_from_slice(bytes),
-            Self::Metadata(version) => metadata(*version, bytes, out),
-            Self::Table(table) => table.row(bytes, out),
+            Self::Object => out.extend_from_slice(shown.bytes()),
+            Self::Metadata(version) => metadata(*version, shown, out),
+            Self::Table(table) => table.row(shown, now, out),
         }
     }
 
     /// One object as an answer of its own. `columns` says whether a table explains itself.
-    pub(crate) fn object(&self, bytes: &[u8], columns: Columns, out: &mut Vec<u8>) {
-        let Self::Table(table) = self else { return self.item(bytes, out) };
-        let version = serde_json::from_slice::<OnlyVersion>(bytes).map(|object| object.metadata.resource_version).unwrap_or_default();
-        out.extend_from_slice(&table.head(&json!({ "resourceVersion": version }), columns));
-        table.row(bytes, out);
+    pub(crate) fn object(&self, shown: &Shown<'_>, columns: Columns, out: &mut Vec<u8>) {
+        self.object_at(shown, columns, now(), out);
+    }
+
+    fn object_at(&self, shown: &Shown<'_>, columns: Columns, now: i64, out: &mut Vec<u8>) {
+        let Self::Table(table) = self else { return self.item(shown, now, out) };
+        table.head(format_args!(r#"{{"resourceVersion":{}}}"#, Value::from(shown.resource_version())), columns, out);
+        table.row(shown, now, out);
         out.extend_from_slice(b"]}");
     }
 
@@ -111,7 +105,11 @@ impl Renderer {
         match self {
             Self::Object => envelope(descriptor.list_kind, &descriptor.api_version()),
             Self::Metadata(version) => envelope("PartialObjectMetadataList", version.api_version()),
-            Self::Table(table) => table.head(metadata, Columns::Shown),
+            Self::Table(table) => {
+                let mut head = Vec::new();
+                table.head(metadata, Columns::Shown, &mut head);
+                head
+            }
         }
     }
 }
@@ -125,28 +123,30 @@ pub(crate) enum Columns {
 
 impl Table {
     fn new(version: MetaVersion, include: IncludeObject, resource: &Arc<dyn Resource>) -> Self {
-        let now = jiff::Timestamp::now().as_second();
-        Self { version, include, resource: Arc::clone(resource), now }
+        Self { version, include, resource: Arc::clone(resource) }
     }
 
-    fn head(&self, metadata: &Value, columns: Columns) -> Vec<u8> {
+    fn head(&self, metadata: impl Display, columns: Columns, out: &mut Vec<u8>) {
         let definitions = match columns {
             Columns::Shown => column_definitions(self.resource.descriptor()),
             Columns::Left => Value::Null,
         };
         let api_version = self.version.api_version();
-        format!(r#"{{"kind":"Table","apiVersion":"{api_version}","metadata":{metadata},"columnDefinitions":{definitions},"rows":["#)
-            .into_bytes()
+        // Writing into a Vec cannot fail.
+        let _ = write!(
+            out,
+            r#"{{"kind":"Table","apiVersion":"{api_version}","metadata":{metadata},"columnDefinitions":{definitions},"rows":["#
+        );
     }
 
-    fn row(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        let object = serde_json::from_slice(bytes).ok().and_then(Object::from_value).unwrap_or_default();
-        let cells = Value::from(self.resource.descriptor().cells(&object, self.now));
-        out.extend_from_slice(format!(r#"{{"cells":{cells},"object":"#).as_bytes());
+    fn row(&self, shown: &Shown<'_>, now: i64, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"cells":"#);
+        shown.cells(self.resource.descriptor()).write(now, out);
+        out.extend_from_slice(br#","object":"#);
         match self.include {
             IncludeObject::None => out.extend_from_slice(b"null"),
-            IncludeObject::Metadata => metadata(self.version, bytes, out),
-            IncludeObject::Object => out.extend_from_slice(bytes),
+            IncludeObject::Metadata => metadata(self.version, shown, out),
+            IncludeObject::Object => out.extend_from_slice(shown.bytes()),
         }
         out.push(b'}');
     }
@@ -162,12 +162,17 @@ fn column_definitions(descriptor: &Descriptor) -> Value {
     columns.collect()
 }
 
-fn metadata(version: MetaVersion, bytes: &[u8], out: &mut Vec<u8>) {
-    let metadata = serde_json::from_slice::<OnlyMetadata<'_>>(bytes).map_or("{}", |object| object.metadata.get());
+fn metadata(version: MetaVersion, shown: &Shown<'_>, out: &mut Vec<u8>) {
     let api_version = version.api_version();
-    out.extend_from_slice(format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"{api_version}","metadata":{metadata}}}"#).as_bytes());
+    for part in [br#"{"kind":"PartialObjectMetadata","apiVersion":""#, api_version.as_bytes(), br#"","metadata":"#, shown.metadata(), b"}"]
+    {
+        out.extend_from_slice(part);
+    }
 }
 
 fn wrong_shape(asked: &str, is: &str, kind: &str) -> ApiError {
     ApiError::new(Reason::NotAcceptable, format!("you requested {asked}, but the requested object is {is} ({kind})"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ pub mod types;
 pub mod validation;
 pub mod virtual_resource;
 
-pub use column::Column;
+pub use column::{Cells, Column};
 pub use context::{Annotations, Principal, RequestContext, User};
 pub use error::{ApiError, Cause, Details, Reason, Status};
 pub use field::{FieldError, FieldPath};

@@ -157,7 +157,7 @@ impl Descriptor {
 
     /// The cells of an object's row in a Table. `now` is Unix seconds, for ages.
     pub fn cells(&self, object: &Object, now: i64) -> Vec<Value> {
-        self.columns.iter().map(|column| (column.cell)(object, now)).collect()
+        self.columns.iter().map(|column| column.cell.at(object, now)).collect()
     }
 }
 

@@ -90,11 +90,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Sends a request. `media` is that of the body that is sent, or of a GET that of what is asked for.
     pub(crate) async fn open(&mut self, method: Method, path: &str, media: &str, body: Bytes) -> Result<Response<Incoming>, hyper::Error> {
+        let accept = if method == Method::GET { media } else { "application/json" };
         let request = Request::builder()
             .method(method)
             .header("authorization", &self.authorization)
-            .header("accept", "application/json")
+            .header("accept", accept)
             .header("content-type", media)
             .header("user-agent", "vci-bench/1.0");
         match &mut self.sender {

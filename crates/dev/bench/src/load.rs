@@ -1,4 +1,4 @@
-//! The steps that send requests and wait for answers: create, get, list, page, patch, apply.
+//! The steps that send requests and wait for answers: create, get, lists of every form, patch, apply.
 
 use crate::Args;
 use crate::process::{Cpu, Server};
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) const COLLECTION: &str = "/apis/management.loft.sh/v1/namespaces/loft-p-my-project/virtualclusterinstances";
 pub(crate) const JSON: &str = "application/json";
+const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 
 pub(crate) async fn run(args: &Args, server: &Server) {
     let objects = args.objects;
@@ -20,12 +22,17 @@ pub(crate) async fn run(args: &Args, server: &Server) {
 
     let until = Until::Elapsed(Duration::from_secs_f64(args.seconds));
     let name = move |i: usize| format!("{COLLECTION}/bench-{:05}", i.wrapping_mul(7919) % objects);
-    let get = move |i: usize| Call { method: Method::GET, path: name(i), media: JSON, body: Bytes::new() };
-    step(args, server, "get", until, get).await;
-    let list = |_| Call { method: Method::GET, path: COLLECTION.into(), media: JSON, body: Bytes::new() };
-    step(args, server, &format!("list of {objects}"), until, list).await;
-    let page = |_| Call { method: Method::GET, path: format!("{COLLECTION}?limit=500"), media: JSON, body: Bytes::new() };
-    step(args, server, "page of 500", until, page).await;
+    step(args, server, "get", until, move |i| Call::get(name(i), JSON)).await;
+    for (what, query, media) in [
+        (&*format!("list of {objects}"), "", JSON),
+        ("page of 500", "limit=500", JSON),
+        ("Table of 500", "limit=500", TABLE),
+        ("PartialObjectMetadataList of 500", "limit=500", METADATA),
+        ("label selector that selects nothing", "labelSelector=env%3Dnone", JSON),
+        ("field selector that selects nothing", "fieldSelector=spec.clusterRef.cluster%3Dnone", JSON),
+    ] {
+        step(args, server, what, until, move |_| Call::get(format!("{COLLECTION}?{query}"), media)).await;
+    }
     let patch = move |i: usize| Call {
         method: Method::PATCH,
         path: name(i),
@@ -51,6 +58,12 @@ struct Call {
     path: String,
     media: &'static str,
     body: Bytes,
+}
+
+impl Call {
+    fn get(path: String, media: &'static str) -> Self {
+        Self { method: Method::GET, path, media, body: Bytes::new() }
+    }
 }
 
 #[derive(Clone, Copy)]

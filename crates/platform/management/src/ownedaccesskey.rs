@@ -112,11 +112,11 @@ const COLUMNS: &[Column] = &[
     Column::text("Type", "What sort of key this is.", |key, _| text_at(key, &["spec", "type"])),
     columns::disabled("Whether the key is refused."),
     Column::AGE,
-    Column { format: "int64", ..Column::integer("TTL", "For how many seconds the key is good.", ttl).wide() },
+    Column { format: "int64", ..Column::integer("TTL", "For how many seconds the key is good.", |key, _| ttl(key)).wide() },
     Column::text("Last Activity", "When the key was last used.", |key, _| text_at(key, &["status", "lastActivity"])).wide(),
 ];
 
-fn ttl(key: &Object, _now: i64) -> Value {
+fn ttl(key: &Object) -> Value {
     key.at(&["spec", "ttl"]).cloned().unwrap_or(Value::Null)
 }
 

@@ -3,7 +3,7 @@
 use super::Call;
 use crate::negotiation::Representation;
 use crate::reader_view::ReaderView;
-use crate::render::{Columns, Renderer};
+use crate::render::{Columns, Renderer, Shown};
 use apiserver_meta::ApiError;
 use apiserver_registry::heavy;
 use axum::response::Response;
@@ -11,14 +11,15 @@ use http::StatusCode;
 
 impl Call {
     /// An object as the answer.
-    pub(crate) async fn object(&self, status: StatusCode, bytes: &[u8], representation: Representation) -> Result<Response, ApiError> {
+    pub(crate) async fn object(&self, status: StatusCode, shown: &Shown<'_>, representation: Representation) -> Result<Response, ApiError> {
+        let length = shown.bytes().len();
         let renderer = Renderer::of_object(representation.target, self.registry.resource())?;
         let send = || {
-            let mut json = Vec::with_capacity(bytes.len() + 1);
-            renderer.object(bytes, Columns::Shown, &mut json);
+            let mut json = Vec::with_capacity(length + 1);
+            renderer.object(shown, Columns::Shown, &mut json);
             self.wire(representation).send(status, json)
         };
-        Ok(heavy::compute(bytes.len(), send).await)
+        Ok(heavy::compute(length, send).await)
     }
 
     /// An object that was written as the answer: as much of it as the writer may read.

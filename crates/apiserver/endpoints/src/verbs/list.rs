@@ -5,7 +5,7 @@ use crate::call::Call;
 use crate::chunks::PIECE;
 use crate::negotiation::{Offer, Representation};
 use crate::reader_view::ReaderView;
-use crate::render::Renderer;
+use crate::render::{self, Renderer};
 use crate::selectable::list_options;
 use apiserver_meta::{ApiError, Descriptor};
 use apiserver_registry::{Item, List};
@@ -39,6 +39,8 @@ struct ListBody {
     items: std::vec::IntoIter<Arc<Item>>,
     extended: ReaderView,
     renderer: Renderer,
+    /// The time by which ages are shown, the same for all rows.
+    now: i64,
     place: ListPosition,
 }
 
@@ -54,7 +56,7 @@ const TAIL: &[u8] = b"]}\n";
 impl ListBody {
     fn new(descriptor: &Descriptor, list: List, extended: ReaderView, renderer: Renderer) -> Self {
         let head = renderer.list_head(descriptor, &metadata(&list));
-        Self { head, items: list.items.into_iter(), extended, renderer, place: ListPosition::Head }
+        Self { head, items: list.items.into_iter(), extended, renderer, now: render::now(), place: ListPosition::Head }
     }
 
     /// The length of the whole, when it needs no rendering to be known.
@@ -75,7 +77,7 @@ impl Iterator for ListBody {
             ListPosition::Head => {
                 out.append(&mut self.head);
                 if let Some(first) = self.items.next() {
-                    self.renderer.item(&self.extended.fill(&first), &mut out);
+                    self.renderer.item(&self.extended.fill(&first), self.now, &mut out);
                 }
                 self.place = ListPosition::Items;
             }
@@ -89,7 +91,7 @@ impl Iterator for ListBody {
                 break;
             };
             out.push(b',');
-            self.renderer.item(&self.extended.fill(&item), &mut out);
+            self.renderer.item(&self.extended.fill(&item), self.now, &mut out);
         }
         Some(Bytes::from(out))
     }

@@ -2,7 +2,7 @@
 
 use super::VirtualCollection;
 use crate::negotiation::{self, Offer};
-use crate::render::{Columns, Renderer};
+use crate::render::{self, Columns, Renderer, Shown};
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
 use crate::respond::{Wire, no_such_method};
 use crate::selectable::list_options;
@@ -34,7 +34,11 @@ pub(crate) fn serve(
             let found = objects.iter().find(|object| object.name() == resource.name);
             let found = found.ok_or_else(|| ApiError::not_found(descriptor.group_resource(), &resource.name))?;
             let mut json = Vec::new();
-            Renderer::of_object(representation.target, kind.resource())?.object(&found.to_bytes(), Columns::Shown, &mut json);
+            Renderer::of_object(representation.target, kind.resource())?.object(
+                &Shown::Made(found.to_bytes().into()),
+                Columns::Shown,
+                &mut json,
+            );
             Ok(wire.send(StatusCode::OK, json))
         }
         (_, PathForm::Collection | PathForm::Object, "") => Err(no_such_method()),
@@ -44,12 +48,13 @@ pub(crate) fn serve(
 
 fn list(descriptor: &Descriptor, objects: &[Object], options: &ListOptions, renderer: &Renderer, wire: Wire) -> Result<Response, ApiError> {
     let newest = objects.iter().filter_map(|object| object.resource_version().parse::<u64>().ok()).max().unwrap_or(1);
+    let now = render::now();
     let mut json = renderer.list_head(descriptor, &json!({ "resourceVersion": newest.to_string() }));
     for (index, object) in objects.iter().filter(|object| selected(descriptor, object, options)).enumerate() {
         if index > 0 {
             json.push(b',');
         }
-        renderer.item(&object.to_bytes(), &mut json);
+        renderer.item(&Shown::Made(object.to_bytes().into()), now, &mut json);
     }
     json.extend_from_slice(b"]}");
     Ok(wire.send(StatusCode::OK, json))

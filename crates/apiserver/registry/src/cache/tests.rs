@@ -13,5 +13,5 @@ mod views;
 mod watch;
 mod watch_list;
 
-pub(crate) use rig::{WIDGETS, Widgets, widget};
+pub(crate) use rig::{WIDGETS, WIDGETS_AS_CONST, Widgets, widget};
 pub(crate) use store::MemoryStore;

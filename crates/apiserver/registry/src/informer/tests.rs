@@ -9,8 +9,7 @@ use std::sync::Mutex;
 
 fn item(name: &str, revision: Revision, uid: &str) -> Arc<Item> {
     let bytes = json!({"metadata": {"name": name, "namespace": "ns", "uid": uid}}).to_string().into();
-    let (labels, fields, owners) = (Box::default(), Box::default(), Box::default());
-    Arc::new(Item { key: ObjectKey::new("ns", name), revision, bytes, labels, fields, owners, facts: Default::default() })
+    Arc::new(Item { key: ObjectKey::new("ns", name), revision, bytes, ..Item::default() })
 }
 
 fn event(kind: EventKind, item: Arc<Item>) -> Frame {

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::cache::tests::{Widgets, widget};
+use crate::cache::tests::{WIDGETS_AS_CONST, Widgets, widget};
+use apiserver_meta::Column;
 use apiserver_store::{Form, Key};
 use serde_json::json;
 
@@ -106,4 +107,43 @@ fn an_item_of_a_deletion_differs_in_its_revision_only() {
     assert_eq!(gone.revision, 50);
     assert_eq!(gone.at_revision(42), before);
     assert_eq!(gone.bytes, Bytes::from(String::from_utf8(before.bytes.to_vec()).unwrap().replace("\"42\"", "\"50\"")));
+}
+
+/// What stands there is exactly what a parser finds, in canonical bytes and in others, before and behind a splice.
+#[test]
+fn the_metadata_is_a_part_of_the_bytes() {
+    let canonical = widget("ns/a", "b=2,a=1", &json!({"metadata": {"uid": "other"}}));
+    let table = [
+        canonical.clone(),
+        canonical.replace(r#""uid":"#, r#""resourceVersion":"9","uid":"#),
+        canonical.replace(':', " : "),
+        format!(" {canonical}\n"),
+    ];
+    for stored in table {
+        let item = item(&stored).unwrap();
+        for item in [item.at_revision(7), item.at_revision(1_234_567), item] {
+            let object: Value = serde_json::from_slice(&item.bytes).unwrap();
+            let metadata: Value = serde_json::from_slice(item.metadata()).unwrap();
+            assert_eq!(metadata, object["metadata"], "{stored}");
+            assert_eq!(metadata["resourceVersion"], item.revision.to_string());
+            assert_eq!(item.uid(), "uid-of-a");
+        }
+    }
+}
+
+#[test]
+fn the_cells_of_a_row_are_made_once_for_each_version() {
+    static PRINTED: Descriptor = Descriptor {
+        columns: &[Column::NAME, Column::text("Version", "", |object, _| object.resource_version().into())],
+        ..WIDGETS_AS_CONST
+    };
+    let text = |item: &Item| {
+        let mut out = Vec::new();
+        item.cells(&PRINTED).write(0, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let item = item(&widget("ns/a", "", &json!({}))).unwrap();
+    assert_eq!(text(&item), r#"["a","42"]"#);
+    assert!(std::ptr::eq(item.cells(&PRINTED), item.cells(&PRINTED)));
+    assert_eq!(text(&item.at_revision(50)), r#"["a","50"]"#);
 }

@@ -2,7 +2,7 @@
 
 use crate::observer::WatchObserver;
 use crate::reader_view::ReaderView;
-use crate::render::{Columns, Renderer};
+use crate::render::{Columns, Renderer, Shown};
 use apiserver_meta::Descriptor;
 use apiserver_registry::{EventKind, Frame};
 use serde_json::json;
@@ -43,8 +43,9 @@ impl Frames {
                 out.extend_from_slice(END);
             }
             Frame::Event { kind, item } => {
-                let object = self.extended.fill(item).into_owned();
-                self.rendered(word(*kind), &object, &self.renderer.clone(), out);
+                let shown = self.extended.fill(item);
+                rendered(word(*kind), &shown, &self.renderer, self.columns, out);
+                self.columns = Columns::Left;
             }
             Frame::Bookmark { revision, initial_events_end } => {
                 let mut metadata = json!({ "resourceVersion": revision.to_string() });
@@ -53,7 +54,9 @@ impl Frames {
                 }
                 let object = json!({ "kind": self.kind, "apiVersion": self.api_version, "metadata": metadata });
                 let renderer = if *initial_events_end { self.renderer.with_metadata() } else { self.renderer.clone() };
-                self.rendered("BOOKMARK", object.to_string().as_bytes(), &renderer, out);
+                let shown = Shown::Made(object.to_string().into_bytes().into());
+                rendered("BOOKMARK", &shown, &renderer, self.columns, out);
+                self.columns = Columns::Left;
             }
             Frame::Error(status) => {
                 let status = serde_json::to_string(status).unwrap_or_default();
@@ -61,13 +64,12 @@ impl Frames {
             }
         }
     }
+}
 
-    fn rendered(&mut self, word: &str, object: &[u8], renderer: &Renderer, out: &mut Vec<u8>) {
-        begin(word, out);
-        renderer.object(object, self.columns, out);
-        out.extend_from_slice(END);
-        self.columns = Columns::Left;
-    }
+fn rendered(word: &str, shown: &Shown<'_>, renderer: &Renderer, columns: Columns, out: &mut Vec<u8>) {
+    begin(word, out);
+    renderer.object(shown, columns, out);
+    out.extend_from_slice(END);
 }
 
 /// The end of a frame, behind its object.

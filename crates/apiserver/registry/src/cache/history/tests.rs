@@ -9,15 +9,7 @@ const BOUNDS: Bounds = Bounds { age: Duration::from_secs(300), events: 4, bytes:
 
 /// A change of an object that has so many bytes before and after.
 fn event(revision: Revision, name: &str, size: usize) -> Arc<Event> {
-    let item = Arc::new(Item {
-        key: ObjectKey::new("ns", name),
-        revision,
-        bytes: vec![b' '; size].into(),
-        labels: Box::default(),
-        fields: Box::default(),
-        owners: Box::default(),
-        facts: apiserver_meta::Facts::default(),
-    });
+    let item = Arc::new(Item { key: ObjectKey::new("ns", name), revision, bytes: vec![b' '; size].into(), ..Item::default() });
     Arc::new(Event::new(revision, format!("ns/{name}").into(), Some(Arc::clone(&item)), Some(item)))
 }
 

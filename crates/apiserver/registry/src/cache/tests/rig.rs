@@ -19,7 +19,8 @@ use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What the kind is.
-pub(crate) static WIDGETS: Descriptor = Descriptor {
+pub(crate) static WIDGETS: Descriptor = WIDGETS_AS_CONST;
+pub(crate) const WIDGETS_AS_CONST: Descriptor = Descriptor {
     group: "example.com",
     version: "v1",
     kind: "Widget",

@@ -4,8 +4,7 @@ use serde_json::json;
 fn item(name: &str, owners: &[&str], metadata: &str) -> Arc<Item> {
     let owners = owners.iter().map(|owner| OwnerUid { uid: (*owner).into(), blocks: owner.starts_with('!') }).collect();
     let bytes = format!(r#"{{"metadata":{{{metadata}"uid":"uid-of-{name}"}}}}"#).into();
-    let (labels, fields, facts) = (Box::default(), Box::default(), Default::default());
-    Arc::new(Item { key: ObjectKey::new("", name), revision: 1, bytes, labels, fields, owners, facts })
+    Arc::new(Item { key: ObjectKey::new("", name), revision: 1, bytes, owners, ..Item::default() })
 }
 
 fn deleting(name: &str, finalizers: &[&str]) -> Arc<Item> {
