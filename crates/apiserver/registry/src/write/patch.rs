@@ -175,8 +175,7 @@ impl Registry {
             Subresource::Main if self.descriptor().has_status() => vec![&["status"]],
             Subresource::Main => Vec::new(),
             Subresource::Status => {
-                let computed = self.descriptor().extended.iter().map(|field| field.path);
-                [&["metadata"] as ResetField, &["spec"]].into_iter().chain(computed).collect()
+                [&["metadata"] as ResetField, &["spec"]].into_iter().chain(self.computed_fields()).collect()
             }
         }
     }
