@@ -4,8 +4,8 @@ use crate::access::{AccessRule, ObjectAccess};
 use crate::columns::{self, text, text_at};
 use crate::kind::stored_kind;
 use crate::rules::{
-    ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES, access_of, condition_errors, default_owner, definition_errors, immutable_once_set,
-    keep_owner, object_mut, part, role_errors,
+    ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES, access_of, condition_errors, default_owner, definition_errors,
+    immutable_once_set, keep_owner, object_mut, part, role_errors,
 };
 use crate::sleep;
 use crate::types::{

@@ -174,9 +174,7 @@ impl Registry {
         match subresource {
             Subresource::Main if self.descriptor().has_status() => vec![&["status"]],
             Subresource::Main => Vec::new(),
-            Subresource::Status => {
-                [&["metadata"] as ResetField, &["spec"]].into_iter().chain(self.computed_fields()).collect()
-            }
+            Subresource::Status => [&["metadata"] as ResetField, &["spec"]].into_iter().chain(self.computed_fields()).collect(),
         }
     }
 

@@ -183,6 +183,8 @@ mod tests {
         let place = json!({"spec": {"clusterRef": {"namespace": "loft-blue-v-one", "virtualCluster": "one"}}});
         assert_eq!(rig.patch("una", VCI, "loft-p-blue/one", &place).await.unwrap_err().code(), 422);
         rig.patch("root", VCI, "loft-p-blue/one", &place).await.unwrap();
-        rig.patch("una", VCI, "loft-p-blue/one", &json!({"spec": {"displayName": "d", "clusterRef": place["spec"]["clusterRef"]}})).await.unwrap();
+        rig.patch("una", VCI, "loft-p-blue/one", &json!({"spec": {"displayName": "d", "clusterRef": place["spec"]["clusterRef"]}}))
+            .await
+            .unwrap();
     }
 }

@@ -307,7 +307,8 @@ async fn host_clusters_are_read_by_members_of_projects_that_allow_them() {
     assert_eq!(decisions(&rules, &identity(Some("boss"), &[]), &below(on.clone(), "status"), &verbs).await, "ggg-----");
     let facts = |name: &str| Facts::new(ObjectAccess { owner_user: "owner".into(), name: Some(name.into()), ..ObjectAccess::default() });
     // open, eu and another one; and what of them the caller may change
-    let table = [("user", "YY-", "---"), ("viewer", "Y--", "---"), ("stranger", "Y--", "---"), ("boss", "YYY", "---"), ("owner", "YYY", "YYY")];
+    let table =
+        [("user", "YY-", "---"), ("viewer", "Y--", "---"), ("stranger", "Y--", "---"), ("boss", "YYY", "---"), ("owner", "YYY", "YYY")];
     for (name, reads, changes) in table {
         for (verb, want) in [("get", reads), ("list", reads), ("update", changes), ("delete", changes)] {
             let view = view(&rules, &identity(Some(name), &[]), verb, &on).await;
