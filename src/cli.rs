@@ -5,6 +5,7 @@ mod life;
 mod tls;
 
 use crate::certificate::Certificate;
+use crate::render::Render;
 use apiserver_server::{Config, FrontProxyTrust, RequestHeaderConfig, Source, StoreUse, Trust, logging};
 use audit::Audit;
 use clap::error::ErrorKind;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Serve(Box<Serve>),
     /// Look after a certificate in a Secret: made when missing, renewed in time.
     Certificate(Box<Certificate>),
+    /// Print what a virtual cluster would be made from with a template and its parameters.
+    Render(Box<Render>),
 }
 
 /// The flags of `serve`.
@@ -341,7 +344,7 @@ mod tests {
     pub(super) fn parse_serve(args: &[&str]) -> Result<Serve, ParseError> {
         match parse(["vci-apiserver", "serve"].into_iter().chain(args.iter().copied()).map(OsString::from))? {
             Command::Serve(serve) => Ok(*serve),
-            Command::Certificate(other) => panic!("{other:?}"),
+            other @ (Command::Certificate(_) | Command::Render(_)) => panic!("{other:?}"),
         }
     }
 

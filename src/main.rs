@@ -2,6 +2,7 @@
 
 mod certificate;
 mod cli;
+mod render;
 mod store;
 
 use apiserver_server::{ApiServer, Ready, Signals, Stopped, logging, run_process};
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Command::Serve(serve)) => run(&serve),
         Ok(Command::Certificate(certificate)) => certificate::run(&certificate),
+        Ok(Command::Render(render)) => render::run(&render),
         Err(ParseError::Help(text)) => say(&text),
         Err(ParseError::Error(line)) => refuse(&line),
     }

@@ -37,6 +37,30 @@ fn bad_configuration_ends_with_one_line_and_status_2() {
     }
 }
 
+#[test]
+fn a_template_is_rendered_without_a_server() {
+    let Some(helm) = vci_testkit::program::cached("bin/helm") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("template.yaml");
+    let template = "apiVersion: management.loft.sh/v1\nkind: VirtualClusterTemplate\nmetadata: {name: t}\nspec:\n  \
+        parameters: [{variable: size, required: true}]\n  template: {helmRelease: {values: 'size: {{ .Values.size }}'}}\n";
+    std::fs::write(&file, template).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let render = |flags: &[&str]| {
+        let arguments = [&["render", "-f", file, "--helm", helm.to_str().expect("UTF-8")], flags].concat();
+        let (status, stdout, stderr) = run(Path::new(BINARY), &arguments);
+        (status.code(), stdout, stderr)
+    };
+    let (status, stdout, stderr) = render(&["--set", "size=large"]);
+    assert_eq!((status, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert_eq!(vci_testkit::yaml(&stdout)["helmRelease"]["values"], "size: large");
+    for (flags, part) in [(&[][..], "parameter size is required"), (&["--set", "size=a", "--helm", "/nowhere"], "/nowhere")] {
+        let (status, stdout, stderr) = render(flags);
+        assert_eq!((status, stdout.as_str(), stderr.trim_end().lines().count()), (Some(2), "", 1), "{stderr}");
+        assert!(stderr.contains(part), "{stderr}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_reuses_everything() {
     let mut server = TestServer::start(ServerOptions::new(BINARY)).await;

@@ -61,11 +61,9 @@ pub struct ObjectAccess {
     pub owner_team: String,
     /// `spec.access`.
     pub rules: Vec<AccessRule>,
-    /// The name of the object, of the kinds that projects allow by name: host clusters.
-    pub name: Option<Box<str>>,
 }
 
-static NO_ACCESS: ObjectAccess = ObjectAccess { owner_user: String::new(), owner_team: String::new(), rules: Vec::new(), name: None };
+static NO_ACCESS: ObjectAccess = ObjectAccess { owner_user: String::new(), owner_team: String::new(), rules: Vec::new() };
 
 impl ObjectAccess {
     /// The access rules among an object's facts.

@@ -10,7 +10,6 @@ use apiserver_meta::{Descriptor, Resource, Scope, Subresource, Verb};
 use std::sync::Arc;
 
 pub mod access;
-pub mod cluster;
 mod columns;
 pub mod computed;
 pub mod key_hash;
@@ -19,7 +18,6 @@ pub mod ownedaccesskey;
 pub mod plural;
 pub mod project;
 mod rules;
-pub mod sleep;
 pub mod team;
 pub mod types;
 pub mod user;
@@ -72,7 +70,6 @@ macro_rules! resources {
 }
 
 resources! {
-    "clusters" clusters: cluster::Clusters;
     "ownedaccesskeys" owned_access_keys: ownedaccesskey::OwnedAccessKeys;
     "projects" projects: project::Projects;
     "teams" teams: team::Teams;

@@ -1,0 +1,3 @@
+//! Sleep, wake-up and deletion by time.
+
+pub mod schedule;
