@@ -11,7 +11,8 @@ use vci_testkit::server::{ServerOptions, TestServer, run};
 use vci_testkit::wait_for;
 
 /// Collections of every kind that is stored.
-const COLLECTIONS: [&str; 6] = ["users", "teams", "projects", "virtualclustertemplates", "ownedaccesskeys", "virtualclusterinstances"];
+const COLLECTIONS: [&str; 7] =
+    ["clusters", "users", "teams", "projects", "virtualclustertemplates", "ownedaccesskeys", "virtualclusterinstances"];
 
 /// An encryption configuration in a folder of its own.
 struct Config {

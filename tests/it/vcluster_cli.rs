@@ -319,6 +319,33 @@ async fn list_describe_and_connect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connect_to_where_it_runs() {
+    let Some((server, binary)) = stand().await else { return };
+    let controller = Controller::new(&server);
+    let (una, bob) = (Cli::logged_in(&server, &binary, UNA), Cli::logged_in(&server, &binary, BOB));
+    for name in ["loft-cluster", "elsewhere"] {
+        controller.http.post(&format!("{API}/clusters"), &json!({"metadata": {"name": name}, "spec": {"local": true}})).await.expect(201);
+    }
+    una.waits(&["create", "one", "--project", "blue", "--connect=false"], controller.ready("blue", "one")).await;
+    assert!(!una.run(&["platform", "list", "clusters"]).contains("loft-cluster"), "no project allows it yet");
+    una.fails(&["create", "there", "--project", "blue", "--cluster", "loft-cluster", "--connect=false", "--skip-wait"]);
+
+    let allowed = json!({"spec": {"allowedClusters": [{"name": "loft-cluster"}]}});
+    controller.http.patch(&format!("{API}/projects/blue"), MERGE, &allowed).await.expect(200);
+    let place = json!({"spec": {"clusterRef": {"cluster": "loft-cluster", "namespace": "loft-blue-v-one", "virtualCluster": "one"}}});
+    controller.http.patch(&Controller::path("blue", "one"), MERGE, &place).await.expect(200);
+    for cli in [&una, &bob] {
+        wait_for("the cluster to be seen", async || cli.run(&["platform", "list", "clusters"]).contains("loft-cluster")).await;
+        assert!(!cli.run(&["platform", "list", "clusters"]).contains("elsewhere"));
+    }
+    assert!(una.run(&["connect", "one", "--project", "blue", "--print"]).contains("/kubernetes/project/blue/virtualcluster/one"));
+    una.run(&["create", "there", "--project", "blue", "--cluster", "loft-cluster", "--connect=false", "--skip-wait"]);
+    assert_eq!(controller.get("blue", "there").await["spec"]["clusterRef"]["cluster"], "loft-cluster");
+    let said = una.fails(&["create", "x", "--project", "blue", "--namespace", "kube-system", "--connect=false", "--skip-wait"]);
+    assert!(said.contains("is chosen by the platform"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn share_sleep_wake_up_and_delete() {
     let Some((server, binary)) = stand().await else { return };
     let controller = Controller::new(&server);

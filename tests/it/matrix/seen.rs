@@ -36,6 +36,11 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("projects/blue/members", "\"name\":\"una\"", "YYYYY YFF Y YY YF Y"),
     ("projects/blue/members", "una@example.com", "-YY-Y YFF - YY YF Y"),
     ("projects/blue/members", "login-of-una", "-YY-Y YFF - YY YF Y"),
+    ("projects/blue/clusters", "cluster-of-others", "YYYYY YFF Y YY YF Y"),
+    ("projects/blue/clusters", "cluster-of-own", "----- -FF - -- -F -"),
+    ("clusters", "cluster-of-others", "YYYYY Y-- Y YY FF Y"),
+    ("clusters", "cluster-of-own", "-YY-- --- - YY FF Y"),
+    ("clusters?watch=1", "cluster-of-others", "YYYYY Y-- Y YY FF Y"),
     ("virtualclustertemplates", "password-of-others", "----- --- - YY FF -"),
 ];
 

@@ -56,10 +56,10 @@ pub(super) const CALLERS: [Caller; 18] = [
 /// The object of a resource that a caller asks for.
 pub(super) fn object(caller: &Caller, resource: &str) -> &'static str {
     match (resource, caller.having) {
-        ("virtualclusterinstances" | "virtualclustertemplates", Having::Own) => "own",
-        ("virtualclusterinstances" | "virtualclustertemplates", Having::Teams) => "teams",
-        ("virtualclusterinstances" | "virtualclustertemplates", Having::Granted) => "granted",
-        ("virtualclusterinstances" | "virtualclustertemplates", Having::Others) => "others",
+        ("clusters" | "virtualclusterinstances" | "virtualclustertemplates", Having::Own) => "own",
+        ("clusters" | "virtualclusterinstances" | "virtualclustertemplates", Having::Teams) => "teams",
+        ("clusters" | "virtualclusterinstances" | "virtualclustertemplates", Having::Granted) => "granted",
+        ("clusters" | "virtualclusterinstances" | "virtualclustertemplates", Having::Others) => "others",
         ("ownedaccesskeys", Having::Own) => "una-spare",
         ("ownedaccesskeys", _) => "zoe-spare",
         ("users", Having::Own) => "una",
@@ -100,7 +100,7 @@ pub(super) fn bootstrap() -> String {
     add(
         "Project",
         "blue",
-        json!({"owner": owner, "members": members, "access": rules, "allowedTemplates": templates, "quotas": quotas, "vault": vault}),
+        json!({"owner": owner, "members": members, "access": rules, "allowedTemplates": templates, "quotas": quotas, "vault": vault, "allowedClusters": [{"name": "others"}]}),
     );
     add("Project", "red", json!({"owner": owner, "members": [member("User", "xena", "admin")]}));
     for name in ["victor", "una", "tina", "gina", "adam", "xena", "otto", "chief", "root"] {
@@ -129,6 +129,9 @@ pub(super) async fn fill(stand: &Stand) {
         ("granted", json!({"owner": {"user": "zoe"}, "access": [{"verbs": ["*"], "subresources": ["*"], "users": ["gina"]}]})),
         ("others", json!({"owner": {"user": "zoe"}})),
     ] {
+        let mut cluster = spec.clone();
+        cluster["displayName"] = format!("cluster-of-{name}").into();
+        root.post(&format!("{GROUP}/clusters"), &json!({"metadata": {"name": name}, "spec": cluster})).await.expect(201);
         let mut template = spec.clone();
         let chart = json!({"name": "c", "username": format!("login-of-{name}"), "password": format!("password-of-{name}")});
         template["displayName"] = format!("title-of-{name}").into();

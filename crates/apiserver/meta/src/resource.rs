@@ -214,6 +214,12 @@ pub trait Resource: std::fmt::Debug + Send + Sync + 'static {
     /// extended fields.
     fn fill_extended(&self, _object: &mut Object) {}
 
+    /// The fields that [`Resource::fill_extended`] computes, beside the extended ones, by the member names that lead to them. Nobody
+    /// writes them and they are never stored.
+    fn computed_fields(&self) -> &'static [&'static [&'static str]] {
+        &[]
+    }
+
     /// The facts about an object by which [`crate::AccessFilter`]s decide: what it says about who may do what with it. Kept
     /// beside the object's bytes, so they are small.
     fn facts(&self, _object: &Object) -> Facts {

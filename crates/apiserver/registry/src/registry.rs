@@ -52,6 +52,12 @@ impl Registry {
         &self.resource
     }
 
+    /// The fields that are computed for readers and never stored, by the member names that lead to them.
+    pub(crate) fn computed_fields(&self) -> impl Iterator<Item = &'static [&'static str]> {
+        let extended = self.descriptor().extended.iter().map(|field| field.path);
+        extended.chain(self.resource.computed_fields().iter().copied())
+    }
+
     /// The cache that reads come from.
     pub fn cache(&self) -> &Arc<Cache> {
         &self.cache

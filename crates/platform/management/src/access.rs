@@ -61,9 +61,11 @@ pub struct ObjectAccess {
     pub owner_team: String,
     /// `spec.access`.
     pub rules: Vec<AccessRule>,
+    /// The name of the object, of the kinds that projects allow by name: host clusters.
+    pub name: Option<Box<str>>,
 }
 
-static NO_ACCESS: ObjectAccess = ObjectAccess { owner_user: String::new(), owner_team: String::new(), rules: Vec::new() };
+static NO_ACCESS: ObjectAccess = ObjectAccess { owner_user: String::new(), owner_team: String::new(), rules: Vec::new(), name: None };
 
 impl ObjectAccess {
     /// The access rules among an object's facts.

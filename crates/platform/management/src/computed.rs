@@ -146,7 +146,7 @@ pub fn project_templates_schema() -> &'static Schema {
 /// The form of a project's clusters.
 pub fn project_clusters_schema() -> &'static Schema {
     static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-        let fields = [("clusters", list(Schema::plain(Shape::Any), "The clusters: none, as this server connects none."))];
+        let fields = [("clusters", list(crate::cluster::Clusters.schema().clone(), "The clusters."))];
         answer("ProjectClusters", "The host clusters that a project allows.", fields)
     });
     &SCHEMA

@@ -10,6 +10,7 @@ use apiserver_meta::{Descriptor, Resource, Scope, Subresource, Verb};
 use std::sync::Arc;
 
 pub mod access;
+pub mod cluster;
 mod columns;
 pub mod computed;
 pub mod key_hash;
@@ -18,6 +19,7 @@ pub mod ownedaccesskey;
 pub mod plural;
 pub mod project;
 mod rules;
+pub mod sleep;
 pub mod team;
 pub mod types;
 pub mod user;
@@ -70,6 +72,7 @@ macro_rules! resources {
 }
 
 resources! {
+    "clusters" clusters: cluster::Clusters;
     "ownedaccesskeys" owned_access_keys: ownedaccesskey::OwnedAccessKeys;
     "projects" projects: project::Projects;
     "teams" teams: team::Teams;

@@ -1,5 +1,7 @@
 //! The plural names of the kinds, as paths, rules and storage keys have them.
 
+/// Host clusters.
+pub const CLUSTERS: &str = "clusters";
 /// Access keys.
 pub const ACCESS_KEYS: &str = "ownedaccesskeys";
 /// Projects.

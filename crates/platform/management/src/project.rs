@@ -42,7 +42,7 @@ pub struct ProjectSpec {
     pub owner: Option<UserOrTeam>,
     /// Limits on what the project holds.
     pub quotas: Quotas,
-    /// Host clusters that instances may run in; the name `*` stands for any.
+    /// Host clusters that instances may run in; the name `*` stands for any. Without an entry there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_clusters: Vec<NameRef>,
     /// Runners that may be used; the name `*` stands for any.
@@ -84,6 +84,14 @@ pub struct ProjectSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
     pub vault: Option<Map<String, Value>>,
+}
+
+impl ProjectSpec {
+    /// Whether instances of the project may run in this host cluster: one that is named, or any by the name `*`. A list that is empty
+    /// allows none.
+    pub fn allows_cluster(&self, cluster: &str) -> bool {
+        self.allowed_clusters.iter().any(|allowed| !cluster.is_empty() && ["*", cluster].contains(&allowed.name.as_str()))
+    }
 }
 
 /// Something that is allowed, by name.

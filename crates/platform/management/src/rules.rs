@@ -1,13 +1,14 @@
 //! Rules that several kinds share.
 
 use crate::access::{Caller, ObjectAccess, owner_of};
-use crate::types::{Access, InstanceAccessRule, UserOrTeam, VirtualClusterTemplateDefinition, object_access};
+use crate::types::{Access, Condition, InstanceAccessRule, UserOrTeam, VirtualClusterTemplateDefinition, object_access};
 use apiserver_meta::context::USER_ANONYMOUS;
 use apiserver_meta::field::MOST_ERRORS;
 use apiserver_meta::validation::{Size, SizeLimit};
 use apiserver_meta::{FieldError, FieldPath, Object, RequestContext};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Rules are looked through for every reader.
 const MOST_RULES: Size = Size::Items(1000);
@@ -114,6 +115,18 @@ pub(crate) fn definition_errors(definition: &VirtualClusterTemplateDefinition, p
     errors
 }
 
+/// A list that merges by type can hold each type once only.
+pub(crate) fn condition_errors(object: &Object) -> Vec<FieldError> {
+    let conditions: Vec<Condition> = match part(object, &["status", "conditions"]) {
+        Ok(conditions) => conditions,
+        Err(error) => return vec![error],
+    };
+    let path = field(&["status", "conditions"]);
+    let mut seen = BTreeSet::new();
+    let twice = conditions.iter().enumerate().filter(|(_, condition)| !seen.insert(&condition.r#type));
+    twice.take(MOST_ERRORS).map(|(index, condition)| FieldError::duplicate(&path.index(index), json!({"type": condition.r#type}))).collect()
+}
+
 /// A rule about roles inside a virtual cluster must give one.
 pub(crate) fn role_errors(rules: &[InstanceAccessRule], path: &FieldPath) -> Vec<FieldError> {
     let without = rules.iter().enumerate().filter(|(_, rule)| rule.cluster_role.is_empty());
@@ -144,7 +157,6 @@ pub(crate) mod tests {
     use super::*;
     use crate::access::Caller;
     use apiserver_meta::User;
-    use serde_json::json;
     use std::sync::Arc;
     use std::time::Instant;
 

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Every field below `spec` and `status`: its path, its type and when it is written. A change of the API shows as a change here.
-const FIELDS: [(&str, &str); 6] = [
+const FIELDS: [(&str, &str); 7] = [
+    ("clusters", include_str!("../fields/cluster.txt")),
     ("ownedaccesskeys", include_str!("../fields/ownedaccesskey.txt")),
     ("projects", include_str!("../fields/project.txt")),
     ("teams", include_str!("../fields/team.txt")),
@@ -124,7 +125,7 @@ fn only_conditions_merge_by_key() {
         keyed(resource.descriptor().plural, resource.schema(), &mut lists);
     }
     let by_type = r#"Map { keys: ["type"] }"#;
-    assert_eq!(lists, [format!("projects.status.conditions {by_type}"), format!("virtualclusterinstances.status.conditions {by_type}")]);
+    assert_eq!(lists, ["clusters", "projects", "virtualclusterinstances"].map(|plural| format!("{plural}.status.conditions {by_type}")));
 }
 
 #[test]
@@ -159,7 +160,7 @@ fn what_is_replaced_without_an_owner_keeps_the_one_it_has() {
         resource.prepare_for_update(&ctx, &mut none, &object(json!({"spec": {}})));
         assert_eq!(none.at(&["spec", "owner"]), None, "nobody becomes the owner by a change");
     }
-    assert_eq!(owned, 5);
+    assert_eq!(owned, 6);
 }
 
 /// Objects of which every part may have any form, though only canonical ones reach the rules.

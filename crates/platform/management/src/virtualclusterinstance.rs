@@ -4,13 +4,13 @@ use crate::access::{AccessRule, ObjectAccess};
 use crate::columns::{self, text, text_at};
 use crate::kind::stored_kind;
 use crate::rules::{
-    ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES, access_of, default_owner, definition_errors, field, immutable_once_set,
-    keep_owner, object_mut, part, role_errors,
+    ACCESS, CONDITIONS, EXTRA_ACCESS_RULES, TEMPLATE_RULES, access_of, condition_errors, default_owner, definition_errors,
+    immutable_once_set, keep_owner, object_mut, part, role_errors,
 };
+use crate::sleep;
 use crate::types::{
     Access, Condition, InstanceAccessRule, ObjectsStatus, SleepModeConfig, Typed, UserOrTeam, VirtualClusterTemplateDefinition, is_false,
 };
-use apiserver_meta::field::MOST_ERRORS;
 use apiserver_meta::resource::{ExtendedField, SelectableField};
 use apiserver_meta::{Column, FieldError, FieldPath, Object, RequestContext, Resource, Scope};
 use schemars::JsonSchema;
@@ -139,7 +139,8 @@ pub struct VirtualClusterInstanceStatus {
     /// that no two objects rule one virtual cluster.
     #[serde(skip_serializing_if = "is_false")]
     pub ignore_reconciliation: bool,
-    /// Sleep mode: its settings and what is known of it.
+    /// Sleep mode: its settings and what is known of it, as the annotations say. Only for readers who ask by `extended=true`; never
+    /// stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sleep_mode_config: Option<SleepModeConfig>,
     /// Whether whoever asks may use the virtual cluster. Only for readers who ask for it by `extended=true`; never stored.
@@ -215,8 +216,16 @@ impl Resource for VirtualClusterInstances {
         CLUSTER_REF.iter().filter_map(|name| immutable_once_set(new, old, &["spec", "clusterRef", name])).collect()
     }
 
+    /// What annotations say of sleep mode is told in the status, where clients look for it.
+    fn computed_fields(&self) -> &'static [&'static [&'static str]] {
+        &[&["status", "sleepModeConfig"]]
+    }
+
     /// A virtual cluster bears its instance's name, unless somebody else deploys it. Command lines show the field as the name.
     fn fill_extended(&self, object: &mut Object) {
+        if let Some(sleep_mode) = sleep::config(object).and_then(|config| serde_json::to_value(config).ok()) {
+            object_mut(object, "status").insert("sleepModeConfig".into(), sleep_mode);
+        }
         let external = object.at(&["spec", "external"]) == Some(&Value::Bool(true));
         if external || !object.str_at(&["spec", "clusterRef", "virtualCluster"]).is_empty() {
             return;
@@ -292,18 +301,6 @@ fn template_errors(spec: &VirtualClusterInstanceSpec, path: &FieldPath) -> Vec<F
         errors.extend(definition_errors(template, &path.child("template")));
     }
     errors
-}
-
-/// A list that merges by type can hold each type once only.
-fn condition_errors(object: &Object) -> Vec<FieldError> {
-    let conditions: Vec<Condition> = match part(object, &["status", "conditions"]) {
-        Ok(conditions) => conditions,
-        Err(error) => return vec![error],
-    };
-    let path = field(&["status", "conditions"]);
-    let mut seen = std::collections::BTreeSet::new();
-    let twice = conditions.iter().enumerate().filter(|(_, condition)| !seen.insert(&condition.r#type));
-    twice.take(MOST_ERRORS).map(|(index, condition)| FieldError::duplicate(&path.index(index), json!({"type": condition.r#type}))).collect()
 }
 
 /// Empty, or three parts separated by dots, each a number or an x, with an optional v before them.

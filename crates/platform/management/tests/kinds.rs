@@ -26,7 +26,7 @@ macro_rules! kinds {
     };
 }
 
-kinds!(owned_access_keys, projects, teams, users, virtual_cluster_instances, virtual_cluster_templates);
+kinds!(clusters, owned_access_keys, projects, teams, users, virtual_cluster_instances, virtual_cluster_templates);
 
 async fn on_embedded(resource: Arc<dyn Resource>, sample: Sample) -> (Subject, TempDir) {
     let folder = TempDir::new().expect("a temporary folder");
@@ -37,6 +37,11 @@ async fn on_embedded(resource: Arc<dyn Resource>, sample: Sample) -> (Subject, T
 /// A good object of each kind, with something in its lists.
 fn sample(kind: &str) -> Sample {
     let spec = match kind {
+        "clusters" => json!({
+            "displayName": "Europe",
+            "config": {"secretName": "eu", "secretNamespace": "vci", "key": "config"},
+            "access": [{"name": "all", "verbs": ["get"], "users": ["bob"]}],
+        }),
         "owned_access_keys" => json!({"displayName": "CI", "user": "ann", "key": "a-secret-of-this-test", "ttl": 3600}),
         "projects" => json!({
             "displayName": "Payments",
@@ -75,6 +80,7 @@ fn status(kind: &str) -> Value {
     match kind {
         "owned_access_keys" => json!({"lastActivity": "2026-01-01T00:00:00Z"}),
         "virtual_cluster_templates" => json!({"apps": [{"name": "ingress"}]}),
+        "clusters" => json!({"phase": "Initialized", "online": true, "conditions": [condition]}),
         "users" => json!({"teams": ["payments"]}),
         "projects" => json!({ "conditions": [condition] }),
         "virtual_cluster_instances" => json!({"phase": "Ready", "conditions": [condition]}),

@@ -3,6 +3,7 @@
 //! This file says which kinds each rule is about, and in which order they are asked. Refused: rules about one object alone,
 //! which are the kind's own; whether somebody may call at all, which is authorization.
 
+mod cluster_refs;
 mod deletion;
 mod granting_fields;
 mod identities;
@@ -30,6 +31,7 @@ use apiserver_meta::{Descriptor, Scope};
 use apiserver_registry::{Admission, Registries};
 use apiserver_server::AdmissionParts;
 use apiserver_server::admission::Permissions;
+use cluster_refs::ClusterRefs;
 use deletion::DeletionMarks;
 use identities::Identities;
 use key_grants::KeyAdmission;
@@ -76,7 +78,7 @@ impl<'a> Rules<'a> {
     /// The admission rules of a kind, in order.
     pub(crate) fn of(&self, kind: &Descriptor) -> Vec<Arc<dyn Admission>> {
         match (kind.scope, kind.plural) {
-            (Scope::Namespaced, _) => self.of_namespaces(),
+            (Scope::Namespaced, plural) => self.of_namespaces(plural),
             (Scope::Cluster, plural::ACCESS_KEYS) => self.of_keys(),
             (Scope::Cluster, plural::PROJECTS) => {
                 let prefix = self.directory.namespace_prefix().clone();
@@ -99,15 +101,16 @@ impl<'a> Rules<'a> {
         rules
     }
 
-    fn of_namespaces(&self) -> Vec<Arc<dyn Admission>> {
+    fn of_namespaces(&self, plural: &str) -> Vec<Arc<dyn Admission>> {
         let projects = Projects::new(self.registries.clone(), self.directory.namespace_prefix().clone());
-        vec![
-            Arc::new(ProjectNamespaces::new(projects.clone())),
-            Arc::new(Templates::new(projects.clone(), Arc::clone(&self.permissions))),
-            self.ownership(),
-            Arc::new(DeletionMarks),
-            Arc::new(ProjectQuotas::new(projects)),
-        ]
+        let mut rules: Vec<Arc<dyn Admission>> = vec![Arc::new(ProjectNamespaces::new(projects.clone()))];
+        if plural == plural::INSTANCES {
+            let permissions = || Arc::clone(&self.permissions);
+            rules.push(Arc::new(Templates::new(projects.clone(), permissions())));
+            rules.push(Arc::new(ClusterRefs::new(projects.clone(), Arc::clone(&self.directory), permissions())));
+        }
+        rules.extend([self.ownership(), Arc::new(DeletionMarks) as _, Arc::new(ProjectQuotas::new(projects)) as _]);
+        rules
     }
 
     fn ownership(&self) -> Arc<dyn Admission> {

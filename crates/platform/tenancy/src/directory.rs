@@ -19,6 +19,7 @@ use apiserver_auth::Identity;
 use apiserver_meta::User;
 use apiserver_meta::context::{GROUP_AUTHENTICATED, GROUP_MASTERS};
 use key::{KeyEntry, same};
+use scope::names;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -218,6 +219,12 @@ impl Directory {
         self.read().projects.get(project).is_some_and(|project| project.access.grants(caller, verb, subresource))
     }
 
+    /// Whether a project in which the caller has a role allows this host cluster.
+    pub fn allows_cluster(&self, caller: &Caller, cluster: &str) -> bool {
+        let allows = |project: &ProjectRecord| names(&project.allowed_clusters, cluster) && project.role(caller).is_some();
+        self.read().projects.values().any(allows)
+    }
+
     /// How many access keys a user or team has, good ones and others.
     pub fn keys_held(&self, holder: &Holder) -> usize {
         self.read().held.get(holder).copied().unwrap_or(0)
@@ -278,8 +285,7 @@ impl Directory {
     /// Adds a project, or replaces the one of this name.
     pub fn put_project(&self, record: ProjectRecord) {
         self.change(|tables| {
-            let same = |old: &ProjectRecord| (&old.owner, &old.members, &old.access) == (&record.owner, &record.members, &record.access);
-            let matters = !tables.projects.get(&record.name).is_some_and(same);
+            let matters = tables.projects.get(&record.name).is_none_or(|old| !old.decides_like(&record));
             tables.projects.insert(record.name.clone(), record);
             matters
         });

@@ -82,7 +82,9 @@ fn role_covers(role: &RoleInScope, verb: &str, resource: &str, subresource: &str
     let served = match role.role {
         KeyRole::CommandLine => {
             let read = match resource {
-                plural::INSTANCES | plural::TEMPLATES | plural::USERS | plural::TEAMS | "namespaces" => subresource.is_empty(),
+                plural::CLUSTERS | plural::INSTANCES | plural::TEMPLATES | plural::USERS | plural::TEAMS | "namespaces" => {
+                    subresource.is_empty()
+                }
                 plural::PROJECTS => matches!(subresource, "" | "clusters" | "members" | "templates"),
                 _ => false,
             };

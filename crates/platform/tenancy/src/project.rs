@@ -2,7 +2,7 @@
 
 use crate::namespace_prefix::NamespacePrefix;
 use apiserver_meta::{ApiError, ObjectKey, RequestContext};
-use apiserver_registry::{Item, Memo, Registries, Registry, storage_key};
+use apiserver_registry::{AdmissionRequest, Item, Memo, Registries, Registry, storage_key};
 use apiserver_store::{Expect, Guard, GuardMode, Revision};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -61,6 +61,24 @@ impl Projects {
         let project = Arc::new(Project::read(&item)?);
         memo.put(Arc::clone(&project));
         Ok(Some(project))
+    }
+
+    /// Whether the project of the request's namespace agrees. What lets something happen may be a moment old, a refusal may not.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the project cannot be decoded.
+    pub(crate) async fn agrees(
+        &self,
+        ctx: &RequestContext,
+        request: AdmissionRequest<'_>,
+        rule: impl Fn(&ProjectSpec) -> bool,
+    ) -> Result<bool, ApiError> {
+        let AdmissionRequest { memo, key, .. } = request;
+        if self.known(memo, &key.namespace).is_some_and(|project| rule(&project.spec)) {
+            return Ok(true);
+        }
+        // No project wants nothing: whether something may be there at all is asked elsewhere.
+        Ok(self.current(ctx, memo, &key.namespace).await?.is_none_or(|project| rule(&project.spec)))
     }
 
     /// Holds while the namespace's project is what it was found to be; `None` for a namespace that can be no project's.

@@ -61,6 +61,7 @@ impl Authorizer for ProjectRules {
             (GROUP, plural::TEAMS) => read_if(asked, caller.teams.contains(name)),
             (GROUP, plural::ACCESS_KEYS) => self.keys(asked),
             (GROUP, plural::TEMPLATES) => self.templates(asked),
+            (GROUP, plural::CLUSTERS) => self.clusters(asked),
             (GROUP, plural::INSTANCES) if namespace.is_empty() => self.everywhere(asked),
             (GROUP, _) if !namespace.is_empty() => self.in_namespace(asked, namespace),
             _ => no_opinion(),
@@ -132,6 +133,15 @@ impl ProjectRules {
         if asked.verb == "create" { no_opinion() } else { self.granted(asked) }
     }
 
+    /// Members read the host clusters that their projects allow. Beside that a cluster's owner and access rules decide.
+    fn clusters(&self, asked: Asked<'_>) -> Decision {
+        match asked.verb {
+            "create" => no_opinion(),
+            _ if asked.reads() => Decision::Allow(ObjectFilter::Access(Arc::new(ReadableClusters(self.granted_objects(asked))))),
+            _ => self.granted(asked),
+        }
+    }
+
     /// All namespaces at once: what is done with objects that are there, in each namespace as far as the role there gives it.
     /// Only reads are served so, but whoever reads may want to be told what else they may do.
     fn everywhere(&self, asked: Asked<'_>) -> Decision {
@@ -150,18 +160,22 @@ impl ProjectRules {
     }
 
     fn granted(&self, asked: Asked<'_>) -> Decision {
+        Decision::Allow(ObjectFilter::Access(Arc::new(self.granted_objects(asked))))
+    }
+
+    fn granted_objects(&self, asked: Asked<'_>) -> GrantedObjects {
         let verb = match asked.verb {
             "list" | "watch" => "get",
             "deletecollection" => "delete",
             verb => verb,
         };
-        Decision::Allow(ObjectFilter::Access(Arc::new(GrantedObjects {
+        GrantedObjects {
             directory: Arc::clone(&self.directory),
             caller: asked.caller.clone(),
             verb: verb.to_owned(),
             subresource: asked.subresource.to_owned(),
             denial: denial(asked.attributes),
-        })))
+        }
     }
 }
 
@@ -193,6 +207,25 @@ impl AccessFilter for GrantedObjects {
 
     fn denial(&self) -> &str {
         &self.denial
+    }
+}
+
+/// The host clusters that grant `get` to the caller themselves, and those that a project of the caller allows.
+#[derive(Debug)]
+struct ReadableClusters(GrantedObjects);
+
+impl AccessFilter for ReadableClusters {
+    fn scope(&self, namespace: &str) -> NamespaceScope {
+        self.0.scope(namespace)
+    }
+
+    fn allows(&self, facts: &Facts) -> bool {
+        let name = ObjectAccess::of(facts).name.as_deref();
+        self.0.allows(facts) || name.is_some_and(|name| self.0.directory.allows_cluster(&self.0.caller, name))
+    }
+
+    fn denial(&self) -> &str {
+        self.0.denial()
     }
 }
 

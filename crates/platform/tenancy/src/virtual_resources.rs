@@ -28,7 +28,7 @@ pub(crate) fn all(registries: &[Arc<Registry>], directory: &Arc<Directory>) -> V
         access_review(&SUBJECT_ACCESS_REVIEW, Subject::Named(identities)),
         Arc::new(Members(objects())),
         Arc::new(Templates(objects())),
-        Arc::new(Clusters),
+        Arc::new(Clusters(objects())),
         Arc::new(AccessKeys::of_users(objects())),
         Arc::new(AccessKeys::of_teams(objects())),
     ]

@@ -53,16 +53,18 @@ pub async fn status_is_a_world_of_its_own(subject: &Subject) {
 /// What is computed for readers is never stored, whoever sends it back and by whichever path.
 pub async fn computed_fields_are_never_stored(subject: &Subject) {
     let plain = subject.create("c").await;
-    for field in subject.registry.descriptor().extended {
-        let set = field.path.iter().rev().fold(json!(true), |inner, name| json!({ *name: inner }));
+    let resource = subject.registry.resource();
+    let extended = resource.descriptor().extended.iter().map(|field| (field.path, json!(true)));
+    for (path, value) in extended.chain(resource.computed_fields().iter().map(|path| (*path, json!({})))) {
+        let set = path.iter().rev().fold(value.clone(), |inner, name| json!({ *name: inner }));
         let options = PatchOptions { write: by("client"), force: None };
         for subresource in [Subresource::Main, Subresource::Status] {
             let told = subject.try_patch_with("c", subresource, PatchKind::Merge, &set, &options).await.expect("it is passed over");
             assert_eq!(told, plain, "{set}");
             let mut sent = plain.clone();
             let mut merged = sent.clone().into_value();
-            let (last, way) = field.path.split_last().expect("a path");
-            way.iter().fold(&mut merged, |at, name| &mut at[*name])[*last] = true.into();
+            let (last, way) = path.split_last().expect("a path");
+            way.iter().fold(&mut merged, |at, name| &mut at[*name])[*last] = value.clone();
             sent.0 = merged.as_object().cloned().unwrap_or_default();
             assert_eq!(subject.try_update(subresource, &sent).await.expect("it is passed over"), plain, "{set}");
         }

@@ -174,10 +174,7 @@ impl Registry {
         match subresource {
             Subresource::Main if self.descriptor().has_status() => vec![&["status"]],
             Subresource::Main => Vec::new(),
-            Subresource::Status => {
-                let computed = self.descriptor().extended.iter().map(|field| field.path);
-                [&["metadata"] as ResetField, &["spec"]].into_iter().chain(computed).collect()
-            }
+            Subresource::Status => [&["metadata"] as ResetField, &["spec"]].into_iter().chain(self.computed_fields()).collect(),
         }
     }
 

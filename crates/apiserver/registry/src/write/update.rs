@@ -72,7 +72,7 @@ impl Registry {
         let old = &current.object;
         restore(&mut new, old, subresource, self.descriptor().has_status());
         // Clients send back what they have read, and that may be more than is stored.
-        self.descriptor().extended.iter().for_each(|field| remove(&mut new.0, field.path));
+        self.computed_fields().for_each(|path| remove(&mut new.0, path));
         if let Tracking::Update(options) = tracking {
             let (time, api_version) = (system::now(), self.descriptor().api_version());
             let manager =

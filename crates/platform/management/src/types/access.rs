@@ -94,5 +94,5 @@ pub(crate) fn object_access(owner: Option<&UserOrTeam>, rules: &[Access]) -> Obj
         users: access.users.clone(),
         teams: access.teams.clone(),
     };
-    ObjectAccess { owner_user: owner.user, owner_team: owner.team, rules: rules.iter().map(rule).collect() }
+    ObjectAccess { owner_user: owner.user, owner_team: owner.team, rules: rules.iter().map(rule).collect(), name: None }
 }

@@ -231,6 +231,16 @@ fn readers_of_everything_are_told_the_name_that_is_understood() {
 }
 
 #[test]
+fn readers_of_everything_are_told_of_sleep() {
+    let annotations = json!({"sleepmode.loft.sh/sleep-after": "600", "sleepmode.loft.sh/sleeping-since": "5"});
+    let mut seen = object(json!({"metadata": {"name": "one", "annotations": annotations}, "status": {"phase": "Sleeping"}}));
+    VirtualClusterInstances.fill_extended(&mut seen);
+    let told = |path: &[&str]| seen.at(&[&["status", "sleepModeConfig"], path].concat()).cloned();
+    assert_eq!((told(&["spec", "sleepAfter"]), told(&["status", "sleepingSince"])), (Some(json!(600)), Some(json!(5))));
+    assert_eq!(seen.str_at(&["status", "phase"]), "Sleeping");
+}
+
+#[test]
 fn where_it_runs_stays_when_a_file_leaves_it_out() {
     let old = object(json!({"spec": {"clusterRef": {"cluster": "c", "namespace": "n"}}}));
     for (new, want) in [

@@ -31,12 +31,15 @@ const PROJECTS: &[Path] = &[ACCESS, &["spec", "argoCD"], &["spec", "members"], O
 /// Every caller who may update a template changes what it deploys. Only its owner or an
 /// administrator changes the roles that it gives inside virtual clusters.
 const TEMPLATES: &[Path] = &[ACCESS, OWNER, &["spec", "template", "access"], &["spec", "versions", EACH, "template", "access"]];
+/// Only its owner or an administrator says how a cluster is reached: its config names any secret of the platform's cluster.
+const CLUSTERS: &[Path] = &[ACCESS, &["spec", "argoCD"], &["spec", "config"], &["spec", "local"], &["spec", "networkPeer"], OWNER];
 /// The other fields of users and teams that give rights need the verb `bind` (see [`super::identities`]).
 const IDENTITIES: &[Path] = &[ACCESS, OWNER];
 
 /// The fields of a kind.
 pub(super) fn of(descriptor: &Descriptor) -> &'static [Path] {
     match descriptor.plural {
+        plural::CLUSTERS => CLUSTERS,
         plural::PROJECTS => PROJECTS,
         plural::INSTANCES => INSTANCES,
         plural::TEMPLATES => TEMPLATES,

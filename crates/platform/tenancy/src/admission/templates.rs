@@ -27,29 +27,13 @@ impl Templates {
         Self { projects, permissions }
     }
 
-    /// Whether the namespace's project agrees. What lets something happen may be a moment old, a refusal may not.
-    async fn agrees(
-        &self,
-        ctx: &RequestContext,
-        request: AdmissionRequest<'_>,
-        rule: impl Fn(&ProjectSpec) -> bool,
-    ) -> Result<bool, ApiError> {
-        let AdmissionRequest { memo, key, .. } = request;
-        if self.projects.known(memo, &key.namespace).is_some_and(|project| rule(&project.spec)) {
-            return Ok(true);
-        }
-        // No project wants nothing: whether something may be there at all is asked elsewhere.
-        Ok(self.projects.current(ctx, memo, &key.namespace).await?.is_none_or(|project| rule(&project.spec)))
-    }
-
     async fn refusal(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, name: &str) -> Result<Option<FieldError>, ApiError> {
         let path = FieldPath::new("spec").child("templateRef").child("name");
         if !name.is_empty() {
-            let agrees = self.agrees(ctx, request, |project| allows(project, name)).await?;
+            let agrees = self.projects.agrees(ctx, request, |project| allows(project, name)).await?;
             return Ok((!agrees).then(|| FieldError::forbidden(&path, format!("the project does not allow the template {name:?}"))));
         }
-        let act = Act { descriptor: request.descriptor, verb: "create", subresource: "restricted", key: request.key };
-        let free = self.agrees(ctx, request, |project| project.require_template.disabled).await? || self.permissions.allow(ctx, act).await;
+        let free = needs_none(&self.projects, &self.permissions, ctx, request).await?;
         Ok((!free).then(|| FieldError::required(&path, "must not be blank")))
     }
 }
@@ -68,6 +52,17 @@ impl Admission for Templates {
             Some(error) => Err(ApiError::invalid(request.descriptor.group, request.descriptor.kind, object.name(), &[error])),
         }
     }
+}
+
+/// Whether the caller may do without a template: by the project, or by a right.
+pub(super) async fn needs_none(
+    projects: &Projects,
+    permissions: &Permissions,
+    ctx: &RequestContext,
+    request: AdmissionRequest<'_>,
+) -> Result<bool, ApiError> {
+    let act = Act { descriptor: request.descriptor, verb: "create", subresource: "restricted", key: request.key };
+    Ok(projects.agrees(ctx, request, |project| project.require_template.disabled).await? || permissions.allow(ctx, act).await)
 }
 
 fn template(instance: &Object) -> &str {

@@ -111,11 +111,19 @@ pub struct ProjectRecord {
     pub owner: Option<Principal>,
     /// `spec.members`.
     pub members: Vec<Member>,
+    /// The names in `spec.allowedClusters`; `*` is all.
+    pub allowed_clusters: Vec<String>,
     /// The owner and the access rules of the object: `spec.owner` and `spec.access`.
     pub access: ObjectAccess,
 }
 
 impl ProjectRecord {
+    /// Whether both let the same callers do the same.
+    pub(super) fn decides_like(&self, other: &Self) -> bool {
+        let Self { owner, members, allowed_clusters, access, .. } = self;
+        (owner, members, allowed_clusters, access) == (&other.owner, &other.members, &other.allowed_clusters, &other.access)
+    }
+
     /// The greatest role that the caller has in the project.
     pub fn role(&self, caller: &Caller) -> Option<Role> {
         let owner = self.owner.as_ref().filter(|owner| owner.covers(caller)).map(|_| Role::Admin);

@@ -204,6 +204,7 @@ fn only_what_may_change_a_decision_is_told() {
     let directory = directory();
     let project = ProjectRecord { name: "p".into(), resource_version: "1".into(), ..ProjectRecord::default() };
     let owned = ProjectRecord { owner: Some(Principal::User("ann".into())), ..project.clone() };
+    let allowing = ProjectRecord { allowed_clusters: vec!["eu".into()], ..owned.clone() };
     let ann = UserRecord { name: "ann".into(), ..UserRecord::default() };
     let team = TeamRecord { name: "t".into(), ..TeamRecord::default() };
     let short = KeyRecord { lifetime: Lifetime::Until(5), ..key("k", "secret", user("ann")) };
@@ -223,6 +224,7 @@ fn only_what_may_change_a_decision_is_told() {
         ("a new project", &|| directory.put_project(project.clone()), true),
         ("a label of it", &|| directory.put_project(ProjectRecord { resource_version: "2".into(), ..project.clone() }), false),
         ("its owner", &|| directory.put_project(owned.clone()), true),
+        ("the clusters that it allows", &|| directory.put_project(allowing.clone()), true),
         ("a new key", &|| directory.put_key(key("k", "secret", user("ann"))), true),
         ("the same key", &|| directory.put_key(key("k", "secret", user("ann"))), false),
         ("its end", &|| directory.put_key(short.clone()), true),

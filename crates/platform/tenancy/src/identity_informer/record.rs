@@ -15,7 +15,7 @@ pub(crate) fn user(object: &Object) -> UserRecord {
         uid: object.uid().into(),
         groups: strings(object.at(&["spec", "groups"])),
         disabled: flag(object, &["spec", "disabled"]),
-        cluster_roles: cluster_roles(object),
+        cluster_roles: names(object.at(&["spec", "clusterRoles"])),
         created: created(object),
     }
 }
@@ -26,7 +26,7 @@ pub(crate) fn team(object: &Object) -> TeamRecord {
         uid: object.uid().into(),
         users: strings(object.at(&["spec", "users"])),
         groups: strings(object.at(&["spec", "groups"])),
-        cluster_roles: cluster_roles(object),
+        cluster_roles: names(object.at(&["spec", "clusterRoles"])),
         created: created(object),
     }
 }
@@ -45,6 +45,7 @@ pub(crate) fn project(object: &Object, access: ObjectAccess) -> ProjectRecord {
         resource_version: object.resource_version().into(),
         owner: owner(object),
         members: items(object.at(&["spec", "members"])).filter_map(member).collect(),
+        allowed_clusters: names(object.at(&["spec", "allowedClusters"])),
         access,
     }
 }
@@ -111,9 +112,9 @@ fn member(entry: &Value) -> Option<Member> {
     Some(Member { who, role: Role::from_cluster_role(text("clusterRole"))? })
 }
 
-fn cluster_roles(object: &Object) -> Vec<String> {
-    let names = items(object.at(&["spec", "clusterRoles"])).filter_map(|role| role.get("name")?.as_str());
-    names.map(str::to_owned).collect()
+/// The names of a list of references.
+fn names(list: Option<&Value>) -> Vec<String> {
+    items(list).filter_map(|reference| reference.get("name")?.as_str()).map(str::to_owned).collect()
 }
 
 fn strings(list: Option<&Value>) -> Vec<String> {

@@ -287,6 +287,42 @@ async fn a_project_is_read_by_members_changed_by_admins_and_says_the_rest_itself
 }
 
 #[tokio::test]
+async fn host_clusters_are_read_by_members_of_projects_that_allow_them() {
+    let rules = rules();
+    let everyone = vec![member(Principal::Everyone, Role::Viewer)];
+    let allowing = |name: &str, members: &[Member], clusters: &[&str]| ProjectRecord {
+        name: name.into(),
+        members: members.to_vec(),
+        allowed_clusters: clusters.iter().map(|&cluster| cluster.into()).collect(),
+        ..ProjectRecord::default()
+    };
+    rules.directory.put_project(allowing("b", &everyone, &["open"]));
+    rules.directory.put_project(allowing("d", &[member(Principal::User("user".into()), Role::User)], &["eu", "us"]));
+    rules.directory.put_project(allowing("e", &[member(Principal::User("boss".into()), Role::Admin)], &["*"]));
+    let on = target(GROUP, "clusters", "", "eu");
+    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+    assert_eq!(decisions(&rules, &identity(Some("user"), &[]), &on, &verbs).await, "ggg-gggg");
+    assert_eq!(decisions(&rules, &identity(Some("root"), &[]), &on, &verbs).await, "AAAAAAAA");
+    assert_eq!(decisions(&rules, &identity(None, &[]), &on, &verbs).await, "--------", "nobody who is known here");
+    assert_eq!(decisions(&rules, &identity(Some("boss"), &[]), &below(on.clone(), "status"), &verbs).await, "ggg-----");
+    let facts = |name: &str| Facts::new(ObjectAccess { owner_user: "owner".into(), name: Some(name.into()), ..ObjectAccess::default() });
+    // open, eu and another one; and what of them the caller may change
+    let table =
+        [("user", "YY-", "---"), ("viewer", "Y--", "---"), ("stranger", "Y--", "---"), ("boss", "YYY", "---"), ("owner", "YYY", "YYY")];
+    for (name, reads, changes) in table {
+        for (verb, want) in [("get", reads), ("list", reads), ("update", changes), ("delete", changes)] {
+            let view = view(&rules, &identity(Some(name), &[]), verb, &on).await;
+            let got: String = ["open", "eu", "x"].map(|cluster| if view.allows("", &facts(cluster)) { 'Y' } else { '-' }).iter().collect();
+            assert_eq!(got, want, "{name} {verb}");
+        }
+    }
+    let user = view(&rules, &identity(Some("user"), &[]), "watch", &on).await;
+    rules.directory.put_project(allowing("d", &[], &["eu", "us"]));
+    assert!(!user.allows("", &facts("eu")), "a view follows the directory");
+    assert!(!user.allows("", &Facts::new(ObjectAccess::default())), "what has no name is allowed by nobody");
+}
+
+#[tokio::test]
 async fn keys_are_made_by_users_and_their_status_by_the_server_alone() {
     let rules = rules();
     let (user, team) = (identity(Some("user"), &["devs"]), identity(None, &["devs"]));

@@ -11,6 +11,7 @@
 //! | `status.quotas`: use by users and teams  | all                    | their own, and their teams' |                      |
 //! | `spec.vault.auth`                        | all                    | nothing                     |                      |
 //! | templates: names, versions, parameters   | all                    | all                         | all                  |
+//! | host clusters that the project allows    | all                    | all                         |                      |
 //! | templates: what is made from them        | nothing                | nothing                     | all                  |
 //!
 //! A project may be changed by its owner, its admins, users and teams whom an access rule grants that, and administrators.
@@ -29,7 +30,7 @@ use vci_management::computed::{
     PROJECT_CLUSTERS, PROJECT_MEMBERS, PROJECT_TEMPLATES, ProjectMember, project_clusters_schema, project_members_schema,
     project_templates_schema,
 };
-use vci_management::plural::{TEAMS, TEMPLATES, USERS};
+use vci_management::plural::{CLUSTERS, TEAMS, TEMPLATES, USERS};
 use vci_management::project::{AllowedTemplate, Member, Project};
 use vci_management::types::EntityInfo;
 use vci_management::{GROUP, VERSION};
@@ -152,9 +153,9 @@ fn default_template(allowed: &[AllowedTemplate]) -> Option<&str> {
     for_instances.filter(|entry| entry.is_default).map(|entry| entry.name.as_str()).next()
 }
 
-/// `GET /projects/NAME/clusters`: none, for this server connects no clusters.
+/// `GET /projects/NAME/clusters`: the host clusters that the project allows and that there are.
 #[derive(Debug)]
-pub(crate) struct Clusters;
+pub(crate) struct Clusters(pub(crate) Objects);
 
 #[async_trait]
 impl VirtualResource for Clusters {
@@ -166,8 +167,15 @@ impl VirtualResource for Clusters {
         project_clusters_schema()
     }
 
-    async fn answer(&self, _: VirtualRequest<'_>) -> Result<Value, ApiError> {
-        Ok(json!({ "clusters": [] }))
+    async fn answer(&self, asked: VirtualRequest<'_>) -> Result<Value, ApiError> {
+        let Project { spec, .. } = asked.parent()?;
+        let mut allowed: Vec<Value> = Vec::new();
+        for item in self.0.all(asked.ctx, CLUSTERS).await? {
+            if spec.allows_cluster(&item.key.name) {
+                allowed.push(read(&item)?);
+            }
+        }
+        Ok(json!({ "clusters": allowed }))
     }
 }
 

@@ -66,7 +66,7 @@ fn members_of_a_known_kind_and_role_count() {
     ]);
     let object = object(json!({
         "metadata": { "name": "p", "uid": "u", "creationTimestamp": "t", "resourceVersion": "7" },
-        "spec": { "owner": { "team": "owners" }, "members": members },
+        "spec": { "owner": { "team": "owners" }, "members": members, "allowedClusters": [{ "name": "eu" }, {}] },
     }));
     let want = ProjectRecord {
         name: "p".into(),
@@ -80,6 +80,7 @@ fn members_of_a_known_kind_and_role_count() {
             Member { who: Principal::Everyone, role: Role::Viewer },
             Member { who: Principal::AnyTeam, role: Role::User },
         ],
+        allowed_clusters: vec!["eu".into()],
         access: ObjectAccess::default(),
     };
     assert_eq!(project(&object, ObjectAccess::default()), want);
