@@ -11,6 +11,9 @@ use tokio::time::timeout;
 
 /// How much of what a program says on standard error is kept.
 const ERRORS: usize = 64 << 10;
+/// How large a file may be that a program writes, such as the index of a repository.
+#[cfg(target_os = "linux")]
+const LARGEST_FILE: u64 = 256 << 20;
 /// The variables that a run has from this process, besides those that point to its home: how to reach the network.
 const PASSED: [&str; 9] =
     ["PATH", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -76,7 +79,7 @@ pub(super) async fn run(program: &Path, home: &Path, arguments: &[String], bound
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| HelmError::Missing { program: program.to_owned(), cause: error.to_string() })?;
     let mut group = Group(child.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)));
-    limit_memory(group.0, bounds.memory);
+    limit(group.0, bounds.memory);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let work = async {
         let (stdout, stderr) = tokio::try_join!(whole(stdout, bounds.output), beginning(stderr, ERRORS))?;
@@ -104,17 +107,18 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// The program runs already; what it takes before this is little.
 #[cfg(target_os = "linux")]
-fn limit_memory(pid: Option<Pid>, bytes: u64) {
+fn limit(pid: Option<Pid>, memory: u64) {
     use rustix::process::{Resource, Rlimit, prlimit};
     if pid.is_some() {
-        // A process that has ended needs no bound.
-        let _ = prlimit(pid, Resource::Data, Rlimit { current: Some(bytes), maximum: Some(bytes) });
-        let _ = prlimit(pid, Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+        for (resource, most) in [(Resource::Data, memory), (Resource::Fsize, LARGEST_FILE), (Resource::Core, 0)] {
+            // A process that has ended needs no bound.
+            let _ = prlimit(pid, resource, Rlimit { current: Some(most), maximum: Some(most) });
+        }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn limit_memory(_pid: Option<Pid>, _bytes: u64) {}
+fn limit(_pid: Option<Pid>, _memory: u64) {}
 
 /// All that comes, which must not be more than this.
 async fn whole(pipe: Option<impl AsyncRead + Unpin>, most: usize) -> Result<Vec<u8>, HelmError> {
@@ -209,6 +213,18 @@ mod tests {
         assert_eq!(much, Err(HelmError::TooMuchOutput { most: 10 }));
         let output = shell(home.path(), "head -c 1000000 /dev/zero >&2", bounds).await.unwrap();
         assert_eq!((output.success, output.stderr.len()), (true, ERRORS));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn files_and_memory_are_bounded() {
+        let home = TempDir::new().unwrap();
+        // The bounds are set when the program runs already.
+        let script = "until [ \"$(ulimit -c)\" = 0 ]; do :; done; ulimit -d; ulimit -f";
+        let output = shell(home.path(), script, Bounds { memory: 123 << 20, ..WIDE }).await.unwrap();
+        let limits: Vec<u64> = String::from_utf8(output.stdout).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+        // In kibibytes, and in blocks of 512 bytes.
+        assert_eq!(limits, [123 << 10, LARGEST_FILE / 512]);
     }
 
     #[tokio::test]

@@ -33,14 +33,22 @@ impl Schedule {
         let mut words = text.split_whitespace().peekable();
         words.next_if(|word| word.starts_with("TZ=") || word.starts_with("CRON_TZ="));
         let text = words.collect::<Vec<_>>().join(" ");
+        let refuse = |cause: &str| format!("must be a cron expression of five fields, such as \"0 20 * * 1-5\": {cause}");
+        if let Some(strange) = text.chars().find(|char| !char.is_ascii_alphanumeric() && !" */,-?@".contains(*char)) {
+            return Err(refuse(&format!("it has the character {strange:?}")));
+        }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser.parse(&text).map_err(|error| {
-            format!("must be a cron expression of five fields, such as \"0 20 * * 1-5\": {}", error.to_string().trim_end_matches('.'))
-        })?;
+        let cron = parser.parse(&text).map_err(|error| refuse(error.to_string().trim_end_matches('.')))?;
+        if cron.pattern.days.has_modifiers() || cron.pattern.days_of_week.has_modifiers() {
+            return Err(refuse("L and W are not supported"));
+        }
+        if never_happens(&cron, &text) {
+            return Err(refuse("there is no such day"));
+        }
         Ok(Self { cron, zone: zone.clone() })
     }
 
-    /// The first time after this one; `None` when there is none in sight, as with the 30th of February.
+    /// The first time after this one.
     pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
         let found = self.cron.find_next_occurrence(&time.to_zoned(self.zone.clone()), false).ok()?.timestamp();
         (found > time).then_some(found)
@@ -51,6 +59,18 @@ impl Schedule {
         let found = self.cron.find_previous_occurrence(&time.to_zoned(self.zone.clone()), true).ok()?.timestamp();
         (found <= time).then_some(found)
     }
+}
+
+/// Whether it names only days like the 30th of February. A search for them would go through thousands of years.
+fn never_happens(cron: &Cron, text: &str) -> bool {
+    let goes_by_weekday = text.split(' ').nth(4).is_some_and(|weekdays| !weekdays.starts_with(['*', '?']));
+    let first = cron.pattern.days.values().into_iter().min().unwrap_or(1);
+    let longest = |month: u16| match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    !goes_by_weekday && cron.pattern.months.values().into_iter().all(|month| first > longest(month))
 }
 
 /// Reads a time zone: a name of the IANA database, such as `Europe/Berlin`; or, as command lines write it, an abbreviation and an
