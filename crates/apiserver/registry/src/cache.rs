@@ -6,7 +6,7 @@
 //! cannot be had from the cache, the store is read; a stale answer is never given instead.
 //!
 //! The parts: `follow` fills, `replay` brings the history from before the start, `state` is where a change becomes visible, `history` keeps the events of the last
-//! minutes, `hub` finds the watchers of an event, `freshness` decides how long a read waits; `get`, `list` and `watch` are
+//! minutes, `hub` finds the watchers of an event, `objects` and its `index` find what selectors ask for, `freshness` decides how long a read waits; `get`, `list` and `watch` are
 //! the verbs, `consistency` compares all of this with the store now and then.
 
 use crate::frame::Frame;
@@ -30,6 +30,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+mod condition;
 mod consistency;
 mod continue_token;
 mod counters;
@@ -40,7 +41,9 @@ mod freshness;
 mod get;
 mod history;
 mod hub;
+mod index;
 mod list;
+mod objects;
 mod progress;
 mod replay;
 mod revision_reader;
@@ -155,7 +158,7 @@ impl Cache {
 
     /// The cached object under a key, perhaps stale: what a write starts from before the store has confirmed it.
     pub fn cached_existing(&self, key: &ObjectKey) -> Option<Arc<Item>> {
-        self.state().snapshot()?.objects.get(path_of(self.descriptor(), key).as_str()).cloned()
+        self.state().snapshot()?.objects.get(&path_of(self.descriptor(), key)).cloned()
     }
 
     /// All objects at hand, perhaps stale, in order; empty before the first load.

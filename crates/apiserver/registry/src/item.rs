@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 mod splice;
 
@@ -34,10 +34,10 @@ pub struct Item {
     pub revision: Revision,
     /// The JSON that a client gets: resourceVersion spliced in, no trailing newline.
     pub bytes: Bytes,
-    /// Its labels, sorted by key.
-    pub labels: Box<[(String, String)]>,
+    /// Its labels, sorted by key. The items of a cache share their texts.
+    pub labels: Box<[(Arc<str>, Arc<str>)]>,
     /// The values of the descriptor's selectable fields, in its order.
-    pub fields: Box<[String]>,
+    pub fields: Box<[Arc<str>]>,
     /// The UIDs that its owner references name; nearly always none.
     pub owners: Box<[OwnerUid]>,
     /// Facts by which access filters decide.
@@ -173,7 +173,7 @@ struct Metadata<'a> {
     uid: Cow<'a, str>,
     #[serde(borrow, rename = "resourceVersion")]
     resource_version: Option<Cow<'a, str>>,
-    labels: Option<BTreeMap<String, String>>,
+    labels: Option<BTreeMap<Arc<str>, Arc<str>>>,
     #[serde(rename = "ownerReferences")]
     owner_references: Option<Vec<Owner>>,
 }
@@ -218,11 +218,12 @@ fn outline(resource: &dyn Resource, members: &BTreeMap<&str, &RawValue>, metadat
 }
 
 /// A selectable field's value as selectors compare it: text as it is, numbers and truth values in JSON's spelling.
-fn text_of(value: Option<&Value>) -> String {
+fn text_of(value: Option<&Value>) -> Arc<str> {
+    static NOTHING: LazyLock<Arc<str>> = LazyLock::new(Arc::default);
     match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(scalar @ (Value::Bool(_) | Value::Number(_))) => scalar.to_string(),
-        Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => String::new(),
+        Some(Value::String(text)) if !text.is_empty() => text.as_str().into(),
+        Some(scalar @ (Value::Bool(_) | Value::Number(_))) => scalar.to_string().into(),
+        Some(Value::String(_) | Value::Null | Value::Array(_) | Value::Object(_)) | None => Arc::clone(&NOTHING),
     }
 }
 

@@ -51,10 +51,10 @@ impl LabelSelector {
     }
 
     /// Whether it selects an object with these labels, which are sorted by key.
-    pub fn matches(&self, labels: &[(String, String)]) -> bool {
+    pub fn matches<S: AsRef<str>>(&self, labels: &[(S, S)]) -> bool {
         self.requirements.iter().all(|requirement| {
-            let found = labels.binary_search_by(|(key, _)| key.as_str().cmp(&requirement.key)).ok();
-            requirement.matches(found.and_then(|at| labels.get(at)).map(|(_, value)| value.as_str()))
+            let found = labels.binary_search_by(|(key, _)| key.as_ref().cmp(&requirement.key)).ok();
+            requirement.matches(found.and_then(|at| labels.get(at)).map(|(_, value)| value.as_ref()))
         })
     }
 

@@ -7,7 +7,7 @@
 
 use super::Cache;
 use super::freshness::Freshness;
-use super::snapshot::{Snapshot, range};
+use super::snapshot::Snapshot;
 use crate::backoff::jitter;
 use crate::item::Item;
 use apiserver_meta::ApiError;
@@ -84,7 +84,7 @@ impl Cache {
     /// The first path from `start` to before `next` at which a snapshot and what the store has there differ.
     fn differs(&self, snapshot: &Snapshot, page: &RangeResponse, start: &str, next: Option<&str>) -> Option<String> {
         let is_here = |path: &str| path >= start && next.is_none_or(|next| path < next);
-        let mut objects = range(&snapshot.objects, "", start).take_while(|(path, _)| is_here(path));
+        let mut objects = snapshot.objects.range("", start).take_while(|(path, _)| is_here(path));
         let mut unreadable = snapshot.corrupt.iter().filter(|path| is_here(path));
         for entry in &page.entries {
             let path = self.source().path(entry)?;
@@ -103,7 +103,7 @@ impl Cache {
 /// How many entries make a page, by what the cache knows of their size.
 fn page_length(snapshot: &Snapshot, start: &str) -> usize {
     let mut bytes = 0;
-    let fits = range(&snapshot.objects, "", start).take(PAGE.1).take_while(|(_, item): &(_, &Arc<Item>)| {
+    let fits = snapshot.objects.range("", start).take(PAGE.1).take_while(|(_, item): &(_, &Arc<Item>)| {
         bytes += item.bytes.len();
         bytes <= PAGE.0
     });

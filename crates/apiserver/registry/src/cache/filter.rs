@@ -1,7 +1,8 @@
 //! The filter of one list or watch: an extent, selectors and access.
 
+use super::condition::Condition;
 use super::event::Event;
-use super::snapshot::{Objects, range};
+use super::objects::Objects;
 use crate::frame::EventKind;
 use crate::item::Item;
 use apiserver_meta::options::ListOptions;
@@ -27,6 +28,10 @@ pub(super) enum Extent {
 #[derive(Debug)]
 pub(super) struct Filter {
     pub(super) extent: Extent,
+    /// The prefix of the paths it looks at.
+    prefix: String,
+    /// The conditions of the selectors that can be looked up.
+    conditions: Vec<Condition>,
     descriptor: &'static Descriptor,
     labels: LabelSelector,
     fields: FieldSelector,
@@ -47,8 +52,18 @@ pub(super) struct ScopeChange {
 impl Filter {
     /// The filter of a list or watch of a namespace, or of all when it is empty.
     pub(super) fn new(descriptor: &'static Descriptor, namespace: &str, options: &ListOptions, view: &ObjectFilter) -> Self {
+        let extent = extent(descriptor, namespace, &options.fields);
         Self {
-            extent: extent(descriptor, namespace, &options.fields),
+            prefix: match &extent {
+                Extent::All | Extent::Nothing => String::new(),
+                Extent::Namespace(namespace) => format!("{namespace}/"),
+                Extent::Object(path) => path.clone(),
+            },
+            conditions: match extent {
+                Extent::All | Extent::Namespace(_) => Condition::of(descriptor, &options.labels, &options.fields),
+                Extent::Object(_) | Extent::Nothing => Vec::new(),
+            },
+            extent,
             descriptor,
             labels: options.labels.clone(),
             fields: options.fields.clone(),
@@ -58,12 +73,13 @@ impl Filter {
     }
 
     /// The prefix of the paths it looks at.
-    pub(super) fn prefix(&self) -> String {
-        match &self.extent {
-            Extent::All | Extent::Nothing => String::new(),
-            Extent::Namespace(namespace) => format!("{namespace}/"),
-            Extent::Object(path) => path.clone(),
-        }
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The conditions that every object it shows meets, as far as they can be looked up.
+    pub(super) fn conditions(&self) -> &[Condition] {
+        &self.conditions
     }
 
     /// Whether it shows the whole of its extent: then what is left can be counted.
@@ -142,10 +158,9 @@ impl Filter {
     /// Notes the caller's scope in every namespace of the extent, so that a later change of it is noticed.
     pub(super) fn observe(&self, objects: &Objects) {
         let ObjectFilter::Access(access) = &self.view else { return };
-        let prefix = self.prefix();
         let mut next = String::new();
         loop {
-            let Some((_, item)) = range(objects, &prefix, &next).next() else { break };
+            let Some((_, item)) = objects.range(&self.prefix, &next).next() else { break };
             let namespace = &item.key.namespace;
             self.scope_in(&**access, namespace);
             if namespace.is_empty() {
@@ -207,7 +222,7 @@ fn field<'a>(descriptor: &Descriptor, item: &'a Item, label: &str) -> Option<&'a
         "metadata.namespace" => Some(&item.key.namespace),
         _ => {
             let index = descriptor.selectable_fields.iter().position(|field| field.label == label)?;
-            item.fields.get(index).map(String::as_str)
+            item.fields.get(index).map(|value| &**value)
         }
     }
 }

@@ -37,7 +37,7 @@ impl Cache {
         if snapshot.corrupt.contains(path.as_str()) {
             return Err(self.unreadable(&path, "get"));
         }
-        Ok(snapshot.objects.get(path.as_str()).cloned())
+        Ok(snapshot.objects.get(&path).cloned())
     }
 
     async fn item_of_store(&self, key: &ObjectKey) -> Result<Option<Arc<Item>>, ApiError> {

@@ -4,7 +4,7 @@
 //! at or above the floor.
 
 use super::event::Event;
-use super::snapshot::Objects;
+use super::objects::Objects;
 use apiserver_store::Revision;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -103,8 +103,8 @@ impl History {
 pub(super) fn undo(mut objects: Objects, events: &[Arc<Event>]) -> Objects {
     for event in events {
         match &event.previous {
-            Some(item) => objects.insert(Arc::clone(&event.path), Arc::clone(item)),
-            None => objects.remove(&*event.path),
+            Some(item) => objects.insert(&event.path, item),
+            None => objects.remove(&event.path),
         };
     }
     objects

@@ -1,12 +1,17 @@
-//! The watchers that wait for events: found by the part of the collection they watch, not tried one by one.
+//! The watchers that wait for events: found by the part of the collection they watch and by what their selectors ask for, not
+//! tried one by one.
+
+mod shelf;
 
 use super::event::Event;
 use super::filter::{Extent, Filter, ScopeChange};
 use super::history::{Position, undo};
-use super::snapshot::Objects;
+use super::objects::Objects;
+use super::visibility_change::VisibilityChange;
 use crate::frame::EventKind;
 use apiserver_meta::Status;
 use apiserver_store::Revision;
+use shelf::Shelf;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -16,8 +21,8 @@ use tokio::sync::mpsc;
 pub(super) enum Delivery {
     /// A change of an object that it shows.
     Event { event: Arc<Event>, kind: EventKind, position: Position },
-    /// Its caller's scope in a namespace is no longer what it was; the objects as they are.
-    ScopeChange { change: ScopeChange, objects: Objects, revision: Revision },
+    /// Its caller's scope in a namespace is no longer what it was.
+    ScopeChange(Box<VisibilityChange>),
     /// It cannot go on.
     Failed(Arc<Status>),
 }
@@ -35,7 +40,7 @@ struct Watcher {
 impl Watcher {
     /// A change that finds the queue full is taken back: the watcher finds it again when it has caught up.
     fn send_scope_change(&self, change: ScopeChange, objects: &Objects, revision: Revision) -> Result<(), TrySendError> {
-        let delivery = Delivery::ScopeChange { change: change.clone(), objects: objects.clone(), revision };
+        let delivery = Delivery::ScopeChange(Box::new(VisibilityChange::new(change.clone(), objects.clone(), revision)));
         self.queue.try_send(delivery).inspect_err(|_| self.filter.restore(change))
     }
 }
@@ -45,9 +50,9 @@ type TrySendError = mpsc::error::TrySendError<Delivery>;
 /// The watchers that have seen everything so far.
 #[derive(Debug, Default)]
 pub(super) struct Hub {
-    all: Vec<Watcher>,
-    namespaces: HashMap<String, Vec<Watcher>>,
-    objects: HashMap<String, Vec<Watcher>>,
+    all: Shelf,
+    namespaces: HashMap<String, Shelf>,
+    objects: HashMap<String, Shelf>,
     last_id: WatcherId,
     /// How often a watcher's queue was full.
     overruns: u64,
@@ -68,18 +73,17 @@ impl Hub {
             // No event is looked up on this shelf: no object has an empty path.
             Extent::Nothing => self.objects.entry(String::new()).or_default(),
         };
-        shelf.push(Watcher { id, filter, queue });
+        shelf.add(Watcher { id, filter, queue });
         (id, receiver)
     }
 
     /// Forgets a watcher; one that is not there any more is fine.
     pub(super) fn remove(&mut self, id: WatcherId, extent: &Extent) {
-        let drop_from = |shelf: &mut Vec<Watcher>| shelf.retain(|watcher| watcher.id != id);
         match extent {
-            Extent::All => drop_from(&mut self.all),
-            Extent::Namespace(namespace) => remove_from(&mut self.namespaces, namespace, drop_from),
-            Extent::Object(path) => remove_from(&mut self.objects, path, drop_from),
-            Extent::Nothing => remove_from(&mut self.objects, "", drop_from),
+            Extent::All => self.all.remove(id),
+            Extent::Namespace(namespace) => remove_from(&mut self.namespaces, namespace, id),
+            Extent::Object(path) => remove_from(&mut self.objects, path, id),
+            Extent::Nothing => remove_from(&mut self.objects, "", id),
         }
     }
 
@@ -131,7 +135,7 @@ impl Hub {
 
     /// How many watchers there are.
     pub(super) fn len(&self) -> usize {
-        let count = |shelves: &HashMap<String, Vec<Watcher>>| shelves.values().map(Vec::len).sum::<usize>();
+        let count = |shelves: &HashMap<String, Shelf>| shelves.values().map(Shelf::len).sum::<usize>();
         self.all.len() + count(&self.namespaces) + count(&self.objects)
     }
 
@@ -150,16 +154,16 @@ impl Hub {
         for shelves in [&mut self.namespaces, &mut self.objects] {
             shelves.retain(|_, shelf| {
                 shelf.retain(&mut keep);
-                !shelf.is_empty()
+                shelf.len() > 0
             });
         }
     }
 }
 
-fn remove_from(shelves: &mut HashMap<String, Vec<Watcher>>, name: &str, drop_from: impl Fn(&mut Vec<Watcher>)) {
+fn remove_from(shelves: &mut HashMap<String, Shelf>, name: &str, id: WatcherId) {
     let Some(shelf) = shelves.get_mut(name) else { return };
-    drop_from(shelf);
-    if shelf.is_empty() {
+    shelf.remove(id);
+    if shelf.len() == 0 {
         shelves.remove(name);
     }
 }
@@ -173,8 +177,9 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    fn send_to_all(&mut self, shelf: &mut Vec<Watcher>) {
-        shelf.retain(|watcher| match self.send(watcher) {
+    fn send_to_all(&mut self, shelf: &mut Shelf) {
+        let event = self.event;
+        shelf.retain_concerned(event, |watcher| match self.send(watcher) {
             Ok(()) => true,
             Err(TrySendError::Full(_)) => {
                 self.overruns += 1;
@@ -195,3 +200,6 @@ impl Round<'_> {
         watcher.queue.try_send(Delivery::Event { event: Arc::clone(self.event), kind, position: self.position })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use super::continue_token::Continue;
 use super::filter::{Extent, Filter};
 use super::freshness::Freshness;
 use super::history::undo;
-use super::snapshot::{Path, Snapshot, path_of, range};
+use super::snapshot::{Path, Snapshot, path_of};
 use crate::item::Item;
 use crate::list::List;
 use crate::store_error::from_store;
@@ -46,7 +46,7 @@ impl Page {
         let limit = options.limit;
         if options.continue_token.is_empty() {
             let shown = shown(options);
-            return Ok(Self { shown, start: filter.prefix(), filter, limit, left: None, goes_on: false });
+            return Ok(Self { shown, start: filter.prefix().to_owned(), filter, limit, left: None, goes_on: false });
         }
         if matches!(options.resource_version, ResourceVersion::At(_)) {
             return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
@@ -59,10 +59,9 @@ impl Page {
 
     /// The page of a snapshot, and how many objects were looked at for it.
     fn of(&self, snapshot: &Snapshot) -> (List, usize) {
-        let prefix = self.filter.prefix();
         let (mut items, mut looked_at) = (Vec::new(), 0);
         let mut next = None;
-        for (path, item) in range(&snapshot.objects, &prefix, &self.start) {
+        for (path, item) in snapshot.objects.candidates(&self.filter, &self.start) {
             // An object's path may be the beginning of other ones, which stand behind it.
             if !self.filter.spans(path) {
                 break;
@@ -87,13 +86,11 @@ impl Page {
         if !self.filter.is_plain() {
             return None;
         }
-        let known = match (self.left, &self.filter.extent, self.goes_on) {
-            (Some(left), _, true) => left.checked_sub(taken as u64),
-            (None, Extent::All, false) => (snapshot.objects.len() as u64).checked_sub(taken as u64),
-            _ => None,
-        };
-        // A page goes on, so at least one object follows.
-        known.filter(|count| *count > 0).or_else(|| Some(range(&snapshot.objects, &self.filter.prefix(), next).count() as u64))
+        let from_start = if self.goes_on { self.left } else { Some(snapshot.objects.count(&self.filter.extent) as u64) };
+        let known = from_start.and_then(|left| left.checked_sub(taken as u64));
+        // A page goes on, so at least one object follows. Counted are those of a page whose token does not say how many there
+        // are: the first one at a newer revision than that of the pages before it.
+        known.filter(|count| *count > 0).or_else(|| Some(snapshot.objects.range(self.filter.prefix(), next).count() as u64))
     }
 }
 
@@ -161,8 +158,14 @@ impl Cache {
     /// The collection as the store has it now, as far as a filter shows it.
     pub(super) async fn snapshot_of_store(&self, filter: &Arc<Filter>) -> Result<Snapshot, ApiError> {
         let filter = Arc::clone(filter);
-        let page =
-            Page { shown: Shown::Fresh(ResourceVersion::Unset), start: filter.prefix(), filter, limit: 0, left: None, goes_on: false };
+        let page = Page {
+            shown: Shown::Fresh(ResourceVersion::Unset),
+            start: filter.prefix().to_owned(),
+            filter,
+            limit: 0,
+            left: None,
+            goes_on: false,
+        };
         let list = self.page_of_store(&page).await?;
         let objects = list.items.into_iter().map(|item| (Path::from(path_of(self.descriptor(), &item.key)), item)).collect();
         Ok(Snapshot { revision: list.revision, objects, ..Snapshot::default() })
@@ -176,7 +179,7 @@ impl Cache {
             Shown::Fresh(_) => None,
         };
         let prefix = page.filter.prefix();
-        let start = page.start.as_str().max(&prefix);
+        let start = page.start.as_str().max(prefix);
         let folder = prefix.rfind('/').map_or("", |end| &prefix[..=end]);
         let is_one = matches!(page.filter.extent, Extent::Object(_));
         let mut request = RangeRequest {
@@ -237,3 +240,6 @@ impl Cache {
         expired
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,14 @@
-//! The collection at one revision. Sharing it costs nothing: the map is persistent.
+//! The collection at one revision. Sharing it costs nothing: its parts are persistent maps.
 
-use crate::item::Item;
+use super::objects::Objects;
 use apiserver_meta::{Descriptor, ObjectKey, Scope};
 use apiserver_store::Revision;
-use imbl::{OrdMap, OrdSet};
-use std::ops::Bound;
+use imbl::OrdSet;
 use std::sync::Arc;
 
 /// The part of a store key behind the collection's prefix: `namespace/name`, or `name` for cluster-scoped kinds.
 /// Paths order as store keys do, byte by byte, so a page may begin in the cache and go on in the store.
 pub(super) type Path = Arc<str>;
-
-/// The objects by path.
-pub(super) type Objects = OrdMap<Path, Arc<Item>>;
 
 /// The path of an object.
 pub(super) fn path_of(descriptor: &Descriptor, key: &ObjectKey) -> String {
@@ -31,9 +27,4 @@ pub(super) struct Snapshot {
     pub(super) objects: Objects,
     /// The paths of entries that cannot be read. Reads that touch one fail: it must not look as if it were not there.
     pub(super) corrupt: OrdSet<Path>,
-}
-
-/// The objects whose path is at or behind `start` and begins with `prefix`, in order.
-pub(super) fn range<'a>(objects: &'a Objects, prefix: &'a str, start: &'a str) -> impl Iterator<Item = (&'a Path, &'a Arc<Item>)> {
-    objects.range::<_, str>((Bound::Included(start.max(prefix)), Bound::Unbounded)).take_while(move |(path, _)| path.starts_with(prefix))
 }

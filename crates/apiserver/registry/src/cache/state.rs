@@ -176,7 +176,10 @@ impl Feed {
         let mut newest = Snapshot { revision, ..Snapshot::default() };
         for Change { path, content, .. } in entries {
             match content {
-                Content::Object(item) => drop(newest.objects.insert(path, item)),
+                Content::Object(item) => {
+                    let item = newest.objects.interned(item);
+                    newest.objects.insert(&path, &item);
+                }
                 Content::Corrupt(_) => drop(newest.corrupt.insert(path)),
                 Content::Nothing => {}
             }
@@ -190,16 +193,16 @@ impl Feed {
     fn apply(&mut self, change: Change) {
         let Change { revision, path, content } = change;
         // One path for all versions of an object: the history keeps thousands of them.
-        let path = self.newest.objects.get_key_value(&*path).map_or(path, |(known, _)| Arc::clone(known));
+        let path = self.newest.objects.known_path(&path).map_or(path, Arc::clone);
         let was_corrupt = self.newest.corrupt.remove(&*path).is_some();
         let current = match content {
-            Content::Object(item) => Some(item),
+            Content::Object(item) => Some(self.newest.objects.interned(item)),
             Content::Nothing => None,
             Content::Corrupt(_) => return self.corrupt(path, revision),
         };
         let previous = match &current {
-            Some(item) => self.newest.objects.insert(Arc::clone(&path), Arc::clone(item)),
-            None => self.newest.objects.remove(&*path),
+            Some(item) => self.newest.objects.insert(&path, item),
+            None => self.newest.objects.remove(&path),
         };
         if was_corrupt {
             // What was there before is not known here, but perhaps to somebody who would resume from before it.
@@ -215,7 +218,7 @@ impl Feed {
 
     /// An entry that cannot be read: watches that would have to send it cannot go on, and nobody resumes from before.
     fn corrupt(&mut self, path: Path, revision: Revision) {
-        self.newest.objects.remove(&*path);
+        self.newest.objects.remove(&path);
         let status = Arc::new(ApiError::internal("stored data cannot be read").status());
         self.hub.fail(&status, |filter| filter.spans(&path));
         self.newest.corrupt.insert(path);

@@ -2,7 +2,7 @@
 
 use super::event::{STRIDE, frame};
 use super::filter::{Filter, ScopeChange};
-use super::snapshot::{Objects, range};
+use super::objects::Objects;
 use crate::frame::{EventKind, Frame};
 use apiserver_store::Revision;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl VisibilityChange {
     /// which a client may write against; one that disappears has a revision that is not behind what was `sent`.
     pub(super) fn frames(&mut self, filter: &Filter, sent: Revision) -> Vec<Frame> {
         let Some(next) = self.next.take() else { return Vec::new() };
-        let mut rows = range(&self.objects, &self.prefix, &next);
+        let mut rows = self.objects.range(&self.prefix, &next);
         let (mut frames, mut copied) = (Vec::new(), 0);
         for (path, item) in rows.by_ref().take(STRIDE) {
             if !filter.spans(path) {

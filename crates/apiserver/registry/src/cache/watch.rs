@@ -10,7 +10,7 @@ use super::filter::Filter;
 use super::freshness::Freshness;
 use super::history::Position;
 use super::hub::{Delivery, WatcherId};
-use super::snapshot::{Path, Snapshot, range};
+use super::snapshot::{Path, Snapshot};
 use super::visibility_change::VisibilityChange;
 use super::{Cache, Watch};
 use crate::backoff::jitter;
@@ -222,8 +222,7 @@ impl Watcher {
 
     /// Sends some objects of the snapshot, and behind the last one the end of the initial events.
     async fn rows(&mut self, snapshot: Arc<Snapshot>, next: &str) -> Result<Phase, ApiError> {
-        let prefix = self.filter.prefix();
-        let mut rows = range(&snapshot.objects, &prefix, next);
+        let mut rows = snapshot.objects.candidates(&self.filter, next);
         for (path, item) in rows.by_ref().take(STRIDE) {
             if self.filter.spans(path) && self.filter.shows(item) {
                 self.pending.push_back(frame(EventKind::Added, item));
@@ -294,7 +293,7 @@ impl Watcher {
                     membership.position = position + 1;
                     self.push(&event, kind);
                 }
-                Some(Delivery::ScopeChange { change, objects, revision }) => self.visibility_changes.push_back(VisibilityChange::new(change, objects, revision)),
+                Some(Delivery::ScopeChange(change)) => self.visibility_changes.push_back(*change),
                 Some(Delivery::Failed(status)) => return self.fail(apiserver_meta::Status::clone(&status)),
                 // Overrun, or the cache has stopped: the history knows.
                 None => return Phase::Past(membership.position),

@@ -27,7 +27,7 @@ fn an_item_is_the_stored_bytes_with_a_revision() {
     );
     assert_eq!(item.key, ObjectKey::new("ns", "a"));
     assert_eq!(*item.labels, [("a".into(), "1".into()), ("b".into(), "2".into())]);
-    assert_eq!(*item.fields, ["red".to_owned()]);
+    assert_eq!(*item.fields, ["red".into()]);
     assert_eq!(item.facts.get::<String>().map(String::as_str), Some("ann"));
 }
 
@@ -76,7 +76,7 @@ fn selectable_fields_are_text() {
         (json!({}), ""),
     ];
     for (spec, expected) in table {
-        assert_eq!(*item(&widget("ns/a", "", &spec)).unwrap().fields, [expected.to_owned()], "{spec}");
+        assert_eq!(*item(&widget("ns/a", "", &spec)).unwrap().fields, [expected.into()], "{spec}");
     }
 }
 

@@ -64,7 +64,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn of_item(item: &'a Item, descriptor: &Descriptor) -> Self {
         let field = |label| {
             let index = descriptor.selectable_fields.iter().position(|field| field.label == label);
-            index.and_then(|index| item.fields.get(index)).map_or("", String::as_str)
+            index.and_then(|index| item.fields.get(index)).map_or("", |value| &**value)
         };
         let access = ObjectAccess::of(&item.facts);
         Self {

@@ -65,7 +65,7 @@ async fn a_cache_that_differs_is_loaded_again() {
         let list = rig.list("", &ListOptions::default()).await.unwrap();
         let revisions = |list: &crate::List| list.items.iter().map(|item| item.revision).collect::<Vec<_>>();
         assert_eq!(revisions(&list), found.entries.iter().map(|entry| entry.revision).collect::<Vec<_>>(), "{what}");
-        let tampered = list.items.iter().any(|item| item.labels.iter().any(|(key, _)| key == "other"));
+        let tampered = list.items.iter().any(|item| item.labels.iter().any(|(key, _)| &**key == "other"));
         assert_eq!(tampered, what == "the bytes differ");
         // What was read of the false state is not gone on from: the store itself is asked about its revision.
         let before = rig.store.calls().ranges;

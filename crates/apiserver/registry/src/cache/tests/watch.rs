@@ -42,7 +42,7 @@ async fn who_leaves_is_told_as_it_was() {
     rig.set("ns/a", "color=red");
     blue.hears(&["ADDED ns/a@1"]).await;
     let Some(crate::Frame::Event { item, .. }) = blue.0.next().await else { panic!() };
-    assert_eq!(*item.labels, [("color".to_owned(), "blue".to_owned())]);
+    assert_eq!(*item.labels, [("color".into(), "blue".into())]);
     assert_eq!(item.revision, 2);
 }
 

@@ -1,0 +1,88 @@
+#![allow(clippy::unwrap_used)]
+
+use super::shelf::Shelf;
+use super::*;
+use crate::cache::objects::tests::{Happening, happenings, options};
+use crate::cache::tests::WIDGETS;
+use apiserver_meta::ObjectFilter;
+use apiserver_meta::options::ListOptions;
+use proptest::prelude::*;
+
+/// The events that these happenings are, each with the collection behind it.
+fn events(happenings: &[Happening]) -> Vec<(Arc<Event>, Objects)> {
+    let mut objects = Objects::default();
+    let mut events = Vec::new();
+    for (revision, happening) in happenings.iter().enumerate() {
+        let (revision, path) = (revision as Revision, happening.key().to_string());
+        let current = happening.item(revision);
+        let previous = match &current {
+            Some(item) => objects.insert(&path.as_str().into(), item),
+            None => objects.remove(&path),
+        };
+        events.push((Arc::new(Event::new(revision, path.into(), previous, current)), objects.clone()));
+    }
+    events
+}
+
+/// What a watcher was sent.
+fn heard(queue: &mut mpsc::Receiver<Delivery>) -> Vec<(Revision, EventKind)> {
+    let mut heard = Vec::new();
+    while let Ok(delivery) = queue.try_recv() {
+        let Delivery::Event { event, kind, .. } = delivery else { panic!("{delivery:?}") };
+        heard.push((event.revision, kind));
+    }
+    heard
+}
+
+fn add(hub: &mut Hub, namespace: &str, options: &ListOptions, capacity: usize) -> (WatcherId, Arc<Filter>, mpsc::Receiver<Delivery>) {
+    let filter = Arc::new(Filter::new(&WIDGETS, namespace, options, &ObjectFilter::All));
+    let (id, queue) = hub.add(Arc::clone(&filter), capacity);
+    (id, filter, queue)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Each watcher is sent what it would be if it were tried for every event, and watchers that leave leave nothing behind.
+    #[test]
+    fn watchers_that_are_found_are_sent_what_trying_each_would_send(
+        happenings in happenings(),
+        asked in proptest::collection::vec(options(), 24),
+    ) {
+        let (mut hub, events) = (Hub::default(), events(&happenings));
+        let mut watchers: Vec<_> = asked.iter().map(|(namespace, options)| add(&mut hub, namespace, options, 1000)).collect();
+        let (before, behind) = events.split_at(events.len() / 2);
+        let publish = |hub: &mut Hub, events: &[(Arc<Event>, Objects)], watchers: &mut Vec<(WatcherId, Arc<Filter>, mpsc::Receiver<Delivery>)>| {
+            events.iter().for_each(|(event, after)| hub.publish(event, event.revision, after));
+            for (_, filter, queue) in watchers {
+                let tried = events.iter().filter(|(event, _)| filter.spans(&event.path));
+                let expected: Vec<_> = tried.filter_map(|(event, _)| Some((event.revision, filter.classify(event)?))).collect();
+                prop_assert_eq!(heard(queue), expected, "{:?}", filter);
+            }
+            Ok(())
+        };
+        publish(&mut hub, before, &mut watchers)?;
+        for (id, filter, _) in watchers.drain(..12) {
+            hub.remove(id, &filter.extent);
+        }
+        prop_assert_eq!(hub.len(), 12);
+        publish(&mut hub, behind, &mut watchers)?;
+        hub.clear();
+        prop_assert_eq!(format!("{:?}", hub.all), format!("{:?}", Shelf::default()));
+        prop_assert!(hub.namespaces.is_empty() && hub.objects.is_empty());
+    }
+
+    /// A queue that is full or closed ends its watcher's membership, however it was found.
+    #[test]
+    fn watchers_that_are_found_can_be_overrun(happenings in happenings(), asked in proptest::collection::vec(options(), 24)) {
+        let (mut hub, events) = (Hub::default(), events(&happenings));
+        let mut watchers: Vec<_> = asked.iter().map(|(namespace, options)| add(&mut hub, namespace, options, 3)).collect();
+        events.iter().for_each(|(event, after)| hub.publish(event, event.revision, after));
+        for (_, filter, queue) in &mut watchers {
+            let tried = events.iter().filter(|(event, _)| filter.spans(&event.path));
+            let expected: Vec<_> = tried.filter_map(|(event, _)| Some((event.revision, filter.classify(event)?))).collect();
+            prop_assert_eq!(heard(queue), &expected[..expected.len().min(3)]);
+            prop_assert_eq!(queue.is_closed(), expected.len() > 3, "{:?}", filter);
+        }
+    }
+}
