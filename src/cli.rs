@@ -263,6 +263,11 @@ impl Serve {
         }
     }
 
+    /// What the server is to do about virtual clusters.
+    pub(crate) fn gateway(&self) -> vci_gateway::Config {
+        vci_gateway::Config { namespace_prefix: self.project_namespace_prefix.clone(), host_cluster: self.clients.kubeconfig.clone() }
+    }
+
     /// Where objects are stored.
     pub(crate) fn store(&self) -> StoreConfig {
         let Etcd { etcd_servers, etcd_prefix, etcd_cafile, etcd_certfile, etcd_keyfile, etcd_compaction_interval } = self.etcd.clone();

@@ -10,6 +10,7 @@ use cli::{Command, ParseError};
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use vci_gateway::Gateway;
 use vci_tenancy::Tenancy;
 
 /// musl's own allocator makes a list cost three times as much.
@@ -56,6 +57,7 @@ async fn serve(args: &cli::Serve) -> Result<Stopped, Refused> {
     let signals = Signals::of_process()?;
     let tenancy = Arc::new(Tenancy::new(args.tenancy(), &resources)?);
     let server = ApiServer::builder(args.config()).resources(resources).extension(Arc::<Tenancy>::clone(&tenancy));
+    let server = server.extension(Arc::new(Gateway::new(args.gateway()).await?));
     let prepared = server.prepare().await?;
     let told = |line: &str| logging::complain(args.logging_format(), line);
     let store = store::StoreOptions::new(args.store(), args.encryption(), kinds).await?;

@@ -77,6 +77,9 @@ pub enum Authentication {
     Authenticated(Identity),
     /// The credentials are of the kind that this authenticator checks, and are not valid. The text is for operators.
     Failed(String),
+    /// The credentials are of the kind that this authenticator checks, and it cannot be found out now whether they are valid. The
+    /// caller is refused as for [`Self::Failed`]; nobody else may be asked about such credentials. The text is for operators.
+    Undetermined(String),
 }
 
 /// Authenticates callers by one kind of credentials.

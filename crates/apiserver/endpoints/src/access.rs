@@ -2,6 +2,7 @@
 
 pub(crate) mod authentication;
 pub(crate) mod authorization;
+pub(crate) mod foreign;
 pub(crate) mod impersonation;
 pub(crate) mod permission;
 pub(crate) mod private;

@@ -5,7 +5,7 @@ use crate::discovery::Discovery;
 use crate::kinds::Kinds;
 use crate::openapi::OpenApi;
 use crate::permits::Permits;
-use crate::request_info::ResourceInfo;
+use crate::request_info::{RequestInfoResolver, ResourceInfo};
 use crate::virtual_collection::VirtualCollection;
 use crate::virtual_resource::{Services, VirtualResource};
 use apiserver_registry::Registry;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) config: Config,
+    pub(crate) requests: RequestInfoResolver,
     pub(crate) kinds: Kinds,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
@@ -28,7 +29,8 @@ impl App {
         let computed = config.computed.iter().map(|computed| computed.descriptor()).collect();
         let kinds = Kinds { stored, computed };
         let discovery = Discovery::new(&kinds, &config);
-        Self { kinds, discovery, openapi: OpenApi::default(), permits: Permits::new(&config.limits), config }
+        let requests = RequestInfoResolver::new(&config.prefix, config.proxies.clone());
+        Self { requests, kinds, discovery, openapi: OpenApi::default(), permits: Permits::new(&config.limits), config }
     }
 
     /// The parts that the answer of a virtual resource may need.

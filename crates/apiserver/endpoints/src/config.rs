@@ -3,6 +3,7 @@
 use crate::extra_path::Page;
 use crate::lifecycle::Lifecycle;
 use crate::observer::Observer;
+use crate::proxy::Proxy;
 use crate::virtual_collection::VirtualCollection;
 use crate::virtual_resource::VirtualResource;
 use apiserver_auth::{Authenticator, Authorizer, IdentityMapper};
@@ -42,6 +43,8 @@ pub struct Config {
     pub limits: Limits,
     /// Paths beside the API, such as `/metrics`, each with a leading slash, and what answers them.
     pub pages: Vec<(&'static str, Arc<dyn Page>)>,
+    /// Parts of the URL space that lead to other APIs.
+    pub proxies: Vec<Arc<dyn Proxy>>,
     /// Observes requests.
     pub observer: Option<Arc<dyn Observer>>,
     /// `major.minor.patch` of this server, for `/version`.
@@ -65,9 +68,9 @@ pub struct Limits {
     pub reads: InFlight,
     /// Writes at a time.
     pub writes: InFlight,
-    /// Watches at a time.
+    /// Watches at a time, and other requests that go on until somebody ends them.
     pub watches: InFlight,
-    /// Watches of one user at a time, however many are free.
+    /// Those of one user at a time, however many are free.
     pub watches_of_user: usize,
 }
 

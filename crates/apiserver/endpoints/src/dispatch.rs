@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::audit_context::AuditContext;
 use crate::call::Call;
 use crate::permits::Permit;
+use crate::proxy;
 use crate::request_info::{PathForm, RequestInfo, ResourceInfo};
 use crate::respond::{no_such_method, refuse};
 use crate::verbs::{create, delete, deletecollection, get, list, patch, update, watch};
@@ -24,7 +25,9 @@ pub(crate) async fn serve(app: &Arc<App>, info: &Arc<RequestInfo>, parts: &Parts
     let answer = match &info.resource {
         None => path(app, info, parts).await,
         Some(resource) => {
-            if let Some(kind) = app.virtual_collection(resource) {
+            if let Some(proxied) = &info.proxied {
+                proxy::serve::serve(app, parts, info, proxied, resource, body).await
+            } else if let Some(kind) = app.virtual_collection(resource) {
                 virtual_collection::serve::serve(&**kind, parts, info, resource)
             } else if let Some(computed) = app.virtual_resource(resource) {
                 virtual_resource::serve::serve(app, &**computed, parts, info, resource, body).await

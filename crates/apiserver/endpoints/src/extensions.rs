@@ -39,6 +39,6 @@ pub(crate) struct Deadline(pub(crate) Instant);
 pub(crate) fn info_of(parts: &Parts) -> Arc<RequestInfo> {
     parts.extensions.get::<Arc<RequestInfo>>().cloned().unwrap_or_else(|| {
         // Only a router put together without the layer gets here.
-        Arc::new(RequestInfo { path: parts.uri.path().into(), verb: "".into(), resource: None, query: Query::default() })
+        Arc::new(RequestInfo { path: parts.uri.path().into(), verb: "".into(), resource: None, query: Query::default(), proxied: None })
     })
 }

@@ -82,7 +82,7 @@ fn request_info(app: &App, parts: &mut Parts) -> Option<Arc<RequestInfo>> {
     if let Some(info) = parts.extensions.get::<Arc<RequestInfo>>() {
         return Some(Arc::clone(info));
     }
-    let info = Arc::new(RequestInfo::parse(&parts.method, &parts.uri, &app.config.prefix).ok()?);
+    let info = Arc::new(app.requests.resolve(&parts.method, &parts.uri, &parts.headers).ok()?);
     parts.extensions.insert(Arc::clone(&info));
     Some(info)
 }

@@ -38,7 +38,7 @@ impl Permits {
     /// Takes a permit for a request of this user; `None` when there is none left for them.
     pub(crate) fn take(&self, info: &RequestInfo, user: &str) -> Option<Permit> {
         let pool = match &*info.verb {
-            "watch" => &self.watches,
+            _ if info.is_long_running() => &self.watches,
             "get" | "list" | "head" => &self.reads,
             _ => &self.writes,
         };

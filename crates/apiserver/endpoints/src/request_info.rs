@@ -3,10 +3,13 @@
 //! The one parser of paths and queries: the listener, authorization, routing, metrics and audit all read its answer, which travels with
 //! the request, so they cannot disagree about what a request touches. Refused: consistency of which kinds are served.
 
+mod resolver;
+
 use crate::query::Query;
 use apiserver_meta::options::is_true;
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
+pub use resolver::RequestInfoResolver;
 use std::borrow::Cow;
 
 /// The subject of a request. Set as an extension on requests and on responses, for layers around the router.
@@ -21,7 +24,28 @@ pub struct RequestInfo {
     pub resource: Option<ResourceInfo>,
     /// The query.
     pub query: Query,
+    /// Of a request that a [`crate::Proxy`] answers: what it is to the API behind. Verb and query are what they are there, the
+    /// resource is the object that leads to that API, with the subresource `proxy`.
+    pub proxied: Option<ProxiedInfo>,
 }
+
+/// A request as the API behind a proxy gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxiedInfo {
+    /// Which of the server's proxies.
+    pub(crate) proxy: usize,
+    /// The verb that the caller must be allowed on the object.
+    pub(crate) permission: &'static str,
+    /// The path there, as it came: escapes are left alone.
+    pub path: String,
+    /// Whether it asks for another protocol on its connection.
+    pub is_upgrade: bool,
+    /// Whether its answer goes on until somebody ends it.
+    pub is_long_running: bool,
+}
+
+/// Subresources whose answers go on until somebody ends them.
+const STREAMS: [&str; 5] = ["attach", "exec", "log", "portforward", "proxy"];
 
 /// The part of the API that a request touches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,7 +99,17 @@ impl RequestInfo {
 
     /// Whether the response goes on until somebody ends it, as upstream's long-running requests.
     pub fn is_long_running(&self) -> bool {
-        self.verb == "watch" && self.resource.is_some()
+        match &self.proxied {
+            Some(proxied) => proxied.is_long_running,
+            None => self.verb == "watch" && self.resource.is_some(),
+        }
+    }
+
+    /// Whether an API like this one would take it for long-running.
+    fn streams(&self) -> bool {
+        self.resource
+            .as_ref()
+            .is_some_and(|resource| matches!(&*self.verb, "watch" | "proxy") || STREAMS.contains(&resource.subresource.as_str()))
     }
 
     /// Whether it is answered in microseconds: health, and one object as it is stored.
@@ -93,7 +127,7 @@ impl RequestInfo {
         let path = without_prefix(&decoded, prefix).trim_matches('/');
         let query = Query::parse(uri.query().unwrap_or(""));
         let resource = Resourceful::split(path);
-        let mut info = Self { path: format!("/{path}"), verb: lower(method), resource: None, query };
+        let mut info = Self { path: format!("/{path}"), verb: lower(method), resource: None, query, proxied: None };
         if let Some(found) = resource {
             let (verb, resource) = found.read(method, &info.query);
             info.verb = verb;
@@ -103,6 +137,7 @@ impl RequestInfo {
     }
 }
 
+/// Decodes escapes.
 fn decode(path: &str) -> Result<Cow<'_, str>, MalformedPath> {
     let mut rest = path;
     while let Some(at) = rest.find('%') {

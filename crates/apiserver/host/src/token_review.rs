@@ -34,11 +34,15 @@ impl TokenReviews {
         self.reviewer.stats()
     }
 
-    async fn user(&self, token: &str) -> Result<User, String> {
+    /// Who the cluster says it is, or that it does not know.
+    ///
+    /// # Errors
+    /// The cluster does not answer.
+    async fn user(&self, token: &str) -> Result<Result<User, String>, String> {
         let spec = TokenReviewSpec { token: token.to_owned(), audiences: None };
         let review = TokenReview { spec, ..TokenReview::default() };
         let question = Sha256::digest(token.as_bytes()).into();
-        self.reviewer.ask(question, &review, |answer| Ok(user(answer.status.unwrap_or_default()))).await?
+        self.reviewer.ask(question, &review, |answer| Ok(user(answer.status.unwrap_or_default()))).await
     }
 }
 
@@ -54,8 +58,9 @@ impl Authenticator for TokenReviews {
         let token = token(credentials.headers).filter(|token| !self.identities.owns_token(token));
         let Some(token) = token else { return Authentication::NotRequested };
         match self.user(token).await {
-            Ok(user) => Authentication::Authenticated(self.identities.identity_of(user)),
-            Err(why) => Authentication::Failed(format!("token review: {why}")),
+            Ok(Ok(user)) => Authentication::Authenticated(self.identities.identity_of(user)),
+            Ok(Err(why)) => Authentication::Failed(format!("token review: {why}")),
+            Err(why) => Authentication::Undetermined(format!("token review: {why}")),
         }
     }
 }

@@ -7,7 +7,7 @@
 use crate::admission::{OwnerReferences, Permissions};
 use crate::{Loopback, StartError};
 use apiserver_auth::{Authenticator, Authorizer, IdentityMapper};
-use apiserver_endpoints::{HealthCheck, VirtualCollection, VirtualResource};
+use apiserver_endpoints::{HealthCheck, Proxy, VirtualCollection, VirtualResource};
 use apiserver_meta::error::GroupResource;
 use apiserver_meta::{Descriptor, Resource, VirtualDescriptor};
 use apiserver_registry::{Admission, Registries, Registry};
@@ -80,6 +80,11 @@ pub trait Extension: fmt::Debug + Send + Sync + 'static {
 
     /// Kinds whose objects are computed, in the order of discovery.
     fn virtual_collections(&self, _deployment: Deployment) -> Vec<Arc<dyn VirtualCollection>> {
+        Vec::new()
+    }
+
+    /// Parts of the URL space that lead, by objects of a kind, to other APIs. Their requests pass what all requests pass.
+    fn proxies(&self, _registries: &[Arc<Registry>]) -> Vec<Arc<dyn Proxy>> {
         Vec::new()
     }
 

@@ -23,7 +23,7 @@ use crate::metrics::FailedHandshakes;
 use crate::tls;
 use activity::{Activity, Ending, Unwanted};
 use apiserver_auth::Identity;
-use apiserver_endpoints::{PeerCertificates, RequestInfo, Upgrades};
+use apiserver_endpoints::{PeerCertificates, RequestInfoResolver, Upgrades};
 use apiserver_meta::context::USER_ANONYMOUS;
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -97,8 +97,8 @@ pub(crate) struct ShutdownSignals {
 pub(crate) struct Listening {
     pub(crate) tls: Arc<rustls::ServerConfig>,
     pub(crate) router: Router,
-    /// The prefix of paths that the router takes off too.
-    pub(crate) path_prefix: String,
+    /// What the router too reads the heads of requests with.
+    pub(crate) requests: RequestInfoResolver,
     pub(crate) bounds: Connections,
     pub(crate) signals: ShutdownSignals,
     pub(crate) failed_handshakes: Arc<FailedHandshakes>,
@@ -239,14 +239,17 @@ impl Server {
         client: &Client<'_>,
         request: http::Request<Incoming>,
     ) -> impl Future<Output = Result<Response, Infallible>> + Send + 'static {
-        let Listening { router, path_prefix, bounds, signals, handlers, .. } = &self.listening;
+        let Listening { router, requests, bounds, signals, handlers, .. } = &self.listening;
         let version = request.version();
-        let info = RequestInfo::parse(request.method(), request.uri(), path_prefix).ok().map(Arc::new);
+        let info = requests.resolve(request.method(), request.uri(), request.headers()).ok().map(Arc::new);
         let is_long_running = info.as_ref().is_some_and(|info| info.is_long_running());
         let is_brief = info.as_ref().is_some_and(|info| info.is_brief());
-        let (deadline, ending) = match is_long_running {
-            true => (SendDeadline::frames(bounds.request_timeout), Ending::cancelled(client.upgrades.end.clone(), bounds.watch_grace)),
-            false => (SendDeadline::whole(bounds.request_timeout), Ending::Tracked(signals.requests.token())),
+        // What comes from elsewhere may be of any length: only that it is read on is bounded.
+        let is_proxied = info.as_ref().is_some_and(|info| info.proxied.is_some());
+        let deadline = if is_long_running || is_proxied { SendDeadline::frames } else { SendDeadline::whole }(bounds.request_timeout);
+        let ending = match is_long_running {
+            true => Ending::cancelled(client.upgrades.end.clone(), bounds.watch_grace),
+            false => Ending::Tracked(signals.requests.token()),
         };
         let deadline = Arc::new(deadline);
         let busy = client.begin(version, &deadline);

@@ -105,7 +105,7 @@ mod tests {
         match authenticator.authenticate(Credentials { headers: &headers, certificates: &[] }).await {
             Authentication::Authenticated(identity) => format!("{} {:?}", identity.user.name, identity.user.groups),
             Authentication::NotRequested => "nobody".into(),
-            Authentication::Failed(reason) => reason,
+            Authentication::Failed(reason) | Authentication::Undetermined(reason) => reason,
         }
     }
 

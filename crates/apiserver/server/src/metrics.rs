@@ -28,7 +28,7 @@ pub(crate) use store::InstrumentedStore;
 pub(crate) use text::Text;
 
 use apiserver_endpoints::{
-    Authorized, BuildInfo, Observer, Page, RequestInfo, ResourceInfo, VirtualCollection, VirtualResource, WatchObserver,
+    Authorized, BuildInfo, Observer, Page, Proxy, RequestInfo, ResourceInfo, VirtualCollection, VirtualResource, WatchObserver,
 };
 use apiserver_meta::{Descriptor, User, VirtualDescriptor};
 use apiserver_registry::Registry;
@@ -74,10 +74,12 @@ impl Metrics {
         stored: &[Arc<Registry>],
         computed: &[Arc<dyn VirtualResource>],
         virtual_collections: &[Arc<dyn VirtualCollection>],
+        proxies: &[Arc<dyn Proxy>],
     ) -> Arc<Self> {
         let mut targets: Vec<Target> = stored.iter().flat_map(|registry| of_stored(registry.descriptor())).collect();
         targets.extend(virtual_collections.iter().map(|kind| of_object(kind.resource().descriptor())));
         targets.extend(computed.iter().map(|computed| of_computed(computed.descriptor())));
+        targets.extend(proxies.iter().map(|proxy| Target { subresource: "proxy", ..of_object(proxy.kind()) }));
         Arc::new(Self {
             kinds: Kinds::new(&targets),
             requests: Requests::new(targets, &[PATH]),

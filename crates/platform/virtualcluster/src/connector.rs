@@ -4,9 +4,10 @@ use crate::client;
 use crate::credential_cache::CredentialCache;
 use crate::dial::{ByPortForward, ByService};
 use crate::kubeconfig::{self, Tunnel};
-use crate::{Address, ConnectError, Credentials, Dial, Route, Stream};
+use crate::{Address, ClientCertificate, ConnectError, Credentials, Dial, Route, Stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use rustls::ClientConfig;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,23 +81,29 @@ impl Connector {
     /// # Errors
     /// [`ConnectError`].
     pub async fn tls(&self, address: &Address, alpn: &[&[u8]]) -> Result<TlsStream, ConnectError> {
-        Ok(self.tls_with(address, alpn).await?.0)
+        Ok(self.tls_with(address, ClientCertificate::Shown, alpn).await?.0)
     }
 
-    /// The same, with the credentials that it was done with, for who may be [refused](Self::refused) later.
+    /// The same, with or without the administrator's certificate, and with the credentials that it was done with, for who may be
+    /// [refused](Self::refused) later.
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub async fn tls_with(&self, address: &Address, alpn: &[&[u8]]) -> Result<(TlsStream, Arc<Credentials>), ConnectError> {
+    pub async fn tls_with(
+        &self,
+        address: &Address,
+        certificate: ClientCertificate,
+        alpn: &[&[u8]],
+    ) -> Result<(TlsStream, Arc<Credentials>), ConnectError> {
         let credentials = self.credentials(address).await?;
-        match self.handshake(address, &credentials, alpn).await {
+        match self.handshake(address, credentials.tls(certificate, alpn)).await {
             Err(error) if error.doubts_credentials() => {
                 self.refused(address, &credentials);
                 let fresh = self.credentials(address).await?;
                 if fresh.version() == credentials.version() {
                     return Err(error);
                 }
-                Ok((self.handshake(address, &fresh, alpn).await?, fresh))
+                Ok((self.handshake(address, fresh.tls(certificate, alpn)).await?, fresh))
             }
             done => Ok((done?, credentials)),
         }
@@ -133,13 +140,13 @@ impl Connector {
         Credentials::of_secret(address, secret.ok_or(ConnectError::NoSecret(name))?)
     }
 
-    async fn handshake(&self, address: &Address, credentials: &Credentials, alpn: &[&[u8]]) -> Result<TlsStream, ConnectError> {
+    async fn handshake(&self, address: &Address, tls: Arc<ClientConfig>) -> Result<TlsStream, ConnectError> {
         let name = address.verified_name().ok_or_else(|| {
             let text = "neither the release nor its namespace is a name that a certificate can have";
             ConnectError::Tls(std::io::Error::new(std::io::ErrorKind::InvalidInput, text))
         })?;
         let stream = self.dial(address).await?;
-        let tls = TlsConnector::from(credentials.tls(alpn)).connect(name, stream);
+        let tls = TlsConnector::from(tls).connect(name, stream);
         timeout(STEP, tls).await.map_err(|_| ConnectError::TimedOut)?.map_err(|error| match error.kind() {
             // What rustls finds wrong; whatever else is the connection's end.
             std::io::ErrorKind::InvalidData => ConnectError::Tls(error),

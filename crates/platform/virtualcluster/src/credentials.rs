@@ -19,6 +19,16 @@ pub struct Credentials {
     certificate: Vec<u8>,
     key: Vec<u8>,
     tls: Arc<ClientConfig>,
+    anonymous_tls: Arc<ClientConfig>,
+}
+
+/// Whether the administrator's certificate is shown to a virtual cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// It is: whoever speaks is the administrator, or acts for somebody as such.
+    Shown,
+    /// It is not: who speaks is known by other credentials, or is nobody.
+    Withheld,
 }
 
 impl Credentials {
@@ -29,10 +39,11 @@ impl Credentials {
         let [authority, certificate, key] =
             [AUTHORITY, CERTIFICATE, KEY].map(|key| data.remove(key).map(|value| value.0).ok_or_else(|| bad(key)));
         let (authority, certificate, key) = (authority?, certificate?, key?);
-        let tls = Arc::new(tls(&authority, &certificate, &key).map_err(bad)?);
+        let (tls, anonymous_tls) = tls(&authority, &certificate, &key).map_err(bad)?;
+        let (tls, anonymous_tls) = (Arc::new(tls), Arc::new(anonymous_tls));
         let metadata = secret.metadata;
         let version = format!("{}/{}", metadata.uid.unwrap_or_default(), metadata.resource_version.unwrap_or_default());
-        Ok(Self { version, authority, certificate, key, tls })
+        Ok(Self { version, authority, certificate, key, tls, anonymous_tls })
     }
 
     /// Differs when they are other credentials.
@@ -56,8 +67,11 @@ impl Credentials {
     }
 
     /// TLS with them, offering these protocols. Sessions are resumed whatever the protocol is.
-    pub(crate) fn tls(&self, alpn: &[&[u8]]) -> Arc<ClientConfig> {
-        let mut config = ClientConfig::clone(&self.tls);
+    pub(crate) fn tls(&self, certificate: ClientCertificate, alpn: &[&[u8]]) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(match certificate {
+            ClientCertificate::Shown => &self.tls,
+            ClientCertificate::Withheld => &self.anonymous_tls,
+        });
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         Arc::new(config)
     }
@@ -69,8 +83,8 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A configuration that trusts this authority alone; else the key of what is malformed.
-fn tls(authority: &[u8], certificate: &[u8], key: &[u8]) -> Result<ClientConfig, &'static str> {
+/// Configurations that trust this authority alone, with the certificate and without; else the key of what is malformed.
+fn tls(authority: &[u8], certificate: &[u8], key: &[u8]) -> Result<(ClientConfig, ClientConfig), &'static str> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(authority).ok_or(AUTHORITY)? {
         roots.add(certificate).map_err(|_| AUTHORITY)?;
@@ -79,7 +93,8 @@ fn tls(authority: &[u8], certificate: &[u8], key: &[u8]) -> Result<ClientConfig,
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| KEY)?;
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().map_err(|_| KEY)?.with_root_certificates(roots);
-    config.with_client_auth_cert(chain, key).map_err(|_| KEY)
+    let anonymous = config.clone().with_no_client_auth();
+    Ok((config.with_client_auth_cert(chain, key).map_err(|_| KEY)?, anonymous))
 }
 
 /// One certificate at least.

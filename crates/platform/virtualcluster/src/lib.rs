@@ -22,7 +22,7 @@ mod tests;
 
 pub use address::{Address, InvalidAddress};
 pub use connector::{Connector, TlsStream};
-pub use credentials::Credentials;
+pub use credentials::{ClientCertificate, Credentials};
 pub use dial::{Dial, Route, Stream};
 pub use error::ConnectError;
 pub use kubeconfig::Tunnel;

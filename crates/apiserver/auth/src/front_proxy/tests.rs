@@ -137,7 +137,7 @@ async fn headers_count_only_from_an_allowed_proxy() {
     for (number, (authenticator, certificates, headers, want)) in table.into_iter().enumerate() {
         let got = match authenticator.authenticate(Credentials { headers, certificates }).await {
             Authentication::NotRequested => Want::NotRequested,
-            Authentication::Failed(_) => Want::Failed,
+            Authentication::Failed(_) | Authentication::Undetermined(_) => Want::Failed,
             Authentication::Authenticated(identity) => Want::Known(identity.user.name.clone()),
         };
         assert_eq!(got, want, "case {number}");

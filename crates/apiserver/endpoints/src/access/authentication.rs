@@ -13,6 +13,28 @@ pub(crate) enum AuthenticationState {
     Proved,
     /// Offered nothing, here or to whoever hands the request on.
     Anonymous,
+    /// Offered a token of another API, which a [`crate::Proxy`] answers for: without any rights here.
+    Foreign,
+}
+
+/// Callers who offered credentials that nobody here knows.
+#[derive(Debug)]
+pub(crate) struct Unidentified {
+    pub(crate) error: ApiError,
+    /// Whether it is sure that the credentials are none of those that are good here.
+    pub(crate) is_certain: bool,
+}
+
+impl Unidentified {
+    fn refused(error: ApiError) -> Self {
+        Self { error, is_certain: false }
+    }
+}
+
+impl From<Unidentified> for ApiError {
+    fn from(unidentified: Unidentified) -> Self {
+        unidentified.error
+    }
 }
 
 impl AuthenticationState {
@@ -26,11 +48,11 @@ impl AuthenticationState {
 pub(crate) async fn identify(
     chain: &[Arc<dyn Authenticator>],
     credentials: Credentials<'_>,
-) -> Result<(Identity, AuthenticationState), ApiError> {
+) -> Result<(Identity, AuthenticationState), Unidentified> {
     if credentials.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
-        return Err(ApiError::unauthorized().with_source("more than one Authorization header"));
+        return Err(Unidentified::refused(ApiError::unauthorized().with_source("more than one Authorization header")));
     }
-    let mut failures = Vec::new();
+    let (mut failures, mut is_certain) = (Vec::new(), true);
     for authenticator in chain {
         match authenticator.authenticate(credentials).await {
             Authentication::Authenticated(identity) => {
@@ -38,6 +60,10 @@ pub(crate) async fn identify(
                 return Ok((identity, standing));
             }
             Authentication::Failed(why) => failures.push(why),
+            Authentication::Undetermined(why) => {
+                is_certain = false;
+                failures.push(why);
+            }
             Authentication::NotRequested => {}
         }
     }
@@ -46,7 +72,7 @@ pub(crate) async fn identify(
         return Ok((Identity::of_user(User::anonymous()), AuthenticationState::Anonymous));
     }
     tracing::debug!(reasons = ?failures, "credentials refused");
-    Err(ApiError::unauthorized())
+    Err(Unidentified { error: ApiError::unauthorized(), is_certain })
 }
 
 /// Whether a header says who is calling: to this server, or for a front proxy's client.

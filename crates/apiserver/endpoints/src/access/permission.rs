@@ -4,7 +4,7 @@ use super::authentication::AuthenticationState;
 use super::authorization::{Opinion, Refusal, attributes, decide, target};
 use crate::app::App;
 use crate::request_info::RequestInfo;
-use apiserver_auth::Identity;
+use apiserver_auth::{Identity, Target};
 use apiserver_meta::virtual_resource::Audience;
 use apiserver_meta::{ApiError, ObjectFilter};
 
@@ -30,7 +30,21 @@ pub(crate) async fn decided(
     if standing == AuthenticationState::Proved && is_for_all() {
         return Ok(ObjectFilter::All);
     }
-    decide(&app.config.authorizers, &attributes(identity, &info.verb, target(info))).await
+    match &info.proxied {
+        // Nothing here is theirs; what is theirs there, the API behind decides.
+        Some(_) if standing == AuthenticationState::Foreign => Ok(ObjectFilter::All),
+        Some(proxied) => decide(&app.config.authorizers, &attributes(identity, proxied.permission, object(info))).await,
+        None => decide(&app.config.authorizers, &attributes(identity, &info.verb, target(info))).await,
+    }
+}
+
+/// The object that a request leads by, as authorizers are asked about it.
+fn object(info: &RequestInfo) -> Target {
+    let mut target = target(info);
+    if let Target::Resource { subresource, .. } = &mut target {
+        subresource.clear();
+    }
+    target
 }
 
 /// The answer to a request that was so decided: what every authenticated caller may have is granted in spite of a lack of opinions.

@@ -52,7 +52,7 @@ pub(crate) struct Allowed {
 impl RetainedCredentials {
     /// Whether the caller of such a request may have to be looked at again.
     pub(crate) fn is_wanted(info: &RequestInfo) -> bool {
-        info.resource.is_some() && !matches!(&*info.verb, "get" | "head")
+        info.proxied.is_some() || info.resource.is_some() && !matches!(&*info.verb, "get" | "head")
     }
 
     /// To be taken before the request is authenticated: what changes while it is being let in counts.

@@ -3,6 +3,7 @@
 
 use super::strip_credentials::strip_credentials;
 use crate::access::authentication::identify;
+use crate::access::foreign::identify_foreign;
 use crate::access::recheck::RetainedCredentials;
 use crate::app::App;
 use crate::audit_context::AuditContext;
@@ -25,7 +26,16 @@ pub(super) async fn authenticate(app: &App, info: &RequestInfo, parts: &mut Part
     if let Some(observer) = &app.config.observer {
         observer.authenticated(identified.as_ref().ok().map(|(identity, _)| &*identity.user), begun.elapsed());
     }
-    let (identity, standing) = identified?;
+    let (identity, standing) = match identified {
+        Ok(known) => known,
+        Err(unidentified) => match identify_foreign(app, info, &parts.headers, &unidentified).await {
+            Some((identity, standing, token)) => {
+                parts.extensions.insert(token);
+                (identity, standing)
+            }
+            None => return Err(unidentified.into()),
+        },
+    };
     strip_credentials(&mut parts.headers, &app.config.authenticators);
     if let (Some(trail), Some(id)) = (AuditContext::of(&parts.extensions), parts.extensions.get::<AuditId>()) {
         trail.caller(&identity, info, id).await?;

@@ -1,4 +1,5 @@
-//! The deadline of an answer: `?timeout=`, capped by the server. Watches are long on purpose and have none.
+//! The deadline of an answer: `?timeout=`, capped by the server. Watches are long on purpose and have none, and what a
+//! proxy carries on is for the API behind to time.
 
 use crate::app::App;
 use crate::extensions::Deadline;
@@ -13,7 +14,7 @@ pub(super) fn set(app: &App, info: &RequestInfo, parts: &mut Parts) -> Result<()
     let limits = &app.config.limits;
     let write = matches!(&*info.verb, "create" | "update" | "patch" | "delete");
     let longest = if write { limits.write_timeout.min(limits.request_timeout) } else { limits.request_timeout };
-    let asked = if info.verb == "watch" { None } else { asked(&info.query)? };
+    let asked = if info.verb == "watch" || info.proxied.is_some() { None } else { asked(&info.query)? };
     let time = asked.filter(|time| !time.is_zero()).map_or(longest, |time| time.min(longest));
     parts.extensions.insert(Deadline(Instant::now() + time));
     Ok(())

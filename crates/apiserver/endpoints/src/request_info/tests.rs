@@ -163,3 +163,52 @@ fn what_is_answered_in_microseconds() {
         assert_eq!(parse(method, url).is_brief(), want, "{method} {url}");
     }
 }
+
+#[test]
+fn paths_below_a_proxys_prefix() {
+    use crate::tests::elsewhere;
+    let resolver = RequestInfoResolver::new("/some/prefix", vec![elsewhere()]);
+    let resolve = |method: &str, uri: &str, upgrade: &[&str]| {
+        let mut headers = http::HeaderMap::new();
+        if let [connection, protocol] = upgrade {
+            headers.insert("connection", connection.parse().unwrap());
+            headers.insert("upgrade", protocol.parse().unwrap());
+        }
+        resolver.resolve(&method.parse().unwrap(), &uri.parse().unwrap(), &headers).unwrap()
+    };
+    /// Method, URL, upgrade; verb, path behind, whether it is an upgrade, whether it is long-running.
+    type Case = (&'static str, &'static str, &'static [&'static str], &'static str, &'static str, bool, bool);
+    let cases: [Case; 12] = [
+        ("GET", "/elsewhere/w", &[], "get", "/", false, false),
+        ("GET", "/elsewhere/w/", &[], "get", "/", false, false),
+        ("GET", "/some/prefix/elsewhere/w/version?timeout=5s", &[], "get", "/version", false, false),
+        ("GET", "/elsewhere/w/api/v1/pods", &[], "list", "/api/v1/pods", false, false),
+        ("GET", "/elsewhere/w/api/v1/pods?watch=1", &[], "watch", "/api/v1/pods", false, true),
+        ("POST", "/elsewhere/w/api/v1/namespaces/a/pods", &[], "create", "/api/v1/namespaces/a/pods", false, false),
+        ("DELETE", "/elsewhere/w/api/v1/namespaces/a%2fb/pods/x", &[], "delete", "/api/v1/namespaces/a%2fb/pods/x", false, false),
+        ("GET", "/elsewhere/w/api/v1/namespaces/a/pods/x/log?follow=1", &[], "get", "/api/v1/namespaces/a/pods/x/log", false, true),
+        (
+            "POST",
+            "/elsewhere/w/api/v1/namespaces/a/pods/x/exec",
+            &["Upgrade", "SPDY/3.1"],
+            "create",
+            "/api/v1/namespaces/a/pods/x/exec",
+            true,
+            true,
+        ),
+        ("GET", "/elsewhere/w/any", &["keep-alive, upgrade", "websocket"], "get", "/any", true, true),
+        ("GET", "/elsewhere/w/any", &["keep-alive", "websocket"], "get", "/any", false, false),
+        ("GET", "/elsewhere/w//../../x", &[], "get", "//../../x", false, false),
+    ];
+    for (method, uri, upgrade, verb, path, is_upgrade, is_long_running) in cases {
+        let info = resolve(method, uri, upgrade);
+        let (proxied, resource) = (info.proxied.as_ref().unwrap(), info.resource.as_ref().unwrap());
+        assert_eq!((&*info.verb, &*proxied.path), (verb, path), "{method} {uri}");
+        assert_eq!((proxied.is_upgrade, info.is_long_running()), (is_upgrade, is_long_running), "{method} {uri}");
+        assert_eq!((&*resource.resource, &*resource.namespace, &*resource.name, &*resource.subresource), ("widgets", "a", "w", "proxy"));
+        assert!(!info.is_brief(), "its connection is not to wait for another server");
+    }
+    for uri in ["/elsewhere", "/elsewhere/", "/elsewherew", "/other/elsewhere/w", "//elsewhere/w"] {
+        assert_eq!(resolve("GET", uri, &[]).proxied, None, "{uri}");
+    }
+}

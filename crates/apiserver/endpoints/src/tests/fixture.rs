@@ -1,6 +1,7 @@
 //! A kind, a server with it, and requests to that.
 #![allow(clippy::unwrap_used)]
 
+use super::proxies::Elsewhere;
 use crate::{Config, HealthCheck, Lifecycle, Limits, Phase, VirtualCollection, VirtualRequest, VirtualResource, reviews, router};
 use apiserver_auth::{
     AlwaysAllowedPaths, Attributes, Authentication, Authenticator, Authorizer, Credentials, Decision, Identity, IdentityMapper, Target,
@@ -77,6 +78,12 @@ struct WidgetStatus {
 }
 
 static WIDGETS: Descriptor = WIDGETS_AS_CONST;
+
+/// What widgets are.
+pub(super) fn widgets_descriptor() -> &'static Descriptor {
+    &WIDGETS
+}
+
 const WIDGETS_AS_CONST: Descriptor = Descriptor {
     group: "example.io",
     version: "v1",
@@ -205,6 +212,7 @@ impl Authenticator for Names {
         match credentials.headers.get("authorization").map(|value| value.to_str().unwrap().trim_start_matches("Bearer ")) {
             None => Authentication::NotRequested,
             Some("leaver") if !self.0.load(Ordering::Relaxed) => Authentication::Failed("no such key any more".into()),
+            Some("unsure") => Authentication::Undetermined("who knows tokens does not answer".into()),
             Some("wrong") => Authentication::Failed("no such key".into()),
             Some(name) => {
                 let group = if name == "root" { GROUP_MASTERS } else { GROUP_AUTHENTICATED };
@@ -346,6 +354,7 @@ impl Server {
             ],
             prefix: "/some/prefix".into(),
             pages: Vec::new(),
+            proxies: vec![Arc::new(Elsewhere)],
             observer: None,
             lifecycle: Arc::clone(&lifecycle),
             limits: Limits { body: 100_000, request_timeout: Duration::from_secs(20), ..Limits::standard() },

@@ -37,7 +37,7 @@ pub(crate) async fn follow(State(log): State<Arc<AuditLog>>, request: Request, n
             wait_for(end(audit, stage)).await;
             response
         }
-        NextStage::Watch => {
+        NextStage::LongRunning => {
             wait_for(end(Arc::clone(&audit), Stage::ResponseStarted)).await;
             response.map(|body| Audited::around(body, audit, None))
         }

@@ -42,6 +42,7 @@ struct EventBuilder {
     config: Option<RequestAuditConfig>,
     audit_id: Option<Arc<str>>,
     verb: Cow<'static, str>,
+    is_long_running: bool,
     user: Option<Arc<User>>,
     impersonated_user: Option<Arc<User>>,
     object: Option<ObjectReference>,
@@ -66,8 +67,8 @@ pub(crate) enum NextStage {
     Unlogged,
     /// This stage is logged, and is the last.
     Last(Stage),
-    /// A watch: ResponseStarted is logged now, ResponseComplete at its end.
-    Watch,
+    /// A watch, or what else goes on until somebody ends it: ResponseStarted is logged now, ResponseComplete at its end.
+    LongRunning,
     /// ResponseComplete is logged when the body has ended.
     Body(Capture),
 }
@@ -115,8 +116,8 @@ impl RequestAudit {
             return NextStage::Last(Stage::Panic);
         }
         builder.set_status(status);
-        if builder.verb == "watch" {
-            return NextStage::Watch;
+        if builder.is_long_running {
+            return NextStage::LongRunning;
         }
         let is_logged = level >= Level::RequestResponse && builder.object.is_some();
         let managed_fields = builder.config.as_ref().map_or(ManagedFields::Kept, |config| config.managed_fields);
@@ -176,10 +177,15 @@ impl RequestAudit {
             builder.secrecy = Secrecy::Confidential;
             config.level = config.level.min(Level::Metadata);
         }
+        if info.proxied.is_some() {
+            // Bodies are another API's, whose secrets are not known here.
+            config.level = config.level.min(Level::Metadata);
+        }
         self.log.counters.level(config.level);
         builder.config = Some(config);
         builder.audit_id = Some(Arc::clone(&id.0));
         builder.verb = info.verb.clone();
+        builder.is_long_running = info.is_long_running();
         builder.user = user.cloned();
         builder.object = info.resource.as_ref().map(ObjectReference::from);
     }

@@ -51,7 +51,7 @@ fn start_with(more: Router, handlers: Handle, change: impl FnOnce(&mut Connectio
     let listening = Listening {
         tls: crate::tls::config_of(&serving),
         router,
-        path_prefix: String::new(),
+        requests: RequestInfoResolver::default(),
         bounds,
         signals: signals.clone(),
         failed_handshakes: Arc::default(),

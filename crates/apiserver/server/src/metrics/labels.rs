@@ -6,7 +6,7 @@ use http::Method;
 /// The media type of a server-side apply.
 const APPLY: &str = "application/apply-patch+yaml";
 
-/// Label `verb`: the method, with lists, watches and applies told apart. A PUT is a `PUT` and the deletion of a collection a
+/// Label `verb`: the method, with lists, watches, applies and streams behind proxies told apart. A PUT is a `PUT` and the deletion of a collection a
 /// `DELETE` in scope `namespace` or `cluster`, as upstream counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
@@ -18,6 +18,8 @@ pub(crate) enum Verb {
     Patch,
     Apply,
     Delete,
+    /// An answer that goes on until somebody ends it, other than a watch.
+    Connect,
     /// Any method that means nothing here.
     Other,
 }
@@ -25,8 +27,8 @@ pub(crate) enum Verb {
 impl Verb {
     /// How many there are.
     pub(crate) const COUNT: usize = Self::ALL.len();
-    pub(crate) const ALL: [Self; 9] =
-        [Self::Get, Self::List, Self::Watch, Self::Post, Self::Put, Self::Patch, Self::Apply, Self::Delete, Self::Other];
+    pub(crate) const ALL: [Self; 10] =
+        [Self::Get, Self::List, Self::Watch, Self::Post, Self::Put, Self::Patch, Self::Apply, Self::Delete, Self::Connect, Self::Other];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -38,6 +40,7 @@ impl Verb {
             Self::Patch => "PATCH",
             Self::Apply => "APPLY",
             Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
             Self::Other => "other",
         }
     }
@@ -159,6 +162,9 @@ impl Head {
 
     /// The verb, once it is known what was touched.
     pub(crate) fn verb(self, info: Option<&RequestInfo>) -> Verb {
+        if info.is_some_and(|info| info.is_long_running() && info.verb != "watch") {
+            return Verb::Connect;
+        }
         match self.method {
             Known::Read => match info.map_or("", |info| &*info.verb) {
                 "watch" => Verb::Watch,

@@ -79,8 +79,8 @@ struct Counted {
 impl Counted {
     fn new(ending: Ending, under_way: UnderWay) -> Self {
         let metrics = Arc::clone(&under_way.metrics);
-        // A watch is not under way: it has a gauge of its own.
-        let under_way = (ending.key.verb != Verb::Watch).then_some(under_way);
+        // What goes on until somebody ends it is not under way: it has a gauge of its own.
+        let under_way = (!matches!(ending.key.verb, Verb::Watch | Verb::Connect)).then_some(under_way);
         Self { ending, metrics, size: 0, _under_way: under_way }
     }
 }

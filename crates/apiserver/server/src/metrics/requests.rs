@@ -157,7 +157,7 @@ impl Requests {
             series.size.add(answered.size);
         }
         // A watch has no end of its own.
-        if answered.end == End::Broken && key.verb != Verb::Watch {
+        if answered.end == End::Broken && !matches!(key.verb, Verb::Watch | Verb::Connect) {
             series.aborted.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -8,7 +8,7 @@ use crate::health::{CachesFilled, FirstObjects, NotStopping, StoreReachable, Sto
 use crate::host_cluster::{ClusterTrust, TrustKnown};
 use crate::metrics::{self, Metrics};
 use crate::{request_log, run::deferred_store::DeferredStore};
-use apiserver_endpoints::{HealthCheck, Lifecycle, reviews};
+use apiserver_endpoints::{HealthCheck, Lifecycle, Proxy, reviews};
 use apiserver_registry::Registry;
 use apiserver_store::Store;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ pub(super) struct Stores {
 pub(super) struct Served<'a> {
     pub(super) extensions: &'a Extensions,
     pub(super) registries: Vec<Arc<Registry>>,
+    pub(super) proxies: Vec<Arc<dyn Proxy>>,
     pub(super) callers: Callers,
     pub(super) stores: Stores,
 }
@@ -34,7 +35,7 @@ pub(super) fn router(
     audit: Option<&Arc<AuditLog>>,
     counters: Vec<Arc<dyn metrics::Source>>,
 ) -> axum::Router {
-    let Served { extensions, registries, callers, stores } = served;
+    let Served { extensions, registries, proxies, callers, stores } = served;
     let Callers { identities, authenticators, authorizers, access_changes, host } = callers;
     let computed: Vec<_> = extensions
         .iter()
@@ -43,7 +44,7 @@ pub(super) fn router(
         .collect();
     let deployment = if host.is_some() { Deployment::Aggregated } else { Deployment::StandAlone };
     let virtual_collections: Vec<_> = extensions.iter().flat_map(|extension| extension.virtual_collections(deployment)).collect();
-    let metrics = Metrics::new(&registries, &computed, &virtual_collections);
+    let metrics = Metrics::new(&registries, &computed, &virtual_collections, &proxies);
     let counters = counters.into_iter().chain(audit.cloned().map(|log| log as _)).collect();
     let page = metrics.page(&registries, &stores.used, &config.version, counters);
     let router = apiserver_endpoints::router(apiserver_endpoints::Config {
@@ -58,6 +59,7 @@ pub(super) fn router(
         registries,
         prefix: config.path_prefix.clone(),
         pages: vec![page],
+        proxies,
         observer: Some(Arc::clone(&metrics) as _),
         lifecycle,
         limits: config.limits.clone(),

@@ -17,7 +17,7 @@ use crate::loopback::{Loopback, LoopbackToken};
 use crate::metrics::{self, Admissions, FailedHandshakes, InstrumentedStore};
 use crate::otlp::Traces;
 use crate::{StartError, private_file};
-use apiserver_endpoints::{Lifecycle, Phase};
+use apiserver_endpoints::{Lifecycle, Phase, RequestInfoResolver};
 use apiserver_meta::{Descriptor, Resource};
 use apiserver_registry::{Admission, CacheConfig, Registries, Registry};
 use apiserver_store::Store;
@@ -85,7 +85,9 @@ impl Prepared {
         let handshakes = Arc::new(FailedHandshakes::default());
         let mut counters: Vec<Arc<dyn metrics::Source>> = vec![calls, admissions, Arc::<FailedHandshakes>::clone(&handshakes)];
         counters.extend(host.iter().flat_map(metrics::review_sources));
-        let served = Served { extensions: &extensions, registries: registries.clone(), callers, stores };
+        let proxies: Vec<_> = extensions.iter().flat_map(|extension| extension.proxies(&registries)).collect();
+        let requests = RequestInfoResolver::new(&config.path_prefix, proxies.clone());
+        let served = Served { extensions: &extensions, registries: registries.clone(), proxies, callers, stores };
         let router = routes::router(&config, served, Arc::clone(&lifecycle), audit.as_ref(), counters);
         let router = match &traces {
             Some(traces) => traces.around(router),
@@ -96,7 +98,7 @@ impl Prepared {
         let listening = Listening {
             tls,
             router,
-            path_prefix: config.path_prefix.clone(),
+            requests,
             bounds: config.connections.clone(),
             signals: signals.clone(),
             failed_handshakes: handshakes,

@@ -38,7 +38,7 @@ fn value(text: &str, name: &str, label: &str) -> Option<String> {
 
 #[tokio::test]
 async fn an_answer_counts_when_all_of_it_was_read() {
-    let metrics = Metrics::new(&[], &[], &[]);
+    let metrics = Metrics::new(&[], &[], &[], &[]);
     let request = Request::get("/apis").body(Body::empty()).unwrap();
     let response = router(vec![100_000, 50_000], &metrics).oneshot(request).await.unwrap();
     let text = written(&metrics);
@@ -54,7 +54,7 @@ async fn an_answer_counts_when_all_of_it_was_read() {
 
 #[tokio::test]
 async fn an_answer_that_is_left_counts_as_aborted() {
-    let metrics = Metrics::new(&[], &[], &[]);
+    let metrics = Metrics::new(&[], &[], &[], &[]);
     let request = Request::post("/apis").body(Body::empty()).unwrap();
     let response = router(vec![100_000, 50_000], &metrics).oneshot(request).await.unwrap();
     assert_eq!(value(&written(&metrics), "apiserver_current_inflight", "mutating").as_deref(), Some("1"));
@@ -68,7 +68,7 @@ async fn an_answer_that_is_left_counts_as_aborted() {
 
 #[tokio::test]
 async fn a_request_whose_client_goes_away_early_is_no_longer_under_way() {
-    let metrics = Metrics::new(&[], &[], &[]);
+    let metrics = Metrics::new(&[], &[], &[], &[]);
     let never = Router::new().fallback(std::future::pending::<Response>).layer(from_fn_with_state(Arc::clone(&metrics), count));
     let request = Request::get("/apis").body(Body::empty()).unwrap();
     let answer = tokio::time::timeout(Duration::from_millis(1), never.oneshot(request)).await;
@@ -78,7 +78,7 @@ async fn a_request_whose_client_goes_away_early_is_no_longer_under_way() {
 
 #[tokio::test]
 async fn nobody_reads_the_body_of_a_head() {
-    let metrics = Metrics::new(&[], &[], &[]);
+    let metrics = Metrics::new(&[], &[], &[], &[]);
     let request = Request::head("/apis").body(Body::empty()).unwrap();
     drop(router(vec![100_000], &metrics).oneshot(request).await.unwrap());
     let text = written(&metrics);
