@@ -4,7 +4,7 @@ use apiserver_store::{Revision, Store, StoreError};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 type Answer = Result<Revision, Arc<StoreError>>;
 type Pending = Shared<BoxFuture<'static, Answer>>;
@@ -12,7 +12,8 @@ type Pending = Shared<BoxFuture<'static, Answer>>;
 /// Asks the store for its revision on behalf of many readers at once.
 ///
 /// One question is under way at a time. A reader that arrives meanwhile waits for the next one: the one under way may have
-/// begun before the reader's own last write was acknowledged.
+/// begun before the reader's own last write was acknowledged. That is asked by a task of its own, so that its readers are woken
+/// once, by the answer: a future that they drive together would wake all of them at every step of the way.
 #[derive(Debug)]
 pub(super) struct RevisionReader {
     store: Arc<dyn Store>,
@@ -42,14 +43,16 @@ impl RevisionReader {
 
     fn begin(&self) -> Pending {
         let (store, permit, pending) = (Arc::clone(&self.store), Arc::clone(&self.permit), Arc::clone(&self.pending));
-        async move {
+        let (answer, answered) = oneshot::channel();
+        tokio::spawn(async move {
             // The semaphore is never closed.
             let _permit = permit.acquire().await;
             pending.lock().unwrap_or_else(PoisonError::into_inner).take();
-            store.revision().await.map_err(Arc::new)
-        }
-        .boxed()
-        .shared()
+            // Its readers may all have given up.
+            let _ = answer.send(store.revision().await.map_err(Arc::new));
+        });
+        let lost = |_| Err(Arc::new(StoreError::Unavailable("the question for the revision was lost".into())));
+        answered.map(move |answer| answer.unwrap_or_else(lost)).boxed().shared()
     }
 }
 

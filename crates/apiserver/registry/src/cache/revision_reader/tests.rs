@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::cache::tests::MemoryStore;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// A reader that comes while the store is being asked does not take that answer: it may be older than what the
@@ -58,4 +60,39 @@ async fn a_cancelled_reader_leaves_the_others() {
     // And the next one finds the way free.
     store.fault(|faults| faults.slow_revision = false);
     assert_eq!(ask().await.unwrap(), 0);
+}
+
+/// The answer is all that wakes the readers who wait for it, not each step on its way.
+#[tokio::test(start_paused = true)]
+async fn readers_are_woken_once() {
+    const READERS: usize = 10;
+    let store = Arc::new(MemoryStore::default());
+    store.fault(|faults| faults.slow_revision = true);
+    let check = Arc::new(RevisionReader::new(Arc::clone(&store) as Arc<dyn Store>));
+    let polls = Arc::new(AtomicUsize::new(0));
+    let ask = || {
+        let (check, polls) = (Arc::clone(&check), Arc::clone(&polls));
+        tokio::spawn(async move {
+            let mut asked = std::pin::pin!(check.current());
+            let answer = poll_fn(|cx| {
+                polls.fetch_add(1, Ordering::Relaxed);
+                asked.as_mut().poll(cx)
+            });
+            answer.await.unwrap()
+        })
+    };
+    let first = ask();
+    tokio::task::yield_now().await;
+    polls.store(0, Ordering::Relaxed);
+    let readers: Vec<_> = (0..READERS).map(|_| ask()).collect();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    store.let_revision_go.notify_one();
+    first.await.unwrap();
+    polls.fetch_sub(1, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    store.let_revision_go.notify_one();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    assert_eq!(polls.load(Ordering::Relaxed), 2 * READERS, "when it asks, and when it is answered");
 }
