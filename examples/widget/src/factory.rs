@@ -39,7 +39,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     scope: Scope::Cluster,
     verbs: &Verb::ALL,
     subresources: &[Subresource::Main, Subresource::Status],
-    columns: &[Column::NAME, Column::text("City", "The city in which it stands.", |factory, _now| city(factory).into()), Column::AGE],
+    columns: &[Column::NAME, Column::text("City", "The city in which it stands.", |factory, _| city(factory).into()), Column::AGE],
     selectable_fields: &[],
     extended: &[],
 };

@@ -43,8 +43,8 @@ static DESCRIPTOR: Descriptor = Descriptor {
     subresources: &[Subresource::Main, Subresource::Status],
     columns: &[
         Column::NAME,
-        Column::integer("Width", "The width in millimetres.", |widget, _now| widget.at(&["spec", "width"]).cloned().unwrap_or_default()),
-        Column::text("Phase", "The stage of production.", |widget, _now| widget.str_at(&["status", "phase"]).into()),
+        Column::integer("Width", "The width in millimetres.", |widget, _| widget.at(&["spec", "width"]).cloned().unwrap_or_default()),
+        Column::text("Phase", "The stage of production.", |widget, _| widget.str_at(&["status", "phase"]).into()),
         Column::AGE,
     ],
     selectable_fields: &[],

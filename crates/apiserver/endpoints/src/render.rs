@@ -9,6 +9,7 @@ pub(crate) use shown::Shown;
 
 use crate::negotiation::{IncludeObject, MetaVersion, Target};
 use apiserver_meta::{ApiError, Descriptor, Reason, Resource};
+use apiserver_registry::Item;
 use serde_json::{Value, json};
 use std::fmt::Display;
 use std::io::Write;
@@ -72,6 +73,15 @@ impl Renderer {
             Self::Metadata(version) => metadata(*version, shown, out),
             Self::Table(table) => table.row(shown, now, out),
         }
+    }
+
+    /// The length of a stored object as a member of a list, where it is known without decoding the object.
+    pub(crate) fn length(&self, item: &Item, now: i64) -> Option<usize> {
+        Some(match self {
+            Self::Object => item.bytes.len(),
+            Self::Metadata(version) => metadata_length(*version, item),
+            Self::Table(table) => table.row_length(item, now)?,
+        })
     }
 
     /// One object as an answer of its own. `columns` says whether a table explains itself.
@@ -140,17 +150,35 @@ impl Table {
     }
 
     fn row(&self, shown: &Shown<'_>, now: i64, out: &mut Vec<u8>) {
-        out.extend_from_slice(br#"{"cells":"#);
+        out.extend_from_slice(CELLS);
         shown.cells(self.resource.descriptor()).write(now, out);
-        out.extend_from_slice(br#","object":"#);
+        out.extend_from_slice(OBJECT);
         match self.include {
-            IncludeObject::None => out.extend_from_slice(b"null"),
+            IncludeObject::None => out.extend_from_slice(NULL),
             IncludeObject::Metadata => metadata(self.version, shown, out),
             IncludeObject::Object => out.extend_from_slice(shown.bytes()),
         }
         out.push(b'}');
     }
+
+    fn row_length(&self, item: &Item, now: i64) -> Option<usize> {
+        let object = match self.include {
+            IncludeObject::None => NULL.len(),
+            IncludeObject::Metadata => metadata_length(self.version, item),
+            IncludeObject::Object => item.bytes.len(),
+        };
+        Some(CELLS.len() + item.known_cells()?.length(now) + OBJECT.len() + object + 1)
+    }
 }
+
+/// The parts of a row around its cells and its object.
+const CELLS: &[u8] = br#"{"cells":"#;
+const OBJECT: &[u8] = br#","object":"#;
+const NULL: &[u8] = b"null";
+
+/// The parts of a `PartialObjectMetadata` around its version and its metadata.
+const PARTIAL: &[u8] = br#"{"kind":"PartialObjectMetadata","apiVersion":""#;
+const METADATA: &[u8] = br#"","metadata":"#;
 
 fn column_definitions(descriptor: &Descriptor) -> Value {
     let columns = descriptor.columns.iter().map(|column| {
@@ -164,10 +192,13 @@ fn column_definitions(descriptor: &Descriptor) -> Value {
 
 fn metadata(version: MetaVersion, shown: &Shown<'_>, out: &mut Vec<u8>) {
     let api_version = version.api_version();
-    for part in [br#"{"kind":"PartialObjectMetadata","apiVersion":""#, api_version.as_bytes(), br#"","metadata":"#, shown.metadata(), b"}"]
-    {
+    for part in [PARTIAL, api_version.as_bytes(), METADATA, shown.metadata(), b"}"] {
         out.extend_from_slice(part);
     }
+}
+
+fn metadata_length(version: MetaVersion, item: &Item) -> usize {
+    PARTIAL.len() + version.api_version().len() + METADATA.len() + item.metadata().len() + 1
 }
 
 fn wrong_shape(asked: &str, is: &str, kind: &str) -> ApiError {

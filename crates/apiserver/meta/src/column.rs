@@ -132,6 +132,11 @@ impl Cells {
         }
         out.extend_from_slice(text.get(written..).unwrap_or_default());
     }
+
+    /// The length of the array as it is at a time in Unix seconds.
+    pub fn length(&self, now: i64) -> usize {
+        self.text.len() + self.ages.iter().map(|Age { moment, .. }| age(*moment, now).len() + 2).sum::<usize>()
+    }
 }
 
 #[cfg(test)]

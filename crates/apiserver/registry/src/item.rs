@@ -122,6 +122,11 @@ impl Item {
         }
     }
 
+    /// Its row in tables of the kind, if somebody has asked for it before.
+    pub fn known_cells(&self) -> Option<&Cells> {
+        self.printed.0.get().map(|cells| &**cells)
+    }
+
     /// Its row in tables of the kind. The first to ask for it decodes the object.
     pub fn cells(&self, kind: &Descriptor) -> &Cells {
         self.printed.0.get_or_init(|| {

@@ -3,7 +3,7 @@
 use super::*;
 use apiserver_meta::schema::{Schema, Shape};
 use apiserver_meta::{Column, Object, Scope, Verb};
-use apiserver_registry::{Item, storage_key};
+use apiserver_registry::storage_key;
 use apiserver_store::{Entry, Form};
 use proptest::prelude::*;
 
@@ -88,6 +88,8 @@ proptest! {
     fn stored_parts_show_what_the_decoded_object_would(item in stored(), now in 0_i64..4_000_000_000) {
         let object: Value = serde_json::from_slice(&item.bytes).unwrap();
         for renderer in renderers() {
+            // Once somebody has asked for a row, or has not.
+            prop_assert!(renderer.length(&item, now).is_some() || matches!(renderer, Renderer::Table(_)));
             let text = |shown: &Shown<'_>| {
                 let (mut row, mut answer) = (Vec::new(), Vec::new());
                 renderer.item(shown, now, &mut row);
@@ -96,6 +98,7 @@ proptest! {
             };
             let fast = text(&Shown::Stored(&item));
             prop_assert_eq!(&fast, &text(&Shown::Made((&*item.bytes).into())));
+            prop_assert_eq!(Some(fast[0].len()), renderer.length(&item, now));
             let row: Value = serde_json::from_str(&fast[0]).unwrap();
             prop_assert_eq!(&row, &expected(&renderer, &object, now));
             if matches!(renderer, Renderer::Table(_)) {

@@ -59,11 +59,13 @@ impl ListBody {
         Self { head, items: list.items.into_iter(), extended, renderer, now: render::now(), place: ListPosition::Head }
     }
 
-    /// The length of the whole, when it needs no rendering to be known.
+    /// The length of the whole, when nothing has to be decoded to know it.
     fn length(&self) -> Option<u64> {
-        let (Renderer::Object, true) = (&self.renderer, self.extended.is_empty()) else { return None };
+        if !self.extended.is_empty() {
+            return None;
+        }
         let items = self.items.as_slice();
-        let bytes: usize = items.iter().map(|item| item.bytes.len()).sum();
+        let bytes = items.iter().map(|item| self.renderer.length(item, self.now)).sum::<Option<usize>>()?;
         Some((self.head.len() + bytes + items.len().saturating_sub(1) + TAIL.len()) as u64)
     }
 }

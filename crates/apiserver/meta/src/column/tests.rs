@@ -45,7 +45,9 @@ proptest! {
         }));
         let columns = &COLUMNS[..width];
         let mut written = Vec::new();
-        Cells::of(columns, &object).write(now, &mut written);
+        let kept = Cells::of(columns, &object);
+        kept.write(now, &mut written);
+        prop_assert_eq!(written.len(), kept.length(now));
         let cells: Vec<Value> = columns.iter().map(|column| column.cell.at(&object, now)).collect();
         prop_assert_eq!(String::from_utf8(written).unwrap(), Value::from(cells).to_string());
     }

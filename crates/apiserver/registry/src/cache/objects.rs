@@ -63,7 +63,10 @@ impl Objects {
         let previous = self.by_path.insert(Arc::clone(path), Arc::clone(item));
         self.index.replace(path, previous.as_deref(), Some(item));
         if previous.is_none() {
-            *self.counts.entry(folder(path).into()).or_default() += 1;
+            match self.counts.get_mut(folder(path)) {
+                Some(count) => *count += 1,
+                None => _ = self.counts.insert(folder(path).into(), 1),
+            }
         }
         previous
     }

@@ -143,6 +143,7 @@ fn the_cells_of_a_row_are_made_once_for_each_version() {
         String::from_utf8(out).unwrap()
     };
     let item = item(&widget("ns/a", "", &json!({}))).unwrap();
+    assert_eq!(item.known_cells(), None);
     assert_eq!(text(&item), r#"["a","42"]"#);
     assert!(std::ptr::eq(item.cells(&PRINTED), item.cells(&PRINTED)));
     assert_eq!(text(&item.at_revision(50)), r#"["a","50"]"#);

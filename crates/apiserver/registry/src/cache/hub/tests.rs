@@ -4,8 +4,11 @@ use super::shelf::Shelf;
 use super::*;
 use crate::cache::objects::tests::{Happening, happenings, options};
 use crate::cache::tests::WIDGETS;
-use apiserver_meta::ObjectFilter;
+use crate::item::Item;
 use apiserver_meta::options::ListOptions;
+use apiserver_meta::selector::LabelSelector;
+use apiserver_meta::testing::cost;
+use apiserver_meta::{ObjectFilter, ObjectKey};
 use proptest::prelude::*;
 
 /// The events that these happenings are, each with the collection behind it.
@@ -85,4 +88,25 @@ proptest! {
             prop_assert_eq!(queue.is_closed(), expected.len() > 3, "{:?}", filter);
         }
     }
+}
+
+/// The processor time of events that concern one of so many watchers.
+fn cost_of_events(watchers: usize) -> std::time::Duration {
+    let mut hub = Hub::default();
+    let selector = |n: usize| ListOptions { labels: LabelSelector::parse(&format!("id=o{n}")).unwrap(), ..ListOptions::default() };
+    let watchers: Vec<_> = (0..watchers).map(|n| add(&mut hub, ["", "ns"][n % 2], &selector(n), 1000)).collect();
+    let item = Arc::new(Item { key: ObjectKey::new("ns", "a"), labels: [("id".into(), "o7".into())].into(), ..Item::default() });
+    let event = Arc::new(Event::new(1, "ns/a".into(), None, Some(item)));
+    let start = cost::of_thread();
+    (0..500).for_each(|position| hub.publish(&event, position, &Objects::default()));
+    let taken = cost::of_thread() - start;
+    let sent = watchers.into_iter().map(|(_, _, mut queue)| heard(&mut queue).len()).collect::<Vec<_>>();
+    assert_eq!((sent[7], sent.iter().sum::<usize>()), (500, 500));
+    taken
+}
+
+#[test]
+fn an_event_costs_the_same_however_many_watch_something_else() {
+    let (few, many) = (cost_of_events(10), cost_of_events(5000));
+    assert!(many < few * 6, "{few:?}, {many:?}");
 }
