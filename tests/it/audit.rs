@@ -1,6 +1,8 @@
 //! The audit log, as whoever reads its file finds it.
 
 use crate::common::{BINARY, COLLECTION, GROUP, JSON_PATCH, MERGE, instance, path};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, Method};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -180,6 +182,47 @@ async fn every_way_to_be_somebody_is_told() {
     for secret in ["this-key-is-wrong", "query-secret", "Bearer"] {
         assert!(!stand.text().contains(secret), "{secret} is in the log");
     }
+}
+
+/// The values of a project's secret, in all ways in which they come and go, and a key that is shown in an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_value_of_a_project_s_secret_is_in_the_log() {
+    let stand = Stand::new(EVERYTHING, &[]).await;
+    let admin = stand.admin();
+    let secrets = format!("{GROUP}/namespaces/loft-p-my-project/projectsecrets");
+    let one = format!("{secrets}/s");
+    let value = |what: &str| STANDARD.encode(format!("value-of-the-audit-test-{what}"));
+    let secret = |name: &str, what: &str| {
+        json!({"apiVersion": "management.loft.sh/v1", "kind": "ProjectSecret", "metadata": {"name": name}, "spec": {"data": {"k": value(what)}}})
+    };
+    let values = ["post", "put", "merge", "operation", "apply", "broken", "misplaced", "misread"].map(value);
+    admin.post(&secrets, &secret("s", "post")).await.expect(201);
+    let mut whole = admin.get(&one).await.expect(200).json();
+    whole["spec"]["data"]["k"] = json!(values[1]);
+    admin.put(&one, &whole).await.expect(200);
+    admin.patch(&one, MERGE, &json!({"spec": {"data": {"k": values[2]}}})).await.expect(200);
+    admin.patch(&one, JSON_PATCH, &json!([{"op": "replace", "path": "/spec/data/k", "value": values[3]}])).await.expect(200);
+    let apply = format!("{secrets}/t?fieldManager=me");
+    admin.request(Method::PATCH, &apply, Some(APPLY), secret("t", "apply").to_string()).await.expect(201);
+    let broken = format!("{{\"spec\": {{\"data\": \"{}", values[5]);
+    admin.request(Method::POST, &secrets, Some("application/json"), broken).await.expect(400);
+    admin.post(COLLECTION, &secret("u", "misplaced")).await.expect(400);
+    let misread = admin.patch(&one, MERGE, &json!({"spec": {"data": {"k": format!("{}!", values[7])}}})).await.expect(422);
+    assert!(!misread.text().contains(&values[7]), "{}", misread.text());
+    admin.get(&secrets).await.expect(200);
+    let mut watch = admin.watch(&format!("{secrets}?watch=1&timeoutSeconds=1")).await;
+    while watch.next().await.is_some() {}
+    admin.delete(&one).await.expect(200);
+    admin.post(COLLECTION, &instance("one")).await.expect(201);
+    let key = admin.get(&format!("{}/accesskey", path("one"))).await.expect(200).json()["accessKey"].as_str().expect("a key").to_owned();
+
+    let text = stand.text();
+    for leaked in values.iter().map(String::as_str).chain(["value-of-the-audit-test", &key]) {
+        let found = text.lines().find(|line| line.contains(leaked));
+        assert!(found.is_none(), "{leaked} is in the log: {found:?}");
+    }
+    let about = |resource: &str| text.lines().map(event).filter(|event| event["objectRef"]["resource"] == resource).count();
+    assert!(about("projectsecrets") > 10 && about("virtualclusterinstances") > 2, "who did it is there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,8 +11,10 @@ use vci_testkit::server::{ServerOptions, TestServer, run};
 use vci_testkit::wait_for;
 
 /// Collections of every kind that is stored.
-const COLLECTIONS: [&str; 7] =
-    ["clusters", "users", "teams", "projects", "virtualclustertemplates", "ownedaccesskeys", "virtualclusterinstances"];
+const COLLECTIONS: [&str; 8] =
+    ["clusters", "projectsecrets", "users", "teams", "projects", "virtualclustertemplates", "ownedaccesskeys", "virtualclusterinstances"];
+
+const SECRETS: &str = "/apis/management.loft.sh/v1/namespaces/loft-p-my-project/projectsecrets";
 
 /// An encryption configuration in a folder of its own.
 struct Config {
@@ -160,6 +162,9 @@ async fn nothing_lies_in_plain_text() {
         let mut watch = admin.watch(&format!("{COLLECTION}?watch=1&timeoutSeconds=30")).await;
         let told = watch.next().await.expect("an event");
         assert_eq!(told["object"]["spec"]["parameters"], "password: swordfish");
+        let of_project = json!({"metadata": {"name": "kept"}, "spec": {"data": {"password": STANDARD.encode("swordfish")}}});
+        admin.post(SECRETS, &of_project).await.expect(201);
+        assert_eq!(admin.get(&format!("{SECRETS}/kept")).await.expect(200).json()["spec"]["data"], of_project["spec"]["data"]);
         assert!(server.stop().await.success());
         let stored = match &etcd {
             Some(etcd) => text_below(etcd.folder(), ""),
@@ -168,7 +173,7 @@ async fn nothing_lies_in_plain_text() {
         assert!(stored.contains("virtualclusterinstances/loft-p-my-project/hidden"), "keys lie as they are");
         assert!(stored.contains("k8s:enc:aesgcm:v1:key1:"));
         // The last one is the key.
-        for text in ["swordfish", "insecret", "apiVersion", "\"kind\"", "xxxxxxxxxxxxxxxx"] {
+        for text in ["swordfish", &STANDARD.encode("swordfish"), "insecret", "apiVersion", "\"kind\"", "xxxxxxxxxxxxxxxx"] {
             assert!(!stored.contains(text), "{text} lies in plain text");
         }
         let line = "virtualclusterinstances.management.loft.sh are stored encrypted with k8s:enc:aesgcm:v1:key1:";

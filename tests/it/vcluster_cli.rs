@@ -375,6 +375,45 @@ async fn share_sleep_wake_up_and_delete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn secrets_of_a_project() {
+    let Some((server, binary)) = stand().await else { return };
+    let (una, ada, bob) =
+        (Cli::logged_in(&server, &binary, UNA), Cli::logged_in(&server, &binary, ADA), Cli::logged_in(&server, &binary, BOB));
+    una.run(&["platform", "set", "secret", "registry.user", "ann", "--project", "blue"]);
+    una.run(&["platform", "set", "secret", "registry.password", "swordfish", "--project", "blue"]);
+    ada.run(&["platform", "set", "secret", "hidden.key", "trout", "--project", "blue"]);
+    for cli in [&una, &ada] {
+        assert_eq!(cli.run(&["platform", "get", "secret", "registry.password", "--project", "blue"]), "swordfish");
+        let all = cli.run(&["platform", "get", "secret", "registry", "--all", "--output", "json", "--project", "blue"]);
+        assert_eq!(serde_json::from_str::<Value>(&all).expect("JSON"), json!({"user": "ann", "password": "swordfish"}));
+        let listed = cli.run(&["platform", "list", "secrets", "--project", "blue"]);
+        assert!(listed.contains("registry") && listed.contains("password"), "{listed}");
+    }
+    una.run(&["platform", "set", "secret", "registry.password", "herring", "--project", "blue"]);
+    assert_eq!(ada.run(&["platform", "get", "secret", "registry.password", "--project", "blue"]), "herring");
+    assert!(ada.run(&["platform", "list", "secrets", "--all-projects"]).contains("hidden"));
+    assert!(!una.run(&["platform", "list", "secrets", "--project", "blue"]).contains("hidden"));
+    una.fails(&["platform", "get", "secret", "hidden.key", "--project", "blue"]);
+    una.fails(&["platform", "set", "secret", "hidden.key", "mine", "--project", "blue"]);
+    una.fails(&["platform", "set", "secret", "mine.key", "value", "--project", "secret"]);
+
+    // A viewer makes none, and sees of those that are shown no value.
+    bob.fails(&["platform", "set", "secret", "of-bob.key", "value", "--project", "blue"]);
+    let secrets = format!("{API}/namespaces/loft-p-blue/projectsecrets");
+    let rules = |verbs: Value| json!({"spec": {"access": [{"verbs": verbs, "users": ["bob"]}]}});
+    let http = server.anonymous(Protocol::Http2).bearer(UNA);
+    http.patch(&format!("{secrets}/registry"), MERGE, &rules(json!(["get"]))).await.expect(200);
+    let shown = server.anonymous(Protocol::Http2).bearer(BOB).get(&format!("{secrets}/registry")).await.expect(200).json();
+    assert_eq!(shown["spec"].get("data"), None, "{shown}");
+    // The command line lists those that one may use.
+    assert!(!bob.run(&["platform", "list", "secrets", "--project", "blue"]).contains("registry"));
+    bob.fails(&["platform", "get", "secret", "registry.password", "--project", "blue"]);
+    http.patch(&format!("{secrets}/registry"), MERGE, &rules(json!(["get", "use"]))).await.expect(200);
+    assert!(bob.run(&["platform", "list", "secrets", "--project", "blue"]).contains("registry"));
+    assert_eq!(bob.run(&["platform", "get", "secret", "registry.password", "--project", "blue"]), "herring");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn create_an_access_key() {
     let Some((server, binary)) = stand().await else { return };
     for key in [UNA, ADA] {

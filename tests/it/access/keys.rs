@@ -275,3 +275,64 @@ async fn a_key_opens_what_its_scope_says() {
         wait_for("the key to be gone", async || scoped.get("/version").await.status == 401).await;
     }
 }
+
+/// A virtual cluster calls with a key of its own, as long as its instance is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_virtual_cluster_has_keys_of_its_own() {
+    for stand in every_store_with(Some(BOOTSTRAP)).await {
+        let (una, admin) = (of(&stand.server, "una"), stand.server.admin(Protocol::Http2));
+        for name in ["one", "two"] {
+            una.post(BLUE, &object(name, json!({}))).await.expect(201);
+        }
+        let ask = async || {
+            let answer = una.get(&format!("{BLUE}/one/accesskey")).await.expect(200).json();
+            assert_eq!((&answer["kind"], &answer["metadata"]["name"]), (&json!("VirtualClusterAccessKey"), &json!("one")));
+            answer["accessKey"].as_str().expect("a key").to_owned()
+        };
+        of(&stand.server, "tina").get(&format!("{BLUE}/one/accesskey")).await.expect(403);
+        let first = ask().await;
+        let cluster = with(&stand.server, &first);
+
+        let told = cluster.post(&format!("{GROUP}/selves"), &json!({})).await.expect(201).json()["status"].clone();
+        assert_eq!(told["subject"], "loft:vcluster:loft-p-blue:one", "on {}", stand.label);
+        assert_eq!((told.get("user"), told.get("team")), (None, None));
+        let role = json!({"role": "vcluster", "projects": ["blue"], "virtualClusters": ["one"]});
+        assert_eq!(told["accessKeyScope"], json!({"roles": [role]}));
+        cluster.get(&format!("{BLUE}/one")).await.expect(200);
+        cluster.get(&format!("{BLUE}?fieldSelector=metadata.name%3Done")).await.expect(200);
+        for path in [&format!("{BLUE}/two"), &format!("{BLUE}/one/accesskey"), BLUE, &format!("{GROUP}/projects/blue"), &keys("")] {
+            cluster.get(path).await.expect(403);
+        }
+        let change = json!({"metadata": {"annotations": {"a": "b"}}});
+        cluster.patch(&format!("{BLUE}/one"), MERGE, &change).await.expect(403);
+        cluster.patch(&format!("{BLUE}/one/status"), MERGE, &json!({"status": {"phase": "Ready"}})).await.expect(403);
+        cluster.delete(&format!("{BLUE}/one")).await.expect(403);
+        cluster.post(BLUE, &object("three", json!({}))).await.expect(403);
+        cluster.post(&keys(""), &json!({"metadata": {"name": "more"}, "spec": {}})).await.expect(403);
+
+        // Earlier keys stay good. There is an end to how many there are, and the one that is used is not the one that goes.
+        let mut all = vec![first];
+        for _ in 0..20 {
+            all.push(ask().await);
+            cluster.get(&format!("{BLUE}/one")).await.expect(200);
+        }
+        let uid = una.get(&format!("{BLUE}/one")).await.expect(200).json()["metadata"]["uid"].as_str().expect("a UID").to_owned();
+        let held = admin.get(&format!("{}?labelSelector=loft.sh%2Fvcluster%3D{uid}", keys(""))).await.expect(200).json();
+        assert_eq!(held["items"].as_array().map(Vec::len), Some(16), "on {}", stand.label);
+        let text = held.to_string();
+        assert!(all.iter().all(|secret| !text.contains(secret)), "they are nowhere but in the answers");
+        with(&stand.server, all.last().expect("a key")).get(&format!("{BLUE}/one")).await.expect(200);
+        // They are nobody's to read but administrators'.
+        let last = held["items"][0]["metadata"]["name"].as_str().expect("a name").to_owned();
+        una.get(&keys(&last)).await.expect(403);
+
+        una.delete(&format!("{BLUE}/one")).await.expect(200);
+        una.post(BLUE, &object("one", json!({}))).await.expect(201);
+        wait_for("the keys to be void", async || cluster.get(&format!("{BLUE}/one")).await.status == 401).await;
+        wait_for("the keys to be gone", async || {
+            let left = admin.get(&format!("{}?labelSelector=loft.sh%2Fvcluster", keys(""))).await.expect(200).json();
+            left["items"].as_array().is_some_and(Vec::is_empty)
+        })
+        .await;
+    }
+}

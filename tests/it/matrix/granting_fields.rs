@@ -16,7 +16,7 @@ fn rows() -> Vec<(&'static str, Value, &'static str)> {
     let roles = || json!([{"users": ["gina", "una", "victor"], "clusterRole": "cluster-admin"}]);
     let member = json!([{"kind": "User", "name": "otto", "clusterRole": "loft-management-project-admin"}]);
     let access = || json!({"access": {"rules": roles()}});
-    let (instances, templates) = ("virtualclusterinstances", "virtualclustertemplates");
+    let (instances, secrets, templates) = ("virtualclusterinstances", "projectsecrets", "virtualclustertemplates");
     vec![
         (instances, json!({"displayName": "d"}), "FYFYY YFF Y YY YF Y"),
         (instances, json!({"parameters": "a: b"}), "FYFYY YFF Y YY YF Y"),
@@ -42,6 +42,9 @@ fn rows() -> Vec<(&'static str, Value, &'static str)> {
         ("projects", json!({"owner": {"user": "gina"}}), "FFFFF YFF F YY YF F"),
         ("projects", json!({"argoCD": {"enabled": true}}), "FFFFF YFF F YY YF F"),
         ("projects", json!({"vault": {"enabled": true}}), "FFFFF YFF F YY YF F"),
+        (secrets, json!({"displayName": "d"}), "FYFYY YFF Y YY YF Y"),
+        (secrets, json!({"access": rules()}), "FYFYF YFF Y YY YF Y"),
+        (secrets, json!({"owner": {"team": "ops"}}), "FFFFF YFF F YY YF F"),
         ("teams", json!({"users": ["una", "gina"]}), "FFFFF FFF F YY FF F"),
         ("teams", json!({"access": rules()}), "FFFFF FFF F YY FF F"),
         ("users", json!({"groups": ["g"]}), "FFFFF FFF F YY FF F"),
@@ -60,7 +63,7 @@ async fn every_field_that_grants_something_is_written_by_whom_the_table_says() {
         for (plural, spec, want) in rows() {
             let mut got = String::new();
             for caller in &CALLERS[UNKNOWN..] {
-                let here = if plural == "virtualclusterinstances" { "namespaces/loft-p-blue/" } else { "" };
+                let here = if matches!(plural, "projectsecrets" | "virtualclusterinstances") { "namespaces/loft-p-blue/" } else { "" };
                 let path = format!("{GROUP}/{here}{plural}/{}", world::object(caller, plural));
                 let mut whole = root.get(&path).await.expect(200).json();
                 for (field, value) in spec.as_object().expect("fields") {

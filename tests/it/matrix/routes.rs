@@ -147,6 +147,7 @@ fn question(told: &Told) -> Value {
         "virtualclusterinstances" => json!({"metadata": metadata, "spec": {"templateRef": {"name": "others"}}}),
         "virtualclustertemplates" => json!({"metadata": metadata, "spec": {"template": {}}}),
         "ownedaccesskeys" => json!({"metadata": metadata, "spec": {"key": "a-new-secret"}}),
+        "projectsecrets" => json!({"metadata": metadata, "spec": {"data": {"key": "czNjcmV0"}}}),
         "clusters" | "projects" | "users" | "teams" => json!({"metadata": metadata, "spec": {}}),
         "selfsubjectaccessreviews" => json!({"spec": {"nonResourceAttributes": {"verb": "get", "path": "/"}}}),
         "subjectaccessreviews" => json!({"spec": {"user": "una", "nonResourceAttributes": {"verb": "get", "path": "/"}}}),

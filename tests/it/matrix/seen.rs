@@ -41,8 +41,29 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("clusters", "cluster-of-others", "YYYYY Y-- Y YY FF Y"),
     ("clusters", "cluster-of-own", "-YY-- --- - YY FF Y"),
     ("clusters?watch=1", "cluster-of-others", "YYYYY Y-- Y YY FF Y"),
+    (SECRETS, "secret-of-granted", "YYY-Y YFF - YY YF Y"),
+    (SECRETS, DATA_OF_GRANTED, "-YY-Y YFF - YY YF Y"),
+    (SECRETS, "\"f:key\"", "-YYYY YFF Y YY YF Y"),
+    ("projectsecrets", DATA_OF_GRANTED, "-YY-Y Y-- - YY FF Y"),
+    ("namespaces/loft-p-blue/projectsecrets?watch=1", DATA_OF_GRANTED, "-YY-Y YFF - YY YF Y"),
+    (GRANTED, "0.36.1", "YYYFY YFF F YY YF Y"),
+    (GRANTED, "rendered-values-of-granted", "-YYFY YFF F YY YF Y"),
+    (GRANTED, "parameter-of-granted", "---FY YFF F YY YF -"),
+    (GRANTED, "rendered-objects-of-granted", "---F- -FF F YY -F -"),
+    (GRANTED, "chart-password-of-granted", "---F- -FF F YY -F -"),
+    (INSTANCES, "rendered-values-of-own", "-YY-- YFF - YY YF Y"),
+    (INSTANCES, "chart-password-of-own", "----- -FF - YY -F -"),
+    ("namespaces/loft-p-blue/virtualclusterinstances?watch=1", "chart-password-of-own", "----- -FF - YY -F -"),
+    ("namespaces/loft-p-blue/virtualclusterinstances/own/status", "chart-password-of-own", "F--FF -FF F YY -F -"),
     ("virtualclustertemplates", "password-of-others", "----- --- - YY FF -"),
 ];
+
+const SECRETS: &str = "namespaces/loft-p-blue/projectsecrets";
+/// `data-of-granted` in base64.
+const DATA_OF_GRANTED: &str = "ZGF0YS1vZi1ncmFudGVk";
+const INSTANCES: &str = "namespaces/loft-p-blue/virtualclusterinstances";
+/// An instance of zoe's. Victor may read it, una may use it as well, gina may do everything with it.
+const GRANTED: &str = "namespaces/loft-p-blue/virtualclusterinstances/granted";
 
 /// How much is used in the project, and by whom.
 const OF_ALL: &str = r#""used":{"virtualclusterinstances":"4"}"#;

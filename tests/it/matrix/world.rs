@@ -1,6 +1,8 @@
 //! The people of the matrix, and what they have.
 
-use crate::common::{GROUP, Stand};
+use crate::common::{GROUP, MERGE, Stand};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use vci_testkit::client::Protocol;
 
@@ -56,10 +58,10 @@ pub(super) const CALLERS: [Caller; 18] = [
 /// The object of a resource that a caller asks for.
 pub(super) fn object(caller: &Caller, resource: &str) -> &'static str {
     match (resource, caller.having) {
-        ("clusters" | "virtualclusterinstances" | "virtualclustertemplates", Having::Own) => "own",
-        ("clusters" | "virtualclusterinstances" | "virtualclustertemplates", Having::Teams) => "teams",
-        ("clusters" | "virtualclusterinstances" | "virtualclustertemplates", Having::Granted) => "granted",
-        ("clusters" | "virtualclusterinstances" | "virtualclustertemplates", Having::Others) => "others",
+        ("clusters" | "projectsecrets" | "virtualclusterinstances" | "virtualclustertemplates", Having::Own) => "own",
+        ("clusters" | "projectsecrets" | "virtualclusterinstances" | "virtualclustertemplates", Having::Teams) => "teams",
+        ("clusters" | "projectsecrets" | "virtualclusterinstances" | "virtualclustertemplates", Having::Granted) => "granted",
+        ("clusters" | "projectsecrets" | "virtualclusterinstances" | "virtualclustertemplates", Having::Others) => "others",
         ("ownedaccesskeys", Having::Own) => "una-spare",
         ("ownedaccesskeys", _) => "zoe-spare",
         ("users", Having::Own) => "una",
@@ -137,10 +139,27 @@ pub(super) async fn fill(stand: &Stand) {
         template["displayName"] = format!("title-of-{name}").into();
         template["template"] = json!({"helmRelease": {"chart": chart, "values": format!("values-of-{name}")}});
         root.post(&format!("{GROUP}/virtualclustertemplates"), &json!({"metadata": {"name": name}, "spec": template})).await.expect(201);
+        let mut secret = spec.clone();
         let mut instance = spec;
+        if name == "granted" {
+            let rules = json!([{"verbs": ["get"], "users": ["victor"]}, {"verbs": ["get", "use"], "users": ["una"]}]);
+            for object in [&mut secret, &mut instance] {
+                object["access"].as_array_mut().expect("rules").extend(rules.as_array().expect("rules").clone());
+            }
+        }
+        secret["displayName"] = format!("secret-of-{name}").into();
+        secret["data"] = json!({"key": STANDARD.encode(format!("data-of-{name}"))});
+        let secrets = format!("{GROUP}/namespaces/loft-p-blue/projectsecrets");
+        root.post(&secrets, &json!({"metadata": {"name": name}, "spec": secret})).await.expect(201);
         instance["templateRef"] = json!({"name": "others"});
+        instance["parameters"] = format!("password: parameter-of-{name}").into();
         let blue = format!("{GROUP}/namespaces/loft-p-blue/virtualclusterinstances");
         root.post(&blue, &json!({"metadata": {"name": name}, "spec": instance})).await.expect(201);
+        let chart = json!({"name": "vcluster", "version": "0.36.1", "password": format!("chart-password-of-{name}")});
+        let release = json!({"chart": chart, "values": format!("rendered-values-of-{name}")});
+        let rendered = json!({"helmRelease": release, "objects": format!("rendered-objects-of-{name}")});
+        let status = json!({"status": {"phase": "Ready", "virtualCluster": rendered}});
+        root.patch(&format!("{blue}/{name}/status"), MERGE, &status).await.expect(200);
     }
     vci_testkit::wait_for("the project to tell what is used", async || {
         root.get(&format!("{GROUP}/projects/blue")).await.expect(200).json()["status"]["quotas"]["project"]["used"]

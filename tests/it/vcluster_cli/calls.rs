@@ -167,3 +167,29 @@ async fn discovery_names_what_is_not_stored() {
     let wrong = una.http.request(Method::DELETE, &format!("{API}/selves"), None, "").await;
     assert!(matches!(wrong.status.as_u16(), 403 | 405), "{}", wrong.text());
 }
+
+/// What `vcluster platform add vcluster` asks for a virtual cluster that somebody else deploys.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_virtual_cluster_is_added_with_a_key_of_its_own() {
+    let server = server().await;
+    let una = Calls::new(&server, UNA);
+    let collection = format!("{API}/namespaces/loft-p-green/virtualclusterinstances");
+    let body = json!({
+        "kind": "VirtualClusterInstance", "apiVersion": "management.loft.sh/v1",
+        "metadata": {"name": "mine", "namespace": "loft-p-green", "creationTimestamp": null, "labels": {"vcluster.loft.sh/created-by-cli": "true"}},
+        "spec": {
+            "template": {
+                "metadata": {}, "instanceTemplate": {"metadata": {}}, "pro": {}, "accessPoint": {"ingress": {}},
+                "helmRelease": {"chart": {"version": "0.36.1"}}, "spaceTemplate": {"metadata": {}},
+            },
+            "clusterRef": {}, "external": true, "networkPeer": true,
+        },
+        "status": {},
+    });
+    una.http.post(&collection, &body).await.expect(201);
+    let told = una.get(&format!("{collection}/mine/accesskey")).await;
+    assert_eq!((&told["kind"], &told["apiVersion"]), (&json!("VirtualClusterAccessKey"), &json!("management.loft.sh/v1")));
+    let who = Calls::new(&server, told["accessKey"].as_str().expect("a key")).who().await;
+    assert_eq!(who["subject"], "loft:vcluster:loft-p-green:mine");
+    Calls::new(&server, super::BOB).http.get(&format!("{collection}/mine/accesskey")).await.expect(403);
+}

@@ -12,7 +12,7 @@ use crate::call::Call;
 use crate::render::Shown;
 use apiserver_meta::resource::ExtendedField;
 use apiserver_meta::{Facts, Object, ObjectFilter, Resource, Subresource};
-use apiserver_registry::Item;
+use apiserver_registry::{Item, Mask};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -42,10 +42,15 @@ impl ReaderView {
         Self { resource, fields, ..Self::of_answer(call).await }
     }
 
-    /// The part that is hidden in the answer to any request, such as a write.
+    /// The parts that are hidden in the answer to any request, such as a write.
     pub(crate) async fn of_answer(call: &Call) -> Self {
         let private = Private::of(&call.app.config.authorizers, &call.identity, &call.info, &**call.registry.resource()).await;
         Self { private, ..Self::default() }
+    }
+
+    /// What is hidden, for a write that reads what is stored; `None`: nothing.
+    pub(crate) fn mask(self, call: &Call) -> Option<Mask> {
+        self.private.map(|private| private.mask(Arc::clone(call.registry.resource())))
     }
 
     /// Whether objects are as they are stored.
@@ -68,7 +73,7 @@ impl ReaderView {
         if let Some(resource) = &self.resource {
             self.fill_in(&mut object, resource, &item.key.namespace, &item.facts);
         }
-        private.inspect(|private| private.hide(&mut object));
+        private.inspect(|private| private.hide(&mut object, &item.key.namespace, &item.facts));
         Shown::Made(object.to_bytes().into())
     }
 
@@ -76,10 +81,11 @@ impl ReaderView {
     pub(crate) fn written<'a>(&self, bytes: &'a [u8], resource: &dyn Resource) -> Shown<'a> {
         let Some(private) = &self.private else { return Shown::Made(bytes.into()) };
         let Some(mut object) = object(bytes) else { return unreadable(bytes, Some(private)) };
-        if !private.hides(object.namespace(), &resource.facts(&object)) {
+        let (namespace, facts) = (object.namespace().to_owned(), resource.facts(&object));
+        if !private.hides(&namespace, &facts) {
             return Shown::Made(bytes.into());
         }
-        private.hide(&mut object);
+        private.hide(&mut object, &namespace, &facts);
         Shown::Made(object.to_bytes().into())
     }
 

@@ -96,12 +96,14 @@ pub struct ExtendedField {
     pub path: &'static [&'static str],
 }
 
-/// What of an object is not for everybody who may read it.
+/// A part of an object that is not for everybody who may read the object.
 #[derive(Clone, Copy, Debug)]
 pub struct PrivatePart {
-    /// Whoever may do one of these with the object is shown all of it, in the words of authorization. Those who may change it must be
-    /// among them: they could not write back what they were not shown, and could copy it to where they are.
+    /// Whoever may do one of these with the object is shown the part, in the words of authorization. Those who may change the part must
+    /// be among them: they could not write back what they were not shown, and could copy it to where they are.
     pub verbs: &'static [&'static str],
+    /// The subresource that the verbs are about; [`Subresource::Status`] for what those may see who write the status.
+    pub subresource: Subresource,
     /// Takes out of the object what this reader is not shown.
     pub hide: fn(&mut Object, &Principal),
 }
@@ -185,9 +187,14 @@ pub trait Resource: std::fmt::Debug + Send + Sync + 'static {
     /// Restores what a caller may not change, before an object is updated.
     fn prepare_for_update(&self, _ctx: &RequestContext, _new: &mut Object, _old: &Object) {}
 
-    /// What of an object is not for everybody who may read it. `None` for kinds of which readers are shown all.
-    fn private_part(&self) -> Option<PrivatePart> {
-        None
+    /// Whether objects hold secrets: they are kept out of audit logs, of errors, and of questions to others.
+    fn holds_secrets(&self) -> bool {
+        self.conceal().is_some()
+    }
+
+    /// The parts of an object that are not for everybody who may read it. Empty for kinds of which readers are shown all.
+    fn private_parts(&self) -> &'static [PrivatePart] {
+        &[]
     }
 
     /// How much parts of an object may hold, beside the limits of every kind.

@@ -172,7 +172,7 @@ impl Collector {
     /// Changes one field of an object's metadata, if the object is still as it was looked at.
     async fn patch(&self, node: &Node, object: &Object, field: &str, value: &impl serde::Serialize) -> Result<(), WriteFailure> {
         let body = json!({"metadata": {"uid": object.uid(), "resourceVersion": object.resource_version(), field: value}});
-        let patch = Patch { kind: PatchKind::Merge, body: body.to_string().into(), create_denial: None };
+        let patch = Patch { kind: PatchKind::Merge, body: body.to_string().into(), create_denial: None, mask: None };
         let options = PatchOptions { write: WriteOptions { field_manager: NAME.into(), ..WriteOptions::default() }, force: None };
         let registry = &self.registries[node.registry];
         registry.patch(&context(), &node.key, Subresource::Main, patch, &options, &ObjectFilter::All).await.map(drop)

@@ -58,4 +58,4 @@ pub use list::List;
 pub use registries::Registries;
 pub use registry::Registry;
 pub use store_error::from_store;
-pub use write::{Deleted, Patch, PatchKind, WriteFailure, Written};
+pub use write::{Deleted, Mask, Patch, PatchKind, WriteFailure, Written};

@@ -239,7 +239,7 @@ impl Subject {
         body: &Value,
         options: &PatchOptions,
     ) -> Result<Object, ApiError> {
-        let patch = Patch { kind, body: body.to_string().into(), create_denial: None };
+        let patch = Patch { kind, body: body.to_string().into(), create_denial: None, mask: None };
         let written = self.registry.patch(&context(), &self.key(name), subresource, patch, options, &ObjectFilter::All).await?;
         Ok(self.kept(object(&written)))
     }

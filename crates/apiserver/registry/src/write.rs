@@ -20,4 +20,4 @@ mod validation;
 pub use delete::{FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
 pub use failure::WriteFailure;
 pub use outcome::{Deleted, Written};
-pub use patch::{Patch, PatchKind};
+pub use patch::{Mask, Patch, PatchKind};

@@ -71,7 +71,7 @@ impl Rig {
     }
 
     async fn apply(&self) -> Result<(), ApiError> {
-        let patch = Patch { kind: PatchKind::Apply, body: body("w", "second").to_string().into(), create_denial: None };
+        let patch = Patch { kind: PatchKind::Apply, body: body("w", "second").to_string().into(), create_denial: None, mask: None };
         let options = PatchOptions { write: WriteOptions { field_manager: "me".into(), ..WriteOptions::default() }, force: Some(true) };
         let key = ObjectKey::new("ns", "w");
         self.registry.patch(&context(), &key, Subresource::Main, patch, &options, &ObjectFilter::All).await?;

@@ -105,7 +105,7 @@ async fn delete(registry: &Arc<Registry>, name: &str, propagation: Propagation) 
 }
 
 async fn patch(registry: &Arc<Registry>, name: &str, body: Value) {
-    let patch = Patch { kind: PatchKind::Merge, body: body.to_string().into(), create_denial: None };
+    let patch = Patch { kind: PatchKind::Merge, body: body.to_string().into(), create_denial: None, mask: None };
     let (key, options) = (ObjectKey::new("", name), PatchOptions::default());
     registry.patch(&context(), &key, Subresource::Main, patch, &options, &ObjectFilter::All).await.expect("patched");
 }

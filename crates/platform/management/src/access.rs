@@ -4,6 +4,7 @@
 //! caller may not see without decoding anything. Refused: which roles exist and what they allow; that is for the authorizers.
 
 use apiserver_meta::{Facts, Object, Principal, RequestContext, Resource};
+use std::fmt;
 
 /// Who is asking, in the words of the API's own objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,9 +15,38 @@ pub struct Caller {
     pub teams: Vec<String>,
     /// The name of the access key that the request came with: the caller's own, or that of whoever acts for them.
     pub access_key: Option<String>,
+    /// The virtual cluster that is asking for itself, with a key of its own. Such a caller is no user and in no team.
+    pub virtual_cluster: Option<VirtualClusterIdentity>,
 }
 
-static NOBODY: Caller = Caller { user: None, teams: Vec::new(), access_key: None };
+static NOBODY: Caller = Caller { user: None, teams: Vec::new(), access_key: None, virtual_cluster: None };
+
+/// The prefix of the user name of a virtual cluster. Namespace and name of its instance follow, separated by a colon.
+pub const VIRTUAL_CLUSTER_PREFIX: &str = "loft:vcluster:";
+
+/// A virtual cluster as a caller: its instance. It is written as the user name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VirtualClusterIdentity {
+    /// The namespace of the instance.
+    pub namespace: String,
+    /// The name of the instance.
+    pub name: String,
+}
+
+impl VirtualClusterIdentity {
+    /// Reads such a user name; `None` for any other one.
+    pub fn parse(user: &str) -> Option<Self> {
+        let (namespace, name) = user.strip_prefix(VIRTUAL_CLUSTER_PREFIX)?.split_once(':')?;
+        let is_whole = !namespace.is_empty() && !name.is_empty() && !name.contains(':');
+        is_whole.then(|| Self { namespace: namespace.into(), name: name.into() })
+    }
+}
+
+impl fmt::Display for VirtualClusterIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{VIRTUAL_CLUSTER_PREFIX}{}:{}", self.namespace, self.name)
+    }
+}
 
 impl Caller {
     /// The caller behind a principal; one without user and teams when the API's objects do not know the principal.
@@ -95,5 +125,20 @@ impl ObjectAccess {
                 let what = if verb == VERB_MAKE_OWNER { rule.verbs.iter().any(|v| v == verb) } else { names(&rule.verbs, verb) };
                 who && what && (subresource.is_empty() || names(&rule.subresources, subresource))
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_virtual_cluster_is_named_by_its_instance() {
+        let identity = VirtualClusterIdentity { namespace: "p-blue".into(), name: "one".into() };
+        assert_eq!(identity.to_string(), "loft:vcluster:p-blue:one");
+        assert_eq!(VirtualClusterIdentity::parse("loft:vcluster:p-blue:one"), Some(identity));
+        for other in ["", "ann", "loft:vcluster:", "loft:vcluster:a", "loft:vcluster::a", "loft:vcluster:a:", "loft:vcluster:a:b:c", "vcluster:a:b"] {
+            assert_eq!(VirtualClusterIdentity::parse(other), None, "{other}");
+        }
     }
 }

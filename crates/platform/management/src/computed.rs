@@ -41,6 +41,8 @@ pub static PROJECT_MEMBERS: VirtualDescriptor = view("ProjectMembers", plural::P
 pub static PROJECT_TEMPLATES: VirtualDescriptor = view("ProjectTemplates", plural::PROJECTS, "templates");
 /// The host clusters that a project allows.
 pub static PROJECT_CLUSTERS: VirtualDescriptor = view("ProjectClusters", plural::PROJECTS, "clusters");
+/// An access key of a virtual cluster itself.
+pub static VIRTUAL_CLUSTER_ACCESS_KEY: VirtualDescriptor = view("VirtualClusterAccessKey", plural::INSTANCES, "accesskey");
 /// The access keys of a user.
 pub static USER_ACCESS_KEYS: VirtualDescriptor = view("UserAccessKeys", plural::USERS, "accesskeys");
 /// The access keys of a team.
@@ -161,6 +163,15 @@ pub fn user_access_keys_schema() -> &'static Schema {
 /// The form of a team's access keys.
 pub fn team_access_keys_schema() -> &'static Schema {
     static SCHEMA: LazyLock<Schema> = LazyLock::new(|| keys("TeamAccessKeys", "The access keys of a team, without their secrets."));
+    &SCHEMA
+}
+
+/// The form of an access key of a virtual cluster.
+pub fn virtual_cluster_access_key_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+        let fields = [("accessKey", word("The secret of a key that was made for this answer."))];
+        answer("VirtualClusterAccessKey", "An access key with which a virtual cluster acts for itself.", fields)
+    });
     &SCHEMA
 }
 

@@ -18,6 +18,7 @@ mod kind;
 pub mod ownedaccesskey;
 pub mod plural;
 pub mod project;
+pub mod projectsecret;
 mod rules;
 pub mod sleep;
 pub mod team;
@@ -75,6 +76,7 @@ resources! {
     "clusters" clusters: cluster::Clusters;
     "ownedaccesskeys" owned_access_keys: ownedaccesskey::OwnedAccessKeys;
     "projects" projects: project::Projects;
+    "projectsecrets" project_secrets: projectsecret::ProjectSecrets;
     "teams" teams: team::Teams;
     "users" users: user::Users;
     "virtualclusterinstances" virtual_cluster_instances: virtualclusterinstance::VirtualClusterInstances;

@@ -1,4 +1,4 @@
-//! OwnedAccessKey: a bearer token of a user or a team.
+//! OwnedAccessKey: a bearer token of a user, a team or a virtual cluster.
 //!
 //! The secret stands in `spec.key` of what a client sends and of the answer to its creation, and nowhere else: what is stored
 //! has its SHA-256, in `status.keyHash`. (A key holds at least 256 random bits, so that a slow hash would protect nothing.) An
@@ -8,13 +8,14 @@
 //! making secrets, which needs randomness; and the tokens of a single sign-on, which this server does not speak.
 //!
 //! Whose key it is never changes: not by an update, and not when a name is given to somebody else, for the holder's UID is noted in
-//! `status.holderUID`. A user owns the user's keys; a team's keys are nobody's, so that only admins hand them out.
+//! `status.holderUID`. A user owns the user's keys; a team's keys and those of
+//! virtual clusters are nobody's, so that only admins hand them out.
 
-use crate::access::{Caller, ObjectAccess};
+use crate::access::{Caller, ObjectAccess, VirtualClusterIdentity};
 use crate::columns::{self, text_at};
 use crate::key_hash;
 use crate::kind::stored_kind;
-use crate::rules::{field, immutable_once_set, object_mut, part};
+use crate::rules::{field, immutable_once_set, object_mut, part, remove_last_applied};
 use crate::types::{Typed, is_false, is_zero};
 use apiserver_meta::validation::{Size, SizeLimit};
 use apiserver_meta::{Column, FieldError, FieldPath, Object, RequestContext, Resource};
@@ -30,10 +31,10 @@ mod tests;
 /// An OwnedAccessKey as Rust types.
 pub type OwnedAccessKey = Typed<OwnedAccessKeySpec, OwnedAccessKeyStatus>;
 
+/// The label of the keys of a virtual cluster: the UID of its instance.
+pub const LABEL_VIRTUAL_CLUSTER: &str = "loft.sh/vcluster";
 /// The sorts of keys.
 const TYPES: [&str; 8] = ["", "Login", "NetworkPeer", "OIDCRefreshToken", "Other", "Reset", "User", "Workspace"];
-/// In which `kubectl apply` keeps what it was given.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Whose key it is, and how long and for what it is good.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,7 +53,7 @@ pub struct OwnedAccessKeySpec {
     /// The team that the key acts as. It never changes.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub team: String,
-    /// An identity that is neither user nor team. Not served: it must be empty.
+    /// A virtual cluster that the key acts as: `loft:vcluster:NAMESPACE:NAME`. No other identities are served. It never changes.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub subject: String,
     /// Groups of such an identity. Not served: it must be empty.
@@ -127,6 +128,7 @@ const SIZE_LIMITS: &[SizeLimit] = &[
     SizeLimit { path: &["spec", "description"], most: Size::Bytes(4 * 1024) },
     SizeLimit { path: &["spec", "user"], most: Size::Bytes(253) },
     SizeLimit { path: &["spec", "team"], most: Size::Bytes(253) },
+    SizeLimit { path: &["spec", "subject"], most: Size::Bytes(600) },
     SizeLimit { path: &["spec", "parent"], most: Size::Bytes(253) },
     SizeLimit { path: &["spec", "key"], most: Size::Bytes(1024) },
     SizeLimit { path: &["spec", "scope"], most: Size::Bytes(32 * 1024) },
@@ -152,7 +154,7 @@ impl Resource for OwnedAccessKeys {
         let holder = object.at(&["status", "holderUID"]).cloned().map(|uid| ("holderUID".to_owned(), uid));
         object.0.insert("status".into(), Value::Object(holder.into_iter().collect::<Map<_, _>>()));
         note_secret(object);
-        let held = ["user", "team"].iter().any(|who| !object.str_at(&["spec", who]).is_empty());
+        let held = ["user", "team", "subject"].iter().any(|who| !object.str_at(&["spec", who]).is_empty());
         if let Some(user) = Caller::from_context(ctx).user.as_ref().filter(|_| !held) {
             object_mut(object, "spec").insert("user".into(), user.as_str().into());
         }
@@ -170,7 +172,7 @@ impl Resource for OwnedAccessKeys {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<FieldError> {
-        let fixed: [&[&str]; 3] = [&["spec", "user"], &["spec", "team"], &["status", "holderUID"]];
+        let fixed: [&[&str]; 4] = [&["spec", "user"], &["spec", "team"], &["spec", "subject"], &["status", "holderUID"]];
         fixed.iter().filter_map(|path| immutable_once_set(new, old, path)).collect()
     }
 }
@@ -206,11 +208,7 @@ fn access(key: &Object) -> ObjectAccess {
 
 /// Notes the hash of a secret that is given, and takes out the annotation that has the secret in it.
 fn note_secret(object: &mut Object) {
-    let annotations = object.metadata_mut().get_mut("annotations").and_then(Value::as_object_mut);
-    let emptied = annotations.is_some_and(|annotations| annotations.remove(LAST_APPLIED).is_some() && annotations.is_empty());
-    if emptied {
-        object.metadata_mut().remove("annotations");
-    }
+    remove_last_applied(object);
     let secret = object.str_at(&["spec", "key"]);
     if secret.is_empty() {
         return;
@@ -233,13 +231,15 @@ fn is_bearer_token(secret: &str) -> bool {
 
 fn holder_errors(spec: &OwnedAccessKeySpec, path: &FieldPath) -> Vec<FieldError> {
     let mut errors = Vec::new();
+    let is_virtual_cluster = VirtualClusterIdentity::parse(&spec.subject).is_some();
     match (spec.user.as_str(), spec.team.as_str()) {
-        ("", "") => errors.push(FieldError::required(&path.child("user"), "a key acts as a user or a team")),
+        ("", "") if is_virtual_cluster => {}
+        ("", "") => errors.push(FieldError::required(&path.child("user"), "a key acts as a user, a team or a virtual cluster")),
         ("", _) | (_, "") => {}
         _ => errors.push(FieldError::forbidden(&path.child("team"), "may not be set together with spec.user")),
     }
-    if !spec.subject.is_empty() {
-        errors.push(FieldError::forbidden(&path.child("subject"), "a key acts as a user or a team"));
+    if !spec.subject.is_empty() && (!is_virtual_cluster || !spec.user.is_empty() || !spec.team.is_empty()) {
+        errors.push(FieldError::forbidden(&path.child("subject"), "a key acts as a user, a team or a virtual cluster"));
     }
     if !spec.groups.is_empty() {
         errors.push(FieldError::forbidden(&path.child("groups"), "a key has the groups of its user or team"));

@@ -6,6 +6,8 @@ pub const CLUSTERS: &str = "clusters";
 pub const ACCESS_KEYS: &str = "ownedaccesskeys";
 /// Projects.
 pub const PROJECTS: &str = "projects";
+/// Secrets of projects.
+pub const PROJECT_SECRETS: &str = "projectsecrets";
 /// Teams.
 pub const TEAMS: &str = "teams";
 /// Users.

@@ -239,8 +239,8 @@ impl Resource for Projects {
         keeps: keep_owner;
     }
 
-    fn private_part(&self) -> Option<PrivatePart> {
-        Some(private::PART)
+    fn private_parts(&self) -> &'static [PrivatePart] {
+        &[private::PART]
     }
 
     fn warnings(&self, object: &Object) -> Vec<String> {

@@ -51,6 +51,19 @@ pub(crate) fn object_mut<'a>(object: &'a mut Object, name: &str) -> &'a mut Map<
     }
 }
 
+/// In which `kubectl apply` keeps what it was given: the whole object.
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Takes out that annotation, which holds what was taken out elsewhere.
+pub(crate) fn remove_last_applied(object: &mut Object) {
+    let Some(annotations) = object.0.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations")?.as_object_mut()) else {
+        return;
+    };
+    if annotations.remove(LAST_APPLIED).is_some() && annotations.is_empty() {
+        object.metadata_mut().remove("annotations");
+    }
+}
+
 /// The caller, as an owner: the user, the team of a team's key, or the name of somebody who has no User object. Nobody
 /// when the caller is anonymous.
 fn creator(ctx: &RequestContext) -> UserOrTeam {

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Every field below `spec` and `status`: its path, its type and when it is written. A change of the API shows as a change here.
-const FIELDS: [(&str, &str); 7] = [
+const FIELDS: [(&str, &str); 8] = [
     ("clusters", include_str!("../fields/cluster.txt")),
     ("ownedaccesskeys", include_str!("../fields/ownedaccesskey.txt")),
     ("projects", include_str!("../fields/project.txt")),
+    ("projectsecrets", include_str!("../fields/projectsecret.txt")),
     ("teams", include_str!("../fields/team.txt")),
     ("users", include_str!("../fields/user.txt")),
     ("virtualclusterinstances", include_str!("../fields/virtualclusterinstance.txt")),
@@ -125,7 +126,7 @@ fn only_conditions_merge_by_key() {
         keyed(resource.descriptor().plural, resource.schema(), &mut lists);
     }
     let by_type = r#"Map { keys: ["type"] }"#;
-    assert_eq!(lists, ["clusters", "projects", "virtualclusterinstances"].map(|plural| format!("{plural}.status.conditions {by_type}")));
+    assert_eq!(lists, ["clusters", "projects", "projectsecrets", "virtualclusterinstances"].map(|plural| format!("{plural}.status.conditions {by_type}")));
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn what_is_replaced_without_an_owner_keeps_the_one_it_has() {
         resource.prepare_for_update(&ctx, &mut none, &object(json!({"spec": {}})));
         assert_eq!(none.at(&["spec", "owner"]), None, "nobody becomes the owner by a change");
     }
-    assert_eq!(owned, 6);
+    assert_eq!(owned, 7);
 }
 
 /// Objects of which every part may have any form, though only canonical ones reach the rules.
@@ -217,14 +218,14 @@ proptest! {
     }
 }
 
-/// A kind that gets a field for a secret must say that it conceals it, or audit logs would hold it. Passwords are taken out of the
+/// A kind that gets a field for a secret must say that it holds one, or audit logs would hold it. Passwords are taken out of the
 /// objects of every kind.
 #[test]
-fn no_kind_that_conceals_nothing_has_a_field_that_is_called_like_a_secret() {
+fn no_kind_that_holds_no_secrets_has_a_field_that_is_called_like_a_secret() {
     for resource in resources() {
         let schema = format!("{:?}", resource.schema());
-        let named: Vec<_> = ["keyHash", "accessKey", "token", "secret"].map(|name| format!("{name:?}")).into();
+        let named: Vec<_> = ["keyHash", "accessKey", "token", "secret", "data"].map(|name| format!("{name:?}")).into();
         let holds = named.iter().any(|name| schema.contains(name));
-        assert_eq!(holds, resource.conceal().is_some(), "{}", resource.descriptor().kind);
+        assert_eq!(holds, resource.holds_secrets(), "{}", resource.descriptor().kind);
     }
 }

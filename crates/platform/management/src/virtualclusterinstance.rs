@@ -11,12 +11,13 @@ use crate::sleep;
 use crate::types::{
     Access, Condition, InstanceAccessRule, ObjectsStatus, SleepModeConfig, Typed, UserOrTeam, VirtualClusterTemplateDefinition, is_false,
 };
-use apiserver_meta::resource::{ExtendedField, SelectableField};
+use apiserver_meta::resource::{ExtendedField, PrivatePart, SelectableField};
 use apiserver_meta::{Column, FieldError, FieldPath, Object, RequestContext, Resource, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+mod private;
 pub mod roles;
 #[cfg(test)]
 mod tests;
@@ -215,6 +216,10 @@ impl Resource for VirtualClusterInstances {
 
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<FieldError> {
         CLUSTER_REF.iter().filter_map(|name| immutable_once_set(new, old, &["spec", "clusterRef", name])).collect()
+    }
+
+    fn private_parts(&self) -> &'static [PrivatePart] {
+        private::PARTS
     }
 
     /// What annotations say of sleep mode is told in the status, where clients look for it.

@@ -26,7 +26,7 @@ macro_rules! kinds {
     };
 }
 
-kinds!(clusters, owned_access_keys, projects, teams, users, virtual_cluster_instances, virtual_cluster_templates);
+kinds!(clusters, owned_access_keys, project_secrets, projects, teams, users, virtual_cluster_instances, virtual_cluster_templates);
 
 async fn on_embedded(resource: Arc<dyn Resource>, sample: Sample) -> (Subject, TempDir) {
     let folder = TempDir::new().expect("a temporary folder");
@@ -43,6 +43,11 @@ fn sample(kind: &str) -> Sample {
             "access": [{"name": "all", "verbs": ["get"], "users": ["bob"]}],
         }),
         "owned_access_keys" => json!({"displayName": "CI", "user": "ann", "key": "a-secret-of-this-test", "ttl": 3600}),
+        "project_secrets" => json!({
+            "displayName": "Registry",
+            "data": {"username": "YW5u", "password": "czNjcmV0"},
+            "access": [{"name": "all", "verbs": ["get"], "users": ["bob"]}],
+        }),
         "projects" => json!({
             "displayName": "Payments",
             "owner": {"user": "ann"},
@@ -82,7 +87,7 @@ fn status(kind: &str) -> Value {
         "virtual_cluster_templates" => json!({"apps": [{"name": "ingress"}]}),
         "clusters" => json!({"phase": "Initialized", "online": true, "conditions": [condition]}),
         "users" => json!({"teams": ["payments"]}),
-        "projects" => json!({ "conditions": [condition] }),
+        "project_secrets" | "projects" => json!({ "conditions": [condition] }),
         "virtual_cluster_instances" => json!({"phase": "Ready", "conditions": [condition]}),
         _ => json!({}),
     }
@@ -137,7 +142,7 @@ async fn the_secret_of_an_access_key_is_in_no_other_place() {
     assert_eq!(text(&answer.bytes).matches("-secret-of-").count(), 1);
 
     let applied = body("applied", SECRETS[1]);
-    let patch = |kind, body: &Value| Patch { kind, body: body.to_string().into(), create_denial: None };
+    let patch = |kind, body: &Value| Patch { kind, body: body.to_string().into(), create_denial: None, mask: None };
     let options = PatchOptions { write: WriteOptions { field_manager: "m".into(), ..WriteOptions::default() }, force: None };
     let (name, main) = (ObjectKey::new("", "applied"), Subresource::Main);
     let apply = patch(PatchKind::Apply, &applied.clone().into_value());

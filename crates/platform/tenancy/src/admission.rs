@@ -17,6 +17,7 @@ mod owned_objects;
 mod owner_references_tests;
 mod ownership;
 mod project_contents;
+mod secret_refs;
 mod stored;
 pub(crate) mod templates;
 #[cfg(test)]
@@ -44,6 +45,7 @@ use ownership::Ownership;
 use project_contents::ProjectContents;
 use std::sync::Arc;
 use std::time::Duration;
+use secret_refs::SecretRefs;
 use stored::Stored;
 use templates::Templates;
 use vci_management::plural;
@@ -89,6 +91,7 @@ impl<'a> Rules<'a> {
                 let owned = OwnedObjects::new(self.registries.clone());
                 vec![Arc::new(Identities::new(Arc::clone(&self.permissions))), self.ownership(), Arc::new(owned)]
             }
+            (Scope::Cluster, plural::TEMPLATES) => vec![self.ownership(), self.secret_refs()],
             (Scope::Cluster, _) => vec![self.ownership()],
         }
     }
@@ -108,9 +111,15 @@ impl<'a> Rules<'a> {
             let permissions = || Arc::clone(&self.permissions);
             rules.push(Arc::new(Templates::new(projects.clone(), permissions())));
             rules.push(Arc::new(ClusterRefs::new(projects.clone(), Arc::clone(&self.directory), permissions())));
+            rules.push(self.secret_refs());
         }
         rules.extend([self.ownership(), Arc::new(DeletionMarks) as _, Arc::new(ProjectQuotas::new(projects)) as _]);
         rules
+    }
+
+    fn secret_refs(&self) -> Arc<dyn Admission> {
+        let (stored, permissions) = (Arc::clone(&self.stored), Arc::clone(&self.permissions));
+        Arc::new(SecretRefs::new(stored, permissions, self.directory.namespace_prefix().clone()))
     }
 
     fn ownership(&self) -> Arc<dyn Admission> {

@@ -22,9 +22,10 @@ use key::{KeyEntry, same};
 use scope::names;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
-use vci_management::access::Caller;
+use vci_management::access::{Caller, VirtualClusterIdentity};
 use vci_management::key_hash::{self, Digest};
 
 /// The group of every caller who is known by an access key of this server.
@@ -49,6 +50,12 @@ pub struct Directory {
     changes: watch::Sender<u64>,
 }
 
+/// Tells which instances there are: the keys of a virtual cluster are good as long as its instance is there.
+pub trait Instances: fmt::Debug + Send + Sync {
+    /// The UID of the instance; `None` when there is none.
+    fn uid(&self, identity: &VirtualClusterIdentity) -> Option<String>;
+}
+
 #[derive(Debug, Default)]
 struct Tables {
     users: HashMap<String, UserEntry>,
@@ -59,6 +66,8 @@ struct Tables {
     digests: HashMap<Digest, Vec<String>>,
     /// How many keys each holder has.
     held: HashMap<Holder, usize>,
+    /// Without one no virtual cluster is known.
+    instances: OnceLock<Arc<dyn Instances>>,
 }
 
 #[derive(Debug)]
@@ -153,6 +162,41 @@ impl Directory {
         caller.user.as_ref().is_some_and(|name| self.read().users.contains_key(name))
     }
 
+    /// Looks instances up there, from now on.
+    pub fn set_instances(&self, instances: Arc<dyn Instances>) {
+        // They are set once, by whoever follows what is stored.
+        let _ = self.read().instances.set(instances);
+    }
+
+    /// Says that a holder has gone, which the directory does not follow itself. Returns the names of its keys.
+    pub fn holder_gone(&self, holder: &Holder) -> Vec<String> {
+        if self.keys_held(holder) == 0 {
+            return Vec::new();
+        }
+        self.changes.send_modify(|count| *count += 1);
+        self.names_of_keys(|key| key.holder == *holder)
+    }
+
+    /// The names of all keys of virtual clusters.
+    pub fn keys_of_virtual_clusters(&self) -> Vec<String> {
+        self.names_of_keys(|key| matches!(key.holder, Holder::VirtualCluster(_)))
+    }
+
+    fn names_of_keys(&self, is_meant: impl Fn(&KeyRecord) -> bool) -> Vec<String> {
+        let tables = self.read();
+        tables.keys.values().map(|key| &key.record).filter(|key| is_meant(key)).map(|key| key.name.clone()).collect()
+    }
+
+    /// The keys of a holder beside `most` of them: first those that nobody has used, then those whose last use is longest ago. Keys that
+    /// were made or used within ten minutes come last.
+    pub fn least_used_keys(&self, holder: &Holder, most: usize, now: i64) -> Vec<String> {
+        let tables = self.read();
+        let mut keys: Vec<_> = tables.keys.values().filter(|key| key.record.holder == *holder).map(|key| (key.rank(now), &key.record.name)).collect();
+        keys.sort_unstable();
+        let spare = keys.len().saturating_sub(most);
+        keys.into_iter().take(spare).map(|(_, name)| name.clone()).collect()
+    }
+
     /// The access key of this name; `None` when there is none, or none any more.
     pub fn key(&self, name: &str) -> Option<KeyRecord> {
         self.read().keys.get(name).map(|key| key.record.clone())
@@ -166,10 +210,12 @@ impl Directory {
         newer.filter(|(record, used)| due(record, *used)).map(|(record, used)| (record.name.clone(), used)).take(limit).collect()
     }
 
-    /// The names of access keys whose holder is not there any more, as far as it is known here: they open nothing.
+    /// The names of access keys whose holder is not there any more, as far as it is known here: they open nothing. Keys of virtual
+    /// clusters are not among them ([`Directory::holder_gone`]).
     pub fn orphaned_keys(&self) -> Vec<String> {
         let tables = self.read();
-        let orphans = tables.keys.values().map(|key| &key.record).filter(|key| !tables.is_held(key));
+        let followed = tables.keys.values().map(|key| &key.record).filter(|key| !matches!(key.holder, Holder::VirtualCluster(_)));
+        let orphans = followed.filter(|key| !tables.is_held(key));
         orphans.map(|key| key.name.clone()).collect()
     }
 
@@ -177,7 +223,7 @@ impl Directory {
     pub fn is_master(&self, holder: &Holder) -> bool {
         match holder {
             Holder::User(name) => self.read().users.get(name).is_some_and(|user| user.record.groups.iter().any(|one| one == GROUP_MASTERS)),
-            Holder::Team(_) => false,
+            Holder::Team(_) | Holder::VirtualCluster(_) => false,
         }
     }
 
@@ -348,6 +394,7 @@ impl Tables {
                 Some(user.identity.get_or_init(|| self.user_identity(&user.record)).clone())
             }
             Holder::Team(name) => self.teams.get(name).map(|team| team.identity.clone()),
+            Holder::VirtualCluster(identity) => Some(virtual_cluster_identity(identity, self.instances.get()?.uid(identity)?)),
         }
     }
 
@@ -359,7 +406,11 @@ impl Tables {
 
     /// The holder of a key; nobody when they are gone, though somebody else may go by the name by now.
     fn identity(&self, key: &KeyEntry) -> Option<Identity> {
-        let holder = self.holder(&key.record.holder).filter(|_| self.is_held(&key.record))?;
+        let holder = self.holder(&key.record.holder).filter(|holder| match &key.record.holder {
+            // It was just looked up.
+            Holder::VirtualCluster(_) => key.record.holder_identity == HolderIdentity::Uid(holder.user.uid.clone()),
+            Holder::User(_) | Holder::Team(_) => self.is_held(&key.record),
+        })?;
         Some(key.identity(holder))
     }
 
@@ -367,6 +418,7 @@ impl Tables {
         let of_that_name = match &key.holder {
             Holder::User(name) => self.users.get(name).map(|user| (&user.record.uid, user.record.created)),
             Holder::Team(name) => self.teams.get(name).map(|team| (&team.record.uid, team.record.created)),
+            Holder::VirtualCluster(_) => None,
         };
         of_that_name.is_some_and(|(uid, created)| key.holder_identity.is(uid, created))
     }
@@ -380,7 +432,7 @@ impl Tables {
         groups.extend(teams.iter().map(|team| format!("{TEAM_PREFIX}{team}")));
         Identity {
             user: Arc::new(User { name: record.name.clone(), uid: record.uid.clone(), groups, extra: BTreeMap::new() }),
-            principal: apiserver_meta::Principal::new(Caller { user: Some(record.name.clone()), teams, access_key: None }),
+            principal: apiserver_meta::Principal::new(Caller { user: Some(record.name.clone()), teams, ..Caller::default() }),
         }
     }
 
@@ -416,5 +468,17 @@ fn team_identity(name: &str) -> Identity {
             ..User::default()
         }),
         principal: apiserver_meta::Principal::new(Caller { teams: vec![name.to_owned()], ..Caller::default() }),
+    }
+}
+
+fn virtual_cluster_identity(identity: &VirtualClusterIdentity, uid: String) -> Identity {
+    Identity {
+        user: Arc::new(User {
+            name: identity.to_string(),
+            uid,
+            groups: vec![GROUP_AUTHENTICATED.into(), GROUP_LOFT_AUTHENTICATED.into()],
+            ..User::default()
+        }),
+        principal: apiserver_meta::Principal::new(Caller { virtual_cluster: Some(identity.clone()), ..Caller::default() }),
     }
 }

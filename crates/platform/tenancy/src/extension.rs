@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use vci_management::GROUP;
-use vci_management::computed::{SELF, TEAM_ACCESS_KEYS, USER_ACCESS_KEYS};
+use vci_management::computed::{SELF, TEAM_ACCESS_KEYS, USER_ACCESS_KEYS, VIRTUAL_CLUSTER_ACCESS_KEY};
 use vci_management::plural;
 
 /// The configuration of tenancy.
@@ -111,13 +111,13 @@ impl Extension for Tenancy {
         rules.with_longest_key_life(self.config.access_key_max_ttl).of(kind)
     }
 
-    /// Access keys are not shown to the host cluster's webhooks and policies, because their secrets would be.
+    /// Access keys and the secrets of projects are not shown to the host cluster's webhooks and policies.
     fn shows_to_host(&self, kind: &Descriptor) -> bool {
-        kind.plural != plural::ACCESS_KEYS
+        ![plural::ACCESS_KEYS, plural::PROJECT_SECRETS].contains(&kind.plural)
     }
 
     fn confidential(&self) -> Vec<&'static VirtualDescriptor> {
-        vec![&SELF, &USER_ACCESS_KEYS, &TEAM_ACCESS_KEYS]
+        vec![&SELF, &USER_ACCESS_KEYS, &TEAM_ACCESS_KEYS, &VIRTUAL_CLUSTER_ACCESS_KEY]
     }
 
     fn follow(&self, registries: &[Arc<Registry>], stop: &CancellationToken) -> Result<(), StartError> {
@@ -130,7 +130,7 @@ impl Extension for Tenancy {
     }
 
     fn virtual_resources(&self, registries: &[Arc<Registry>]) -> Vec<Arc<dyn VirtualResource>> {
-        virtual_resources::all(registries, &self.directory)
+        virtual_resources::all(registries, &self.directory, self.feed.get().cloned(), self.config.access_key_max_ttl)
     }
 
     /// A host cluster has namespaces of its own.
@@ -180,6 +180,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    #[test]
+    fn what_holds_secrets_is_not_shown_to_the_host_cluster() {
+        let tenancy = Tenancy::new(Config::standard(), &[]).unwrap();
+        for kind in vci_management::resources() {
+            assert_eq!(tenancy.shows_to_host(kind.descriptor()), !kind.holds_secrets(), "{}", kind.descriptor().kind);
+        }
+    }
+
     /// Virtual resources whose schema has a field that is called like a secret, and those that tell of access keys.
     #[test]
     fn what_holds_secrets_is_confidential() {
@@ -191,6 +199,6 @@ mod tests {
                 assert!(confidential.contains(&kind.descriptor().kind), "{}", kind.descriptor().kind);
             }
         }
-        assert_eq!(tenancy.confidential().len(), 3);
+        assert_eq!(tenancy.confidential().len(), 4);
     }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod record;
 
 use crate::directory::Directory;
+use crate::virtual_cluster_keys::CachedInstances;
 use apiserver_meta::{Object, Resource};
 use apiserver_registry::informer::{self, Delta};
 use apiserver_registry::{Item, Registry};
@@ -68,6 +69,9 @@ pub(crate) struct IdentityInformer {
 impl IdentityInformer {
     /// Starts the tasks, for those registries that the directory is made of. They end with `stop`.
     pub(crate) fn start(directory: &Arc<Directory>, registries: &[Arc<Registry>], stop: &CancellationToken) -> Self {
+        if let Some(instances) = registries.iter().find(|registry| registry.descriptor().plural == plural::INSTANCES) {
+            directory.set_instances(Arc::new(CachedInstances(Arc::clone(instances))));
+        }
         let concerned = registries.iter().filter_map(|registry| Some((Kind::of(registry.descriptor().plural)?, Arc::clone(registry))));
         let kinds = concerned.map(|(kind, registry)| {
             let (progress, seen) = watch::channel(None);

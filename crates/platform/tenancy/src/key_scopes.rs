@@ -69,7 +69,7 @@ impl KeyScopes {
         let is = |allowed: &str, name: &str| allowed == "*" || allowed == name;
         inside.is_some_and(|inside| {
             names(&parts.projects, inside.project)
-                || parts.instances.iter().any(|(project, instance)| {
+                || resource != plural::PROJECT_SECRETS && parts.instances.iter().any(|(project, instance)| {
                     is(project, inside.project) && (instance == "*" || !inside.instance.is_empty() && instance == inside.instance)
                 })
         }) || parts.roles.iter().any(|role| role_covers(role, verb, resource, subresource, inside))
@@ -119,7 +119,7 @@ fn rule_target(rule: &crate::directory::ScopeRule, verb: &str, target: &Target) 
         Target::Path(path) => rule.covers_path(verb, path),
         Target::Resource { group, resource, subresource, namespace, name, .. } => {
             // What lives in namespaces and is asked for without one is asked for in all of them.
-            let everywhere = namespace.is_empty() && resource == plural::INSTANCES;
+            let everywhere = namespace.is_empty() && [plural::INSTANCES, plural::PROJECT_SECRETS].contains(&resource.as_str());
             let namespace = (!everywhere).then_some(namespace.as_str());
             rule.covers(verb, RuleTarget { group, resource, subresource, namespace, name })
         }

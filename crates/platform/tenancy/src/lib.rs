@@ -24,6 +24,7 @@ mod project;
 mod project_rules;
 mod quota;
 mod server_writes;
+mod virtual_cluster_keys;
 mod virtual_resources;
 
 pub use access_keys::AccessKeys;

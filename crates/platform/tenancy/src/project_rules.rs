@@ -6,6 +6,7 @@
 //! the directory each time, so that an open watch follows changes of members.
 //!
 //! - The rules never ask whether an object exists: a caller without access gets 403 for existing and for missing objects.
+//! - A virtual cluster that calls with its own key reads its own instance, and nothing else.
 //! - Only administrators write a status. Project admins, owners and users whom an access rule names may not, because quotas count by
 //!   the status, and controllers and proxies trust it.
 
@@ -14,7 +15,7 @@ use apiserver_auth::{Attributes, Authorizer, Decision, Target, denial};
 use apiserver_meta::{AccessFilter, Facts, NamespaceScope, ObjectFilter};
 use async_trait::async_trait;
 use std::sync::Arc;
-use vci_management::access::{Caller, ObjectAccess};
+use vci_management::access::{Caller, ObjectAccess, VirtualClusterIdentity};
 use vci_management::plural;
 
 /// The API group whose objects say who is who.
@@ -40,6 +41,9 @@ impl Authorizer for ProjectRules {
         if self.directory.is_admin(caller) {
             return Decision::Allow(ObjectFilter::All);
         }
+        if let Some(own) = &caller.virtual_cluster {
+            return own_instance(own, attributes);
+        }
         let known_here = caller.user.is_some() || !caller.teams.is_empty();
         let Target::Resource { group, resource, subresource, namespace, name, .. } = &attributes.target else { return no_opinion() };
         if !known_here || group == GROUP && subresource == "status" && !is_read(&attributes.verb) {
@@ -62,7 +66,7 @@ impl Authorizer for ProjectRules {
             (GROUP, plural::ACCESS_KEYS) => self.keys(asked),
             (GROUP, plural::TEMPLATES) => self.templates(asked),
             (GROUP, plural::CLUSTERS) => self.clusters(asked),
-            (GROUP, plural::INSTANCES) if namespace.is_empty() => self.everywhere(asked),
+            (GROUP, plural::INSTANCES | plural::PROJECT_SECRETS) if namespace.is_empty() => self.everywhere(asked),
             (GROUP, _) if !namespace.is_empty() => self.in_namespace(asked, namespace),
             _ => no_opinion(),
         }
@@ -227,6 +231,14 @@ impl AccessFilter for ReadableClusters {
     fn denial(&self) -> &str {
         self.0.denial()
     }
+}
+
+/// A virtual cluster reads its own instance, and nothing else.
+fn own_instance(own: &VirtualClusterIdentity, attributes: &Attributes) -> Decision {
+    let Target::Resource { group, resource, subresource, namespace, name, .. } = &attributes.target else { return no_opinion() };
+    let is_instance = group == GROUP && resource == plural::INSTANCES && matches!(subresource.as_str(), "" | "status");
+    let is_own = *namespace == own.namespace && *name == own.name;
+    if is_instance && is_own && is_read(&attributes.verb) { Decision::Allow(ObjectFilter::All) } else { no_opinion() }
 }
 
 /// Those whom an object speaks of read it, also as a list or a watch of that one alone.

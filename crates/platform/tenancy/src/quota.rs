@@ -52,7 +52,7 @@ struct Step<'a> {
 impl<'a> Step<'a> {
     /// `None` for a step that no limit can be against.
     fn of(request: AdmissionRequest<'a>, object: &'a Object) -> Option<Self> {
-        if request.descriptor.plural != PLURAL || request.subresource != Subresource::Main {
+        if request.subresource != Subresource::Main {
             return None;
         }
         let Some(old) = request.old.map(Facts::of_object) else {
@@ -132,6 +132,22 @@ impl ProjectQuotas {
         }
     }
 
+    /// What nothing is limited of is created where there is a project, as long as that stays.
+    async fn of_others(&self, ctx: &RequestContext, request: AdmissionRequest<'_>, consistency: Consistency) -> Result<Guards, ApiError> {
+        let AdmissionRequest { memo, key, verb, subresource, descriptor, .. } = request;
+        if verb != Verb::Create || subresource != Subresource::Main {
+            return Ok(Guards::default());
+        }
+        let namespace = &key.namespace;
+        let Some(project) = self.project(ctx, memo, namespace, consistency, false).await? else {
+            return Err(ApiError::not_found(NAMESPACES, namespace));
+        };
+        if project.is_terminating {
+            return Err(ApiError::namespace_terminating(descriptor.group_resource(), &key.name, namespace));
+        }
+        Ok(Guards { guards: self.projects.guard(namespace, Some(&project)).into_iter().collect(), turns: Vec::new() })
+    }
+
     /// Nothing is created where there is no project. What is there still has no limits, as long as there is none.
     fn without_project(&self, request: AdmissionRequest<'_>, namespace: &str) -> Result<Guards, ApiError> {
         if request.verb == Verb::Create {
@@ -151,6 +167,9 @@ impl Admission for ProjectQuotas {
         object: &Object,
         mut consistency: Consistency,
     ) -> Result<Guards, ApiError> {
+        if request.descriptor.plural != PLURAL {
+            return self.of_others(ctx, request, consistency).await;
+        }
         let namespace = object.namespace();
         let Some(step) = Step::of(request, object) else { return Ok(Guards::default()) };
         let mut turns = Vec::new();

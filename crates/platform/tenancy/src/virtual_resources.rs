@@ -5,8 +5,10 @@ mod objects;
 mod offered_template;
 mod project;
 mod selves;
+mod virtual_cluster_key;
 
 use crate::directory::Directory;
+use crate::identity_informer::IdentityInformer;
 use access_keys::AccessKeys;
 use apiserver_auth::IdentityMapper;
 use apiserver_endpoints::VirtualResource;
@@ -15,11 +17,18 @@ use apiserver_registry::Registry;
 use objects::Objects;
 use project::{Clusters, Members, Templates};
 use selves::Selves;
+use virtual_cluster_key::VirtualClusterKeys;
 use std::sync::Arc;
+use std::time::Duration;
 use vci_management::computed::{SELF_SUBJECT_ACCESS_REVIEW, SUBJECT_ACCESS_REVIEW};
 
 /// All virtual resources, in the order of discovery.
-pub(crate) fn all(registries: &[Arc<Registry>], directory: &Arc<Directory>) -> Vec<Arc<dyn VirtualResource>> {
+pub(crate) fn all(
+    registries: &[Arc<Registry>],
+    directory: &Arc<Directory>,
+    feed: Option<IdentityInformer>,
+    longest_key_life: Option<Duration>,
+) -> Vec<Arc<dyn VirtualResource>> {
     let identities: Arc<dyn IdentityMapper> = Arc::<Directory>::clone(directory);
     let objects = || Objects::new(registries);
     vec![
@@ -31,5 +40,6 @@ pub(crate) fn all(registries: &[Arc<Registry>], directory: &Arc<Directory>) -> V
         Arc::new(Clusters(objects())),
         Arc::new(AccessKeys::of_users(objects())),
         Arc::new(AccessKeys::of_teams(objects())),
+        Arc::new(VirtualClusterKeys::new(registries, Arc::clone(directory), feed, longest_key_life)),
     ]
 }

@@ -40,6 +40,7 @@ fn computed() -> Vec<(&'static VirtualDescriptor, Schema)> {
         (&PROJECT_TEMPLATES, project_templates_schema().clone()),
         (&PROJECT_CLUSTERS, project_clusters_schema().clone()),
         (&USER_ACCESS_KEYS, user_access_keys_schema().clone()),
+        (&VIRTUAL_CLUSTER_ACCESS_KEY, virtual_cluster_access_key_schema().clone()),
         (&TEAM_ACCESS_KEYS, team_access_keys_schema().clone()),
     ]
 }

@@ -34,7 +34,7 @@ impl Call {
 
     /// 400 for a body that is no object at all. Its beginning is shown, unless it may hold a secret.
     fn unrecognized(&self, error: &DecodeError, body: &[u8]) -> ApiError {
-        let secret = self.registry.resource().conceal().is_some();
+        let secret = self.registry.resource().holds_secrets();
         let shown = if secret { String::new() } else { format!(" ({})", summary(body)) };
         unrecognized(self.descriptor().kind, &format!("{error}{shown}"))
     }

@@ -69,6 +69,9 @@ struct WidgetStatus {
     /// In a word.
     #[serde(skip_serializing_if = "String::is_empty")]
     phase: String,
+    /// The cause.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    cause: String,
     /// Whether whoever asks may use it.
     #[serde(rename = "canUse", skip_serializing_if = "std::ops::Not::not")]
     can_use: bool,
@@ -119,12 +122,19 @@ impl Resource for Widgets {
         &self.0
     }
 
-    /// What a widget is for is shown to those who may change it.
-    fn private_part(&self) -> Option<PrivatePart> {
-        let hide = |widget: &mut Object, _: &apiserver_meta::Principal| {
-            widget.0.get_mut("spec").and_then(Value::as_object_mut).and_then(|spec| spec.remove("text"));
+    /// What a widget is for is shown to those who may change it, and why it is as it is to those who write that.
+    fn private_parts(&self) -> &'static [PrivatePart] {
+        const TEXT: PrivatePart = PrivatePart {
+            verbs: &["update", "patch"],
+            subresource: Subresource::Main,
+            hide: |widget, _| _ = widget.0.get_mut("spec").and_then(Value::as_object_mut).and_then(|spec| spec.remove("text")),
         };
-        Some(PrivatePart { verbs: &["update", "patch"], hide })
+        const CAUSE: PrivatePart = PrivatePart {
+            verbs: &["update"],
+            subresource: Subresource::Status,
+            hide: |widget, _| _ = widget.0.get_mut("status").and_then(Value::as_object_mut).and_then(|status| status.remove("cause")),
+        };
+        &[TEXT, CAUSE]
     }
 }
 
@@ -226,7 +236,8 @@ impl Authenticator for Names {
 /// How it is decided about a user at this time.
 pub(super) type Ruling = Arc<Mutex<fn() -> Decision>>;
 
-/// admin, leaver and root, who is one of system:masters, may do everything, editor everything but create, deleter and reader only that, panic
+/// admin, leaver and root, who is one of system:masters, may do everything, editor everything but create, drafter neither create nor write
+/// a status, deleter and reader only that, panic
 /// shows what a panic does; about ruled it is decided by the ruling, about trusted as well if they do not only read.
 #[derive(Debug)]
 struct Rules(Ruling);
@@ -235,11 +246,14 @@ struct Rules(Ruling);
 impl Authorizer for Rules {
     async fn authorize(&self, attributes: &Attributes) -> Decision {
         let core = matches!(&attributes.target, Target::Resource { resource, .. } if resource == "namespaces");
+        let writes_status = matches!(&attributes.target, Target::Resource { subresource, .. } if subresource == "status")
+            && !matches!(attributes.verb.as_str(), "get" | "list" | "watch");
         match attributes.identity.user.name.as_str() {
             "panic" => panic!("as the test wants"),
             _ if core => Decision::NoOpinion(String::new()),
             "admin" | "root" | "leaver" => Decision::Allow(ObjectFilter::All),
             "editor" if attributes.verb != "create" => Decision::Allow(ObjectFilter::All),
+            "drafter" if attributes.verb != "create" && !writes_status => Decision::Allow(ObjectFilter::All),
             "reader" if matches!(attributes.verb.as_str(), "get" | "list" | "watch" | "use") => Decision::Allow(ObjectFilter::All),
             "deleter" if matches!(attributes.verb.as_str(), "delete" | "deletecollection") => Decision::Allow(ObjectFilter::All),
             "trusted" if matches!(attributes.verb.as_str(), "get" | "list" | "watch") => Decision::Allow(ObjectFilter::All),

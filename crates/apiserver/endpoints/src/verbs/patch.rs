@@ -4,6 +4,7 @@ use crate::access::authorization::{attributes, decide, target};
 use crate::body::{PATCHES, media_type, unsupported};
 use crate::call::Call;
 use crate::negotiation::Offer;
+use crate::reader_view::ReaderView;
 use apiserver_meta::ApiError;
 use apiserver_meta::options::{self, PatchOptions};
 use apiserver_registry::{Patch, PatchKind, heavy};
@@ -20,7 +21,8 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
         heavy::compute(body.len(), || audit.0.request_patch(&body)).await;
     }
     let create_denial = if kind == PatchKind::Apply { create_denial(call).await } else { None };
-    let patch = Patch { kind, body, create_denial };
+    let mask = if kind == PatchKind::Json { ReaderView::of_answer(call).await.mask(call) } else { None };
+    let patch = Patch { kind, body, create_denial, mask };
     let written = call.registry.patch(&call.ctx, &call.key(), call.subresource, patch, &options, &call.filter).await?;
     let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
     call.written(status, &written.bytes, representation).await

@@ -15,6 +15,7 @@ use apiserver_patch::PatchError;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,6 +28,25 @@ pub struct Patch {
     pub body: Bytes,
     /// Why the caller may not create objects, when that is so: an apply of a missing object creates it.
     pub create_denial: Option<String>,
+    /// What the caller is not shown of objects. A JSON patch reads what it copies and tests, so it meets a status without that.
+    pub mask: Option<Mask>,
+}
+
+/// Takes what a caller is not shown out of objects.
+#[derive(Clone)]
+pub struct Mask(Arc<dyn Fn(&mut Object) + Send + Sync>);
+
+impl Mask {
+    /// Takes out what this takes out.
+    pub fn new(hide: impl Fn(&mut Object) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hide))
+    }
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mask")
+    }
 }
 
 /// The kinds of patch.
@@ -263,7 +283,7 @@ impl Change for Patched<'_> {
     }
 
     async fn next(&self, ctx: &RequestContext, current: &Current) -> Result<Next, WriteFailure> {
-        let before = Value::Object(current.object.0.clone());
+        let before = self.before(&current.object);
         let body = &self.patch.body;
         let after = match self.patch.kind {
             PatchKind::Json => apiserver_patch::json_patch(&before, body),
@@ -282,6 +302,19 @@ impl Change for Patched<'_> {
 }
 
 impl Patched<'_> {
+    /// The object that the patch is applied to. Of an object whose status has a path of its own the status is restored afterwards, so
+    /// that what is hidden in it is not lost; all else is as it is.
+    fn before(&self, object: &Object) -> Value {
+        let mut before = object.0.clone();
+        let has_own_path = self.subresource == Subresource::Main && self.registry.descriptor().has_status();
+        if let Some(Mask(hide)) = self.patch.mask.as_ref().filter(|_| self.patch.kind == PatchKind::Json && has_own_path) {
+            let mut seen = object.clone();
+            hide(&mut seen);
+            before.insert("status".into(), seen.0.remove("status").unwrap_or_else(|| Value::Object(Map::new())));
+        }
+        Value::Object(before)
+    }
+
     /// Duplicate keys of the patch itself, and members of a JSON patch that no operation has.
     fn odd(&self) -> Vec<String> {
         if self.options.write.field_validation == FieldValidation::Ignore {

@@ -309,7 +309,7 @@ impl Rig {
 
     /// A merge patch.
     pub(crate) async fn try_merge(&self, path: &str, patch: &Value) -> Result<Object, ApiError> {
-        let patch = Patch { kind: PatchKind::Merge, body: patch.to_string().into(), create_denial: None };
+        let patch = Patch { kind: PatchKind::Merge, body: patch.to_string().into(), create_denial: None, mask: None };
         let (ctx, options) = (context(), PatchOptions::default());
         let written = self.registry.patch(&ctx, &key(path), Subresource::Main, patch, &options, &ObjectFilter::All).await?;
         Ok(parsed(&written))

@@ -43,7 +43,7 @@ pub(crate) async fn guaranteed_update(rig: Rig) {
     let missing = rig.try_update(&uid("", rig.body("ns/missing", "", "bar"))).await.unwrap_err();
     assert_eq!(missing.reason, Reason::NotFound);
     let body = json!({"apiVersion": "example.com/v1", "kind": "Pod", "metadata": {"name": "missing"}}).to_string();
-    let patch = Patch { kind: PatchKind::Apply, body: body.into(), create_denial: None };
+    let patch = Patch { kind: PatchKind::Apply, body: body.into(), create_denial: None, mask: None };
     let mut options = PatchOptions::default();
     options.write.field_manager = "suite".into();
     let key = ObjectKey::new("ns", "missing");

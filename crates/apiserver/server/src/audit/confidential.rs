@@ -16,11 +16,11 @@ pub(crate) struct Confidential {
 }
 
 impl Confidential {
-    /// Those of the stored kinds that conceal something when they are read, and these computed ones.
+    /// Those of the stored kinds that hold secrets, and these computed ones.
     pub(crate) fn new(resources: &[Arc<dyn Resource>], computed: Vec<&'static VirtualDescriptor>) -> Self {
-        let concealing: Vec<_> = resources.iter().filter(|resource| resource.conceal().is_some()).map(|r| r.descriptor()).collect();
-        let stored = concealing.iter().map(|kind| (kind.group, kind.plural)).collect();
-        let kinds = concealing.iter().flat_map(|kind| [kind.kind, kind.list_kind]).chain(computed.iter().map(|kind| kind.kind)).collect();
+        let secret: Vec<_> = resources.iter().filter(|resource| resource.holds_secrets()).map(|r| r.descriptor()).collect();
+        let stored = secret.iter().map(|kind| (kind.group, kind.plural)).collect();
+        let kinds = secret.iter().flat_map(|kind| [kind.kind, kind.list_kind]).chain(computed.iter().map(|kind| kind.kind)).collect();
         Self { stored, computed, kinds }
     }
 

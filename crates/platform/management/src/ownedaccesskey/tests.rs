@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::rules::LAST_APPLIED;
 use crate::rules::tests::{context, object};
 
 /// SHA-256 of "abc", from FIPS 180-2.
@@ -86,6 +87,7 @@ fn the_creator_holds_a_key_of_nobody() {
         (context("ann", Some("ann"), &["t"]), json!({}), json!({"user": "ann"})),
         (context("ann", Some("ann"), &[]), json!({"user": "bob"}), json!({"user": "bob"})),
         (context("ann", Some("ann"), &[]), json!({"team": "t"}), json!({"team": "t"})),
+        (context("ann", Some("ann"), &[]), json!({"subject": "loft:vcluster:p:one"}), json!({"subject": "loft:vcluster:p:one"})),
         (context("kubernetes-admin", None, &[]), json!({}), json!({})),
     ];
     for (ctx, spec, want) in table {
@@ -102,8 +104,20 @@ fn bad_keys_are_refused() {
         (json!({"team": "t", "key": "abc", "ttl": 60}), vec![]),
         (json!({"user": "ann"}), vec!["spec.key: Required value: an access key has a secret"]),
         (json!({"user": "ann", "key": "a b"}), vec!["spec.key: Forbidden: may hold letters, digits and -._~+/= only"]),
-        (json!({"key": "abc"}), vec!["spec.user: Required value: a key acts as a user or a team"]),
+        (json!({"key": "abc"}), vec!["spec.user: Required value: a key acts as a user, a team or a virtual cluster"]),
         (json!({"user": "ann", "team": "t", "key": "abc"}), vec!["spec.team: Forbidden: may not be set together with spec.user"]),
+        (json!({"subject": "loft:vcluster:p-blue:one", "key": "abc"}), vec![]),
+        (
+            json!({"subject": "system:admin", "key": "abc"}),
+            vec![
+                "spec.user: Required value: a key acts as a user, a team or a virtual cluster",
+                "spec.subject: Forbidden: a key acts as a user, a team or a virtual cluster",
+            ],
+        ),
+        (
+            json!({"team": "t", "subject": "loft:vcluster:p-blue:one", "key": "abc"}),
+            vec!["spec.subject: Forbidden: a key acts as a user, a team or a virtual cluster"],
+        ),
         (json!({"user": "ann", "ttl": -1, "key": "abc"}), vec!["spec.ttl: Invalid value: -1: must be greater than or equal to 0"]),
         (json!({"user": "ann", "type": "Login", "key": "abc"}), vec![]),
         (
@@ -115,7 +129,7 @@ fn bad_keys_are_refused() {
         (
             json!({"user": "ann", "subject": "s", "groups": ["g"], "key": "abc"}),
             vec![
-                "spec.subject: Forbidden: a key acts as a user or a team",
+                "spec.subject: Forbidden: a key acts as a user, a team or a virtual cluster",
                 "spec.groups: Forbidden: a key has the groups of its user or team",
             ],
         ),
@@ -140,6 +154,7 @@ fn whose_key_it_is_never_changes() {
         (json!({"user": "ann"}), json!({"team": "t"}), vec!["spec.user"]),
         (json!({"team": "t"}), json!({"team": "u"}), vec!["spec.team"]),
         (json!({"team": "t"}), json!({"user": "root"}), vec!["spec.team"]),
+        (json!({"subject": "loft:vcluster:p:one"}), json!({"subject": "loft:vcluster:p:two"}), vec!["spec.subject"]),
     ];
     for (old, new, want) in table {
         let errors = keys.validate_update(&key(new.clone()), &key(old.clone()));

@@ -4,23 +4,20 @@
 //! elsewhere. Of the use by users and teams readers keep their own rows; limits, and what the whole project uses, are for all.
 
 use crate::access::Caller;
-use apiserver_meta::Object;
-use apiserver_meta::Principal;
+use crate::rules::remove_last_applied;
 use apiserver_meta::resource::PrivatePart;
+use apiserver_meta::{Object, Principal, Subresource};
 use serde_json::{Map, Value};
 
-pub(super) const PART: PrivatePart = PrivatePart { verbs: &["update", "patch"], hide };
-
-/// The whole object, as kubectl has applied it.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const PART: PrivatePart = PrivatePart { verbs: &["update", "patch"], subresource: Subresource::Main, hide };
 
 fn hide(project: &mut Object, reader: &Principal) {
     let reader = Caller::of(reader);
+    // The names of fields are here those of users and teams, too.
     if let Some(metadata) = at(&mut project.0, &["metadata"]) {
-        // The names of fields are here those of users and teams, too.
         metadata.remove("managedFields");
-        remove(metadata, "annotations", |annotations| _ = annotations.remove(LAST_APPLIED));
     }
+    remove_last_applied(project);
     if let Some(vault) = at(&mut project.0, &["spec", "vault"]) {
         vault.remove("auth");
     }
@@ -56,6 +53,7 @@ fn at<'a>(object: &'a mut Map<String, Value>, path: &[&str]) -> Option<&'a mut M
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::rules::LAST_APPLIED;
     use serde_json::json;
 
     fn shown(project: &Value, user: Option<&str>, teams: &[&str]) -> Value {

@@ -24,7 +24,7 @@ pub use entity::EntityInfo;
 pub use helm::{ChartSecretRef, HelmChart, HelmRelease, ProjectSecretRef, TemplateHelmChart};
 pub use parameter::AppParameter;
 pub(crate) use parameter::parameter_errors;
-pub use secret::{KindSecretRef, SecretRef};
+pub use secret::{Base64, KindSecretRef, SecretRef};
 pub use sleep::{Epoch, LastActivityInfo, SleepModeConfig, SleepModeConfigSpec, SleepModeConfigStatus};
 pub use template::{
     AccessPoint, AccessPointIngress, AppReference, ChartStatus, InstanceTemplateDefinition, ObjectsStatus, ProSettings, SpaceTemplate,

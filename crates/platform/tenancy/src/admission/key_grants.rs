@@ -47,8 +47,9 @@ impl KeyAdmission {
     fn one_too_many(&self, object: &Object) -> Option<FieldError> {
         let holder = record::key(object)?.holder;
         let (kind, name) = match &holder {
-            Holder::User(name) => ("user", name),
-            Holder::Team(name) => ("team", name),
+            Holder::User(name) => ("user", name.clone()),
+            Holder::Team(name) => ("team", name.clone()),
+            Holder::VirtualCluster(identity) => ("subject", identity.to_string()),
         };
         let held = self.directory.keys_held(&holder);
         let path = FieldPath::new("spec").child(kind);

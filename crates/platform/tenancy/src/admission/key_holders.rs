@@ -1,12 +1,12 @@
-//! The holder of an access key: a User or a Team that exists, noted by UID. A later object of the same name does not hold the key.
+//! The holder of an access key: a User, a Team or an instance that exists, noted by UID. A later object of the same name does not hold the key.
 
 use super::stored::Stored;
-use apiserver_meta::{ApiError, FieldError, FieldPath, Object, RequestContext, Subresource, Verb};
+use apiserver_meta::{ApiError, FieldError, FieldPath, Object, ObjectKey, RequestContext, Subresource, Verb};
 use apiserver_registry::{Admission, AdmissionRequest};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use vci_management::access::Caller;
+use vci_management::access::{Caller, VirtualClusterIdentity};
 use vci_management::plural;
 
 /// Notes the holder's UID in a key's status. Whether the caller may make a key for them is asked elsewhere, and before it is said
@@ -17,19 +17,33 @@ pub(crate) struct KeyHolders {
 }
 
 impl KeyHolders {
-    /// Reads users and teams as they are stored.
+    /// Reads holders as they are stored.
     pub(crate) fn new(stored: Arc<Stored>) -> Self {
         Self { stored }
     }
 }
 
-/// The plural of the holder's kind, the field that names them, and the name; `None` for a key that is nobody's. Who makes a key
-/// without saying whose makes their own.
-fn holder<'a>(ctx: &'a RequestContext, key: &'a Object) -> Option<(&'static str, &'static str, &'a str)> {
-    match (key.str_at(&["spec", "user"]), key.str_at(&["spec", "team"])) {
-        ("", "") => Caller::from_context(ctx).user.as_deref().map(|user| (plural::USERS, "user", user)),
-        ("", team) => Some((plural::TEAMS, "team", team)),
-        (user, _) => Some((plural::USERS, "user", user)),
+/// Whose a key is: the kind of the holder, where it is, and the field that names it with what it says.
+struct Named<'a> {
+    plural: &'static str,
+    key: ObjectKey,
+    field: &'static str,
+    said: &'a str,
+}
+
+/// `None` for a key that is nobody's. Who makes a key without saying whose makes their own.
+fn holder<'a>(ctx: &'a RequestContext, key: &'a Object) -> Option<Named<'a>> {
+    let of_cluster = |plural, field, said| Named { plural, key: ObjectKey::new("", said), field, said };
+    match (key.str_at(&["spec", "user"]), key.str_at(&["spec", "team"]), key.str_at(&["spec", "subject"])) {
+        ("", "", "") => Caller::from_context(ctx).user.as_deref().map(|user| of_cluster(plural::USERS, "user", user)),
+        ("", "", subject) => VirtualClusterIdentity::parse(subject).map(|identity| Named {
+            plural: plural::INSTANCES,
+            key: ObjectKey::new(identity.namespace, identity.name),
+            field: "subject",
+            said: subject,
+        }),
+        ("", team, _) => Some(of_cluster(plural::TEAMS, "team", team)),
+        (user, ..) => Some(of_cluster(plural::USERS, "user", user)),
     }
 }
 
@@ -40,7 +54,7 @@ impl Admission for KeyHolders {
             return Ok(());
         }
         let found = match holder(ctx, object) {
-            Some((plural, _, name)) => self.stored.uid(plural, name).await?,
+            Some(Named { plural, key, .. }) => self.stored.uid(plural, &key).await?,
             None => None,
         };
         let status = found.map(|uid| ("holderUID".to_owned(), Value::String(uid)));
@@ -52,8 +66,8 @@ impl Admission for KeyHolders {
         let Some(object) = object.filter(|_| request.verb == Verb::Create) else { return Ok(()) };
         match holder(ctx, object).filter(|_| object.str_at(&["status", "holderUID"]).is_empty()) {
             None => Ok(()),
-            Some((_, field, name)) => {
-                let error = FieldError::not_found(&FieldPath::new("spec").child(field), name);
+            Some(Named { field, said, .. }) => {
+                let error = FieldError::not_found(&FieldPath::new("spec").child(field), said);
                 Err(ApiError::invalid(request.descriptor.group, request.descriptor.kind, object.name(), &[error]))
             }
         }

@@ -47,6 +47,20 @@ mod tests {
     use serde_json::json;
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn secrets_need_a_project_too_and_no_template() {
+        let rig = Rig::start().await;
+        let secret = || json!({"data": {"a": "czNjcmV0"}});
+        rig.create("root", "projects", "blue", json!({"members": [crate::admission::tests::member("una", "user")]})).await.unwrap();
+        rig.knows("una", "loft-p-blue").await;
+        let made = rig.create("una", "projectsecrets", "loft-p-blue/a", secret()).await.unwrap();
+        assert_eq!(made["spec"]["owner"], json!({"user": "una"}));
+        let error = rig.create("root", "projectsecrets", "loft-p-red/a", secret()).await.unwrap_err();
+        assert_eq!((error.code(), error.message.as_str()), (404, "namespaces \"loft-p-red\" not found"));
+        let error = rig.delete("root", "projects", "blue").await.unwrap_err();
+        assert!(error.message.ends_with("the namespace \"loft-p-blue\" still holds projectsecrets: a"), "{error}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn instances_need_a_project_that_stays() {
         let rig = Rig::start().await;
         rig.create("root", "projects", "blue", json!({})).await.unwrap();

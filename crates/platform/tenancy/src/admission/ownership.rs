@@ -64,7 +64,7 @@ impl Ownership {
         for (plural, name) in receivers {
             let may = if self.is_project_admin(ctx, request) {
                 // An admin of a project could make any user a member first. The new owner only has to exist.
-                self.stored.uid(plural, name).await?.is_some()
+                self.stored.uid(plural, &ObjectKey::new("", name)).await?.is_some()
             } else {
                 self.is_member(request, plural, name) && self.may_give_to(ctx, plural, name).await?
             };

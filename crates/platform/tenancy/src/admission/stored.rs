@@ -1,6 +1,6 @@
 //! Objects as the store has them at this moment, for rules that may not go by a picture that is a moment old.
 
-use apiserver_meta::{ApiError, Descriptor, Object, ObjectKey, Resource, Scope};
+use apiserver_meta::{ApiError, Descriptor, Facts, Object, ObjectKey, Resource, Scope};
 use apiserver_registry::{collection_prefix, from_store, storage_key};
 use apiserver_store::{RangeRequest, Store, StoreError};
 use std::sync::Arc;
@@ -40,30 +40,33 @@ impl Stored {
     /// # Errors
     /// The store cannot be read.
     pub(crate) async fn access(&self, resource: &dyn Resource, name: &str) -> Result<ObjectAccess, ApiError> {
-        let descriptor = resource.descriptor();
-        let failed = |error| from_store(error, descriptor, "get");
-        let Some(entry) = self.store.get(&storage_key(descriptor, &ObjectKey::new("", name))).await.map_err(failed)? else {
-            return Ok(ObjectAccess::default());
-        };
-        let object = serde_json::from_slice(&entry.value).map(Object);
-        let object = object.map_err(|error| failed(StoreError::Corrupt(format!("{}: {error}", entry.key))))?;
-        Ok(ObjectAccess::read(resource, &object))
+        let object = self.object(resource.descriptor(), &ObjectKey::new("", name)).await?;
+        Ok(object.map(|object| ObjectAccess::read(resource, &object)).unwrap_or_default())
     }
 
-    /// The UID of an object of the whole cluster; `None` when there is none of this kind and name.
+    /// The facts about an object; `None` when there is none.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub(crate) async fn uid(&self, plural: &str, name: &str) -> Result<Option<String>, ApiError> {
-        let Some(resource) = self.resource(plural) else { return Ok(None) };
-        let descriptor = resource.descriptor();
+    pub(crate) async fn facts(&self, resource: &dyn Resource, key: &ObjectKey) -> Result<Option<Facts>, ApiError> {
+        Ok(self.object(resource.descriptor(), key).await?.map(|object| resource.facts(&object)))
+    }
+
+    async fn object(&self, descriptor: &Descriptor, key: &ObjectKey) -> Result<Option<Object>, ApiError> {
         let failed = |error| from_store(error, descriptor, "get");
-        let entry = self.store.get(&storage_key(descriptor, &ObjectKey::new("", name))).await.map_err(failed)?;
-        let object = entry.map(|entry| {
-            let object = serde_json::from_slice(&entry.value).map(Object);
-            object.map_err(|error| failed(StoreError::Corrupt(format!("{}: {error}", entry.key))))
-        });
-        Ok(object.transpose()?.map(|object| object.uid().to_owned()))
+        let Some(entry) = self.store.get(&storage_key(descriptor, key)).await.map_err(failed)? else { return Ok(None) };
+        let object = serde_json::from_slice(&entry.value).map(Object);
+        object.map(Some).map_err(|error| failed(StoreError::Corrupt(format!("{}: {error}", entry.key))))
+    }
+
+    /// The UID of an object; `None` when there is none of this kind and name.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn uid(&self, plural: &str, key: &ObjectKey) -> Result<Option<String>, ApiError> {
+        let Some(resource) = self.resource(plural) else { return Ok(None) };
+        let object = self.object(resource.descriptor(), key).await?;
+        Ok(object.map(|object| object.uid().to_owned()))
     }
 
     /// Up to `limit` objects of the first kind that has any in this namespace; those that are being deleted count.

@@ -175,7 +175,7 @@ impl Rig {
     }
 
     pub(crate) async fn patch_as(&self, ctx: &RequestContext, plural: &str, at: &str, patch: &Value) -> Result<(), ApiError> {
-        let patch = Patch { kind: PatchKind::Merge, body: patch.to_string().into(), create_denial: None };
+        let patch = Patch { kind: PatchKind::Merge, body: patch.to_string().into(), create_denial: None, mask: None };
         let (key, options) = (self.key(plural, at), PatchOptions::default());
         self.registry(plural).patch(ctx, &key, Subresource::Main, patch, &options, &ObjectFilter::All).await?;
         Ok(())

@@ -97,7 +97,7 @@ pub(super) async fn ensure(
 async fn create_first(registries: &Registries) -> Result<Ensured, StartError> {
     let user = json!({ "displayName": "Administrator", "username": NAME, "subject": NAME, "groups": ["system:masters"] });
     let made = registries.ensure(USERS, object("User", NAME, &user)).await?;
-    let project = json!({ "displayName": "My Project", "owner": { "user": NAME }, "requireTemplate": { "disabled": true } });
+    let project = json!({ "displayName": "My Project", "owner": { "user": NAME }, "allowedClusters": [{ "name": "*" }], "requireTemplate": { "disabled": true } });
     registries.ensure(PROJECTS, object("Project", PROJECT, &project)).await?;
     Ok(made)
 }

@@ -1,6 +1,6 @@
 //! An access key as the directory holds it: the record, when it was last used, and who comes with it.
 
-use super::{EXTRA_ACCESS_KEY, KeyRecord};
+use super::{EXTRA_ACCESS_KEY, KeyRecord, Lifetime};
 use apiserver_auth::Identity;
 use apiserver_meta::Principal;
 use arc_swap::ArcSwapOption;
@@ -46,6 +46,18 @@ impl KeyEntry {
     /// In Unix seconds, as far as this server has seen.
     pub(super) fn last_use(&self) -> i64 {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// How worth keeping it is: whether it was made or used lately, whether it was ever used, and when.
+    pub(super) fn rank(&self, now: i64) -> (bool, bool, i64) {
+        const LATELY: i64 = 600;
+        let used = self.last_use().max(self.record.last_activity);
+        let begun = match self.record.lifetime {
+            Lifetime::Idle { since, .. } => since,
+            Lifetime::Endless | Lifetime::Until(_) => 0,
+        };
+        let active = used.max(begun);
+        (now.saturating_sub(active) < LATELY, used > 0, active)
     }
 
     pub(super) fn note_use(&self, now: i64) {

@@ -2,7 +2,7 @@
 
 use super::KeyScope;
 use std::sync::Arc;
-use vci_management::access::{Caller, ObjectAccess};
+use vci_management::access::{Caller, ObjectAccess, VirtualClusterIdentity};
 use vci_management::key_hash::Digest;
 
 /// A User object.
@@ -132,13 +132,26 @@ impl ProjectRecord {
     }
 }
 
-/// The user or the team that an access key acts as.
+/// The user, the team or the virtual cluster that an access key acts as.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
     /// A user's.
     User(String),
     /// A team's.
     Team(String),
+    /// A virtual cluster's own.
+    VirtualCluster(VirtualClusterIdentity),
+}
+
+impl Holder {
+    /// The holder whom a key's `spec.user`, `spec.team` or `spec.subject` names.
+    pub fn named(user: &str, team: &str, subject: &str) -> Option<Self> {
+        match (user, team) {
+            ("", "") => VirtualClusterIdentity::parse(subject).map(Self::VirtualCluster),
+            ("", team) => Some(Self::Team(team.into())),
+            (user, _) => Some(Self::User(user.into())),
+        }
+    }
 }
 
 /// Which of all who ever bore the holder's name holds a key. A name can be given again, and keys do not go with it.

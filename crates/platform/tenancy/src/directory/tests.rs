@@ -58,7 +58,7 @@ fn a_user_is_known_by_name_with_all_groups_and_teams() {
     assert_eq!(identity.user.groups, groups);
     assert_eq!(
         *Caller::of(&identity.principal),
-        Caller { user: Some("ann".into()), teams: strings(&["by-group", "by-name"]), access_key: Some("k".into()) }
+        Caller { user: Some("ann".into()), teams: strings(&["by-group", "by-name"]), access_key: Some("k".into()), ..Caller::default() }
     );
 }
 
@@ -69,7 +69,7 @@ fn a_team_key_acts_as_the_team() {
     let identity = directory.identify("secret", 0).unwrap();
     assert_eq!(identity.user.name, "loft:team:others");
     assert_eq!(identity.user.groups, ["system:authenticated", "loft:authenticated", "loft:team:others"]);
-    assert_eq!(*Caller::of(&identity.principal), Caller { user: None, teams: strings(&["others"]), access_key: Some("k".into()) });
+    assert_eq!(*Caller::of(&identity.principal), Caller { teams: strings(&["others"]), access_key: Some("k".into()), ..Caller::default() });
 }
 
 #[test]
@@ -459,4 +459,85 @@ fn whom_callers_act_for_is_known_by_the_name() {
         assert_eq!(Caller::of(&acting.principal).access_key.as_deref(), Some("short-lived"), "as {name}");
         assert!(acting.user.extra.is_empty(), "nothing that was said of the caller is said of {name}");
     }
+}
+
+/// Instances of which a test says which there are.
+#[derive(Debug, Default)]
+struct SomeInstances(std::sync::Mutex<HashMap<VirtualClusterIdentity, String>>);
+
+impl Instances for SomeInstances {
+    fn uid(&self, identity: &VirtualClusterIdentity) -> Option<String> {
+        self.0.lock().unwrap().get(identity).cloned()
+    }
+}
+
+fn virtual_cluster(name: &str) -> VirtualClusterIdentity {
+    VirtualClusterIdentity { namespace: "p-blue".into(), name: name.into() }
+}
+
+#[test]
+fn a_virtual_cluster_is_known_as_long_as_its_instance_is_there() {
+    let directory = directory();
+    let holder = Holder::VirtualCluster(virtual_cluster("one"));
+    let noted = |uid: &str| KeyRecord { holder_identity: HolderIdentity::Uid(uid.into()), ..key("k", "secret", holder.clone()) };
+    directory.put_key(noted("u-1"));
+    assert_eq!(directory.identify("secret", 0), None, "nobody says which instances there are");
+    let instances = Arc::new(SomeInstances::default());
+    directory.set_instances(Arc::<SomeInstances>::clone(&instances));
+    assert_eq!(directory.identify("secret", 0), None, "there is none");
+    let set = |uid: &str| instances.0.lock().unwrap().insert(virtual_cluster("one"), uid.into());
+    set("u-1");
+    let identity = directory.identify("secret", 0).unwrap();
+    assert_eq!((identity.user.name.as_str(), identity.user.uid.as_str()), ("loft:vcluster:p-blue:one", "u-1"));
+    assert_eq!(identity.user.groups, ["system:authenticated", "loft:authenticated"]);
+    let caller = Caller { virtual_cluster: Some(virtual_cluster("one")), access_key: Some("k".into()), ..Caller::default() };
+    assert_eq!(*Caller::of(&identity.principal), caller);
+    set("u-2");
+    assert_eq!(directory.identify("secret", 0), None, "another one of that name");
+    directory.put_key(KeyRecord { holder_identity: HolderIdentity::CreatedBy(i64::MAX), ..noted("") });
+    assert_eq!(directory.identify("secret", 0), None, "a key that does not say which");
+}
+
+#[test]
+fn who_hears_that_an_instance_has_gone() {
+    let directory = directory();
+    let holder = |name: &str| Holder::VirtualCluster(virtual_cluster(name));
+    for (name, held_by) in [("a", holder("one")), ("b", holder("two")), ("c", holder("one")), ("d", user("ann"))] {
+        directory.put_key(key(name, name, held_by));
+    }
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(directory.keys_of_virtual_clusters()), ["a", "b", "c"]);
+    assert_eq!(directory.orphaned_keys(), [""; 0], "they are looked for by their instances");
+    let mut changes = directory.changes();
+    changes.mark_unchanged();
+    assert_eq!(directory.holder_gone(&holder("three")), [""; 0]);
+    assert!(!changes.has_changed().unwrap(), "it had no keys");
+    assert_eq!(sorted(directory.holder_gone(&holder("one"))), ["a", "c"]);
+    assert!(changes.has_changed().unwrap(), "open watches of it are looked at");
+}
+
+#[test]
+fn room_for_a_key_is_made_by_those_that_are_not_used() {
+    let directory = directory();
+    let holder = Holder::VirtualCluster(virtual_cluster("one"));
+    // when it was made, and used; 0: never
+    for (name, made, used) in [("old", 10, 0), ("older", 5, 0), ("in-use", 1, 4_000), ("used-once", 2, 20), ("fresh", 4_500, 0), ("newer", 4_900, 0)]
+    {
+        let lifetime = Lifetime::Idle { seconds: 9_999, since: made.max(used) };
+        directory.put_key(KeyRecord { lifetime, last_activity: used, ..key(name, name, holder.clone()) });
+    }
+    directory.put_key(key("another's", "x", Holder::VirtualCluster(virtual_cluster("two"))));
+    let order = ["older", "old", "used-once", "in-use", "fresh", "newer"];
+    for most in 0..=order.len() + 1 {
+        assert_eq!(directory.least_used_keys(&holder, most, 5_000), order[..order.len().saturating_sub(most)], "{most}");
+    }
+    let instances = SomeInstances(HashMap::from([(virtual_cluster("one"), "u".into())]).into());
+    directory.set_instances(Arc::new(instances));
+    let noted = HolderIdentity::Uid("u".into());
+    directory.put_key(KeyRecord { holder_identity: noted, ..key("older", "older", holder.clone()) });
+    assert!(directory.authenticate("older", 4_950).is_some());
+    assert_eq!(directory.least_used_keys(&holder, 0, 5_000).last().map(String::as_str), Some("older"), "its use counts at once");
 }

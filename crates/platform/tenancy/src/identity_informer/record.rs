@@ -55,11 +55,7 @@ pub(crate) fn key(object: &Object) -> Option<KeyRecord> {
     Some(KeyRecord {
         name: object.name().into(),
         digest: key_hash::parse(object.str_at(&["status", "keyHash"]))?,
-        holder: match (object.str_at(&["spec", "user"]), object.str_at(&["spec", "team"])) {
-            ("", "") => return None,
-            ("", team) => Holder::Team(team.into()),
-            (user, _) => Holder::User(user.into()),
-        },
+        holder: Holder::named(object.str_at(&["spec", "user"]), object.str_at(&["spec", "team"]), object.str_at(&["spec", "subject"]))?,
         holder_identity: match object.str_at(&["status", "holderUID"]) {
             // Keys of servers that did not note it.
             "" => HolderIdentity::CreatedBy(object.created_at().unwrap_or(i64::MIN)),

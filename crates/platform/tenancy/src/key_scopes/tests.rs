@@ -63,6 +63,10 @@ async fn a_scope_narrows_to_the_projects_and_instances_it_names() {
         (format!("{GROUP} {VCI} - loft-p-b -"), false),
         (format!("{GROUP} {VCI} - loft-p-c x"), false),
         (format!("{GROUP} {VCI} - - -"), false),
+        (format!("{GROUP} projectsecrets - loft-p-a x"), true),
+        (format!("{GROUP} projectsecrets - loft-p-b x"), false),
+        (format!("{GROUP} projectsecrets - - -"), false),
+        (format!("{GROUP} clusters - - eu"), false),
         (format!("{GROUP} projects - - a"), true),
         (format!("{GROUP} projects templates - a"), true),
         (format!("{GROUP} projects - - b"), false),
@@ -77,6 +81,22 @@ async fn a_scope_narrows_to_the_projects_and_instances_it_names() {
         assert_eq!(covers(&directory, scope.clone(), "get", target(&path)).await, want, "{path}");
         assert!(!covers(&directory, scope.clone(), "impersonate", target(&path)).await, "{path}");
         assert!(!covers(&directory, KeyScope::default(), "get", target(&path)).await, "an empty scope opens nothing: {path}");
+    }
+}
+
+/// All virtual clusters of a project are not all that the project holds.
+#[tokio::test]
+async fn a_key_for_virtual_clusters_reads_no_secrets_of_their_project() {
+    let directory = directory();
+    let parts = ScopeParts { instances: vec![("a".into(), "*".into())], ..ScopeParts::default() };
+    let scope = KeyScope { parts: Some(parts), rules: None };
+    for (path, want) in [
+        (format!("{GROUP} {VCI} - loft-p-a x"), true),
+        (format!("{GROUP} projects - - a"), true),
+        (format!("{GROUP} projectsecrets - loft-p-a x"), false),
+        (format!("{GROUP} projectsecrets - loft-p-a -"), false),
+    ] {
+        assert_eq!(covers(&directory, scope.clone(), "get", target(&path)).await, want, "{path}");
     }
 }
 
@@ -119,6 +139,8 @@ async fn a_role_opens_what_its_part_needs_in_the_projects_and_instances_it_is_li
         (&cli, "delete", in_a("x"), false),
         (&cli, "get", status.clone(), false),
         (&cli, "get", project("a", "-"), true),
+        (&cli, "list", format!("{GROUP} clusters - - -"), true),
+        (&cli, "get", format!("{GROUP} projectsecrets - loft-p-a x"), false),
         (&cli, "get", project("a", "templates"), true),
         (&cli, "get", project("a", "status"), false),
         (&cli, "update", project("a", "-"), false),

@@ -3,7 +3,7 @@ use crate::directory::{CLUSTER_ROLE_ADMIN, Member, Principal, ProjectRecord, Tea
 use apiserver_auth::Identity;
 use apiserver_meta::User;
 use vci_management::access::Caller;
-use vci_management::access::{AccessRule, ObjectAccess};
+use vci_management::access::{AccessRule, ObjectAccess, VirtualClusterIdentity};
 
 const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
 
@@ -320,6 +320,37 @@ async fn host_clusters_are_read_by_members_of_projects_that_allow_them() {
     rules.directory.put_project(allowing("d", &[], &["eu", "us"]));
     assert!(!user.allows("", &facts("eu")), "a view follows the directory");
     assert!(!user.allows("", &Facts::new(ObjectAccess::default())), "what has no name is allowed by nobody");
+}
+
+#[tokio::test]
+async fn a_virtual_cluster_reads_its_own_instance_and_nothing_else() {
+    let rules = rules();
+    // A project to whose members everybody belongs gives it nothing.
+    let own = VirtualClusterIdentity { namespace: "loft-p-b".into(), name: "x".into() };
+    let caller = Caller { virtual_cluster: Some(own.clone()), ..Caller::default() };
+    let user = User { name: own.to_string(), ..User::default() };
+    let who = Identity { user: Arc::new(user), principal: apiserver_meta::Principal::new(caller) };
+    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "use"];
+    let on = |resource: &str, namespace: &str, name: &str| target(GROUP, resource, namespace, name);
+    let (mine, vci) = (on("virtualclusterinstances", "loft-p-b", "x"), "virtualclusterinstances");
+    for (target, want) in [
+        (mine.clone(), "AAA-----"),
+        (below(mine.clone(), "status"), "AAA-----"),
+        (below(mine.clone(), "accesskey"), "--------"),
+        (below(mine, "kubeconfig"), "--------"),
+        (on(vci, "loft-p-b", "y"), "--------"),
+        (on(vci, "loft-p-a", "x"), "--------"),
+        (on(vci, "loft-p-b", ""), "--------"),
+        (on(vci, "", ""), "--------"),
+        (on("projectsecrets", "loft-p-b", "x"), "--------"),
+        (on("projects", "", "b"), "--------"),
+        (on("clusters", "", "x"), "--------"),
+        (on("ownedaccesskeys", "", "x"), "--------"),
+        (target("", "namespaces", "", "loft-p-b"), "--------"),
+        (target("example.com", vci, "loft-p-b", "x"), "--------"),
+    ] {
+        assert_eq!(decisions(&rules, &who, &target, &verbs).await, want, "{target:?}");
+    }
 }
 
 #[tokio::test]

@@ -69,6 +69,7 @@ impl Replica {
             kind: PatchKind::Json,
             body: json!([{"op": "add", "path": "/spec/quotas", "value": quotas}]).to_string().into(),
             create_denial: None,
+            mask: None,
         };
         self.projects
             .patch(&context(), &ObjectKey::new("", "p"), Subresource::Main, patch, &Default::default(), &ObjectFilter::All)
@@ -83,7 +84,7 @@ impl Replica {
 
     pub(super) async fn patch(&self, name: &str, subresource: Subresource, patch: Value) -> Result<(), String> {
         let key = ObjectKey::new("loft-p-p", name);
-        let patch = Patch { kind: PatchKind::Merge, body: patch.to_string().into(), create_denial: None };
+        let patch = Patch { kind: PatchKind::Merge, body: patch.to_string().into(), create_denial: None, mask: None };
         let written = self.instances.patch(&context(), &key, subresource, patch, &Default::default(), &ObjectFilter::All).await;
         written.map(|_| ()).map_err(|failure| failure.to_string())
     }
