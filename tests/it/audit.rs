@@ -192,9 +192,7 @@ async fn no_value_of_a_project_s_secret_is_in_the_log() {
     let secrets = format!("{GROUP}/namespaces/loft-p-my-project/projectsecrets");
     let one = format!("{secrets}/s");
     let value = |what: &str| STANDARD.encode(format!("value-of-the-audit-test-{what}"));
-    let secret = |name: &str, what: &str| {
-        json!({"apiVersion": "management.loft.sh/v1", "kind": "ProjectSecret", "metadata": {"name": name}, "spec": {"data": {"k": value(what)}}})
-    };
+    let secret = |name: &str, what: &str| json!({"apiVersion": "management.loft.sh/v1", "kind": "ProjectSecret", "metadata": {"name": name}, "spec": {"data": {"k": value(what)}}});
     let values = ["post", "put", "merge", "operation", "apply", "broken", "misplaced", "misread"].map(value);
     admin.post(&secrets, &secret("s", "post")).await.expect(201);
     let mut whole = admin.get(&one).await.expect(200).json();

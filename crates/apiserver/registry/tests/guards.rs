@@ -74,7 +74,8 @@ async fn start(meddling: usize) -> (Arc<Registry>, Arc<Meddler>, tempfile::TempD
 }
 
 async fn rename(registry: &Arc<Registry>, name: &str, dry_run: DryRun) -> Result<(), ApiError> {
-    let patch = Patch { kind: PatchKind::Merge, body: json!({"spec": {"displayName": name}}).to_string().into(), create_denial: None, mask: None };
+    let patch =
+        Patch { kind: PatchKind::Merge, body: json!({"spec": {"displayName": name}}).to_string().into(), create_denial: None, mask: None };
     let options = PatchOptions { write: WriteOptions { dry_run, ..WriteOptions::default() }, ..PatchOptions::default() };
     let key = ObjectKey::new("shelf", "w");
     let ctx = context(Duration::from_secs(20));

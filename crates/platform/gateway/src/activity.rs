@@ -119,7 +119,7 @@ impl Activity {
 
     async fn store(&self, key: &ObjectKey, time: i64) -> Result<(), ApiError> {
         let body = json!({"metadata": {"annotations": {LAST_ACTIVITY: time.to_string()}}}).to_string();
-        let patch = Patch { kind: PatchKind::Merge, body: body.into(), create_denial: None };
+        let patch = Patch { kind: PatchKind::Merge, body: body.into(), create_denial: None, mask: None };
         let write = WriteOptions { field_manager: "vci-gateway".into(), ..WriteOptions::default() };
         let options = PatchOptions { write, force: None };
         let ctx = loopback::context(WRITE_TIMEOUT);

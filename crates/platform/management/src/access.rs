@@ -137,7 +137,9 @@ mod tests {
         let identity = VirtualClusterIdentity { namespace: "p-blue".into(), name: "one".into() };
         assert_eq!(identity.to_string(), "loft:vcluster:p-blue:one");
         assert_eq!(VirtualClusterIdentity::parse("loft:vcluster:p-blue:one"), Some(identity));
-        for other in ["", "ann", "loft:vcluster:", "loft:vcluster:a", "loft:vcluster::a", "loft:vcluster:a:", "loft:vcluster:a:b:c", "vcluster:a:b"] {
+        for other in
+            ["", "ann", "loft:vcluster:", "loft:vcluster:a", "loft:vcluster::a", "loft:vcluster:a:", "loft:vcluster:a:b:c", "vcluster:a:b"]
+        {
             assert_eq!(VirtualClusterIdentity::parse(other), None, "{other}");
         }
     }

@@ -126,7 +126,10 @@ fn only_conditions_merge_by_key() {
         keyed(resource.descriptor().plural, resource.schema(), &mut lists);
     }
     let by_type = r#"Map { keys: ["type"] }"#;
-    assert_eq!(lists, ["clusters", "projects", "projectsecrets", "virtualclusterinstances"].map(|plural| format!("{plural}.status.conditions {by_type}")));
+    assert_eq!(
+        lists,
+        ["clusters", "projects", "projectsecrets", "virtualclusterinstances"].map(|plural| format!("{plural}.status.conditions {by_type}"))
+    );
 }
 
 #[test]

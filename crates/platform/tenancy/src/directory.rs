@@ -191,7 +191,8 @@ impl Directory {
     /// were made or used within ten minutes come last.
     pub fn least_used_keys(&self, holder: &Holder, most: usize, now: i64) -> Vec<String> {
         let tables = self.read();
-        let mut keys: Vec<_> = tables.keys.values().filter(|key| key.record.holder == *holder).map(|key| (key.rank(now), &key.record.name)).collect();
+        let mut keys: Vec<_> =
+            tables.keys.values().filter(|key| key.record.holder == *holder).map(|key| (key.rank(now), &key.record.name)).collect();
         keys.sort_unstable();
         let spare = keys.len().saturating_sub(most);
         keys.into_iter().take(spare).map(|(_, name)| name.clone()).collect()

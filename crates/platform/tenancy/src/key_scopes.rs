@@ -69,9 +69,10 @@ impl KeyScopes {
         let is = |allowed: &str, name: &str| allowed == "*" || allowed == name;
         inside.is_some_and(|inside| {
             names(&parts.projects, inside.project)
-                || resource != plural::PROJECT_SECRETS && parts.instances.iter().any(|(project, instance)| {
-                    is(project, inside.project) && (instance == "*" || !inside.instance.is_empty() && instance == inside.instance)
-                })
+                || resource != plural::PROJECT_SECRETS
+                    && parts.instances.iter().any(|(project, instance)| {
+                        is(project, inside.project) && (instance == "*" || !inside.instance.is_empty() && instance == inside.instance)
+                    })
         }) || parts.roles.iter().any(|role| role_covers(role, verb, resource, subresource, inside))
     }
 }

@@ -17,10 +17,10 @@ use apiserver_registry::Registry;
 use objects::Objects;
 use project::{Clusters, Members, Templates};
 use selves::Selves;
-use virtual_cluster_key::VirtualClusterKeys;
 use std::sync::Arc;
 use std::time::Duration;
 use vci_management::computed::{SELF_SUBJECT_ACCESS_REVIEW, SUBJECT_ACCESS_REVIEW};
+use virtual_cluster_key::VirtualClusterKeys;
 
 /// All virtual resources, in the order of discovery.
 pub(crate) fn all(

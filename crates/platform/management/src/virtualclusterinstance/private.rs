@@ -163,7 +163,10 @@ mod tests {
             }
             assert_eq!((text.contains("x-wanted"), text.contains("x-rendered")), (wanted, rendered), "{hidden:?}: {text}");
             let chart = &object["status"]["virtualCluster"]["helmRelease"]["chart"];
-            assert_eq!((&chart["name"], &chart["version"], &object["status"]["phase"]), (&json!("vcluster"), &json!("0.36.1"), &json!("Ready")));
+            assert_eq!(
+                (&chart["name"], &chart["version"], &object["status"]["phase"]),
+                (&json!("vcluster"), &json!("0.36.1"), &json!("Ready"))
+            );
             assert_eq!(object["status"]["virtualClusterObjects"]["charts"], json!([{"name": "c"}]));
             assert_eq!(object["status"]["virtualCluster"].get("access").is_some(), rendered);
         }
@@ -177,7 +180,9 @@ mod tests {
 
     #[test]
     fn what_has_none_of_it_is_left_as_it_is() {
-        for plain in [json!({}), json!({"spec": {"template": 1, "templateRef": {"name": "t"}}, "status": {"virtualCluster": {"charts": {}}}})] {
+        for plain in
+            [json!({}), json!({"spec": {"template": 1, "templateRef": {"name": "t"}}, "status": {"virtualCluster": {"charts": {}}}})]
+        {
             let mut seen = object(plain.clone());
             PARTS.iter().for_each(|part| (part.hide)(&mut seen, &Principal::default()));
             assert_eq!(Value::Object(seen.0), plain);

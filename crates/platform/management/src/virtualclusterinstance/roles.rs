@@ -111,7 +111,7 @@ mod tests {
     }
 
     fn caller(user: Option<&str>, teams: &[&str]) -> Caller {
-        Caller { user: user.map(str::to_owned), teams: teams.iter().map(|team| (*team).to_owned()).collect(), access_key: None }
+        Caller { user: user.map(str::to_owned), teams: teams.iter().map(|team| (*team).to_owned()).collect(), ..Caller::default() }
     }
 
     #[test]

@@ -56,7 +56,10 @@ impl SecretRefs {
             }
             let project = if project.is_empty() { own } else { project };
             if !project.is_empty() && !self.may_use(ctx, &ObjectKey::new(self.prefix.namespace_of(project), name)).await? {
-                errors.push(FieldError::forbidden(&path, format!("names the secret {name:?} of the project {project:?}, which may not be used")));
+                errors.push(FieldError::forbidden(
+                    &path,
+                    format!("names the secret {name:?} of the project {project:?}, which may not be used"),
+                ));
             }
         }
         Ok(errors)

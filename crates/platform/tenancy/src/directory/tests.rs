@@ -524,7 +524,8 @@ fn room_for_a_key_is_made_by_those_that_are_not_used() {
     let directory = directory();
     let holder = Holder::VirtualCluster(virtual_cluster("one"));
     // when it was made, and used; 0: never
-    for (name, made, used) in [("old", 10, 0), ("older", 5, 0), ("in-use", 1, 4_000), ("used-once", 2, 20), ("fresh", 4_500, 0), ("newer", 4_900, 0)]
+    for (name, made, used) in
+        [("old", 10, 0), ("older", 5, 0), ("in-use", 1, 4_000), ("used-once", 2, 20), ("fresh", 4_500, 0), ("newer", 4_900, 0)]
     {
         let lifetime = Lifetime::Idle { seconds: 9_999, since: made.max(used) };
         directory.put_key(KeyRecord { lifetime, last_activity: used, ..key(name, name, holder.clone()) });
