@@ -5,6 +5,7 @@ mod life;
 mod tls;
 
 use crate::certificate::Certificate;
+use crate::controller;
 use crate::render::Render;
 use apiserver_server::{Config, FrontProxyTrust, RequestHeaderConfig, Source, StoreUse, Trust, logging};
 use audit::Audit;
@@ -32,6 +33,8 @@ struct Cli {
 pub(crate) enum Command {
     /// Serve management.loft.sh/v1 until SIGTERM.
     Serve(Box<Serve>),
+    /// Bring virtual clusters to life on a host cluster until SIGTERM.
+    Controller(Box<controller::Controller>),
     /// Look after a certificate in a Secret: made when missing, renewed in time.
     Certificate(Box<Certificate>),
     /// Print what a virtual cluster would be made from with a template and its parameters.
@@ -74,6 +77,18 @@ pub(crate) struct Serve {
     /// The namespace of project P is this followed by P.
     #[arg(long, env = "VCI_PROJECT_NAMESPACE_PREFIX", value_name = "PREFIX", default_value = "loft-p-", value_parser = namespace_prefix)]
     project_namespace_prefix: String,
+    /// Bring virtual clusters to life from this process; needs --kubeconfig.
+    #[arg(long = "controller", env = "VCI_CONTROLLER", requires = "kubeconfig")]
+    pub(crate) runs_controller: bool,
+    #[command(flatten)]
+    pub(crate) controller: controller::Flags,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
+}
+
+/// What is logged, and how.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogFlags {
     /// How lines on standard error look.
     #[arg(long, env = "VCI_LOGGING_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LoggingFormat::Text)]
     logging_format: LoggingFormat,
@@ -290,8 +305,20 @@ impl Serve {
         encryption_provider_config.map(|file| EncryptionConfig { file, reload })
     }
 
+    /// Where the host cluster is, if the server joins one.
+    pub(crate) fn host_cluster(&self) -> Option<&Source> {
+        self.clients.kubeconfig.as_ref()
+    }
+
+    /// With what the name of a project becomes that of its namespace.
+    pub(crate) fn project_namespace_prefix(&self) -> &str {
+        &self.project_namespace_prefix
+    }
+}
+
+impl LogFlags {
     /// How lines on standard error look.
-    pub(crate) fn logging_format(&self) -> logging::Format {
+    pub(crate) fn format(&self) -> logging::Format {
         match self.logging_format {
             LoggingFormat::Text => logging::Format::Text,
             LoggingFormat::Json => logging::Format::Json,
@@ -316,7 +343,7 @@ impl Clients {
 }
 
 /// A prefix with which the name of a project becomes the name of a namespace.
-fn namespace_prefix(text: &str) -> Result<String, &'static str> {
+pub(crate) fn namespace_prefix(text: &str) -> Result<String, &'static str> {
     let sane = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-';
     if text.len() > 32 || text.starts_with('-') || !text.chars().all(sane) {
         return Err("must be at most 32 lower-case letters, digits and '-', and not begin with '-'");
@@ -349,7 +376,7 @@ mod tests {
     pub(super) fn parse_serve(args: &[&str]) -> Result<Serve, ParseError> {
         match parse(["vci-apiserver", "serve"].into_iter().chain(args.iter().copied()).map(OsString::from))? {
             Command::Serve(serve) => Ok(*serve),
-            other @ (Command::Certificate(_) | Command::Render(_)) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

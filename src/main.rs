@@ -2,11 +2,13 @@
 
 mod certificate;
 mod cli;
+mod controller;
 mod render;
 mod store;
 
 use apiserver_server::{ApiServer, Ready, Signals, Stopped, logging, run_process};
 use cli::{Command, ParseError};
+use controller::InServer;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ const BAD_CONFIGURATION: u8 = 2;
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Command::Serve(serve)) => run(&serve),
+        Ok(Command::Controller(args)) => controller::run(&args),
         Ok(Command::Certificate(certificate)) => certificate::run(&certificate),
         Ok(Command::Render(render)) => render::run(&render),
         Err(ParseError::Help(text)) => say(&text),
@@ -32,8 +35,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &cli::Serve) -> ExitCode {
-    logging::init(args.logging_format(), args.log_level, &["vci_"]);
-    run_process(args.logging_format(), serve(args))
+    logging::init(args.log.format(), args.log.log_level, &["vci_"]);
+    run_process(args.log.format(), serve(args))
 }
 
 /// Why nothing is served: one line for the operator.
@@ -57,9 +60,13 @@ async fn serve(args: &cli::Serve) -> Result<Stopped, Refused> {
     let signals = Signals::of_process()?;
     let tenancy = Arc::new(Tenancy::new(args.tenancy(), &resources)?);
     let server = ApiServer::builder(args.config()).resources(resources).extension(Arc::<Tenancy>::clone(&tenancy));
-    let server = server.extension(Arc::new(Gateway::new(args.gateway()).await?));
+    let mut server = server.extension(Arc::new(Gateway::new(args.gateway()).await?));
+    if let (true, Some(host)) = (args.runs_controller, args.host_cluster()) {
+        let controller = InServer::new(host, &args.controller, args.project_namespace_prefix()).await;
+        server = server.extension(Arc::new(controller.map_err(Refused)?));
+    }
     let prepared = server.prepare().await?;
-    let told = |line: &str| logging::complain(args.logging_format(), line);
+    let told = |line: &str| logging::complain(args.log.format(), line);
     let store = store::StoreOptions::new(args.store(), args.encryption(), kinds).await?;
     prepared.run(store.open(told), signals, |ready| announce(ready, &tenancy)).await
 }

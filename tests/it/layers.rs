@@ -84,6 +84,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "vci-gateway",
             "vci-management",
             "vci-tenancy",
+            "vci-virtualcluster",
         ],
     ),
 ];

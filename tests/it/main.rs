@@ -9,6 +9,7 @@ mod clients;
 mod command_line;
 mod common;
 mod compaction;
+mod controller;
 mod crash;
 mod edge;
 mod encryption;
