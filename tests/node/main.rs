@@ -10,3 +10,5 @@ mod probe;
 mod single;
 mod stand;
 mod tour;
+mod vcluster;
+mod virtual_cluster;

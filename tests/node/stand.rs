@@ -104,6 +104,11 @@ impl Stand<'_> {
         self.until("kube-apiserver to be back", || self.run(self.admin.get(GROUP)).status != 503);
     }
 
+    /// Puts the images of what runs in virtual clusters onto the nodes.
+    pub(super) fn load_virtual_cluster_images(&mut self) {
+        self.runtime.block_on(self.cluster.load_virtual_cluster_images());
+    }
+
     /// What it is, for figures.
     pub(super) fn name(&self) -> String {
         let routing = if self.routing == Routing::Endpoints { " with aggregator routing" } else { "" };
@@ -145,6 +150,16 @@ impl Stand<'_> {
         self.pods("app.kubernetes.io/component=server")
     }
 
+    /// The pods of servers and of controllers.
+    fn workers(&self) -> Vec<Pod> {
+        self.pods("app.kubernetes.io/component+in+(server,controller)")
+    }
+
+    /// The pod of the controller.
+    pub(super) fn controller(&self) -> Pod {
+        self.pods("app.kubernetes.io/component=controller").pop().expect("a controller")
+    }
+
     /// The pods of etcd.
     pub(super) fn members(&self) -> Vec<Pod> {
         self.pods("app.kubernetes.io/name=vci-etcd")
@@ -160,7 +175,7 @@ impl Stand<'_> {
             let wanted =
                 |kind: &str| self.items("apis/apps/v1", kind).iter().filter_map(|item| item["spec"]["replicas"].as_u64()).sum::<u64>();
             let as_wanted = |pods: &[Pod], kind: &str| pods.len() as u64 == wanted(kind) && pods.iter().all(|pod| pod.ready);
-            as_wanted(&self.servers(), "deployments") && as_wanted(&self.members(), "statefulsets")
+            as_wanted(&self.workers(), "deployments") && as_wanted(&self.members(), "statefulsets")
         });
     }
 
@@ -180,7 +195,7 @@ impl Stand<'_> {
         list["items"].as_array().cloned().unwrap_or_default()
     }
 
-    fn until(&self, what: &str, condition: impl Fn() -> bool) {
+    pub(super) fn until(&self, what: &str, condition: impl Fn() -> bool) {
         let start = Instant::now();
         while !condition() {
             if start.elapsed() > PATIENCE {

@@ -1,10 +1,12 @@
 # Images of one layer, for `ctr images import`.
+images="$folder/images"
+busybox=/bin/busybox
 architecture=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 
-# Makes $folder/images/NAME.tar: NAME FULL-NAME CONFIG PATH-IN-IMAGE=FILE ...
+# Makes NAME.tar in $images: NAME FULL-NAME CONFIG PATH-IN-IMAGE=FILE ...
 image() {
   local name=$1 full_name=$2 config=$3 item library
-  local root="$folder/images/$name.root" out="$folder/images/$name.out"
+  local root="$images/$name.root" out="$images/$name.out"
   shift 3
   mkdir -p "$root" "$out/blobs/sha256"
   for item in "$@"; do
@@ -22,7 +24,7 @@ image() {
   echo '{"schemaVersion":2,"mediaType":"'$kind.index.v1+json'","manifests":[' \
     "$(descriptor $kind.manifest.v1+json "$manifest" '"annotations":{"io.containerd.image.name":"'"$full_name"'"},')"']}' >"$out/index.json"
   echo '{"imageLayoutVersion":"1.0.0"}' >"$out/oci-layout"
-  tar -C "$out" -cf "$folder/images/$name.tar" .
+  tar -C "$out" -cf "$images/$name.tar" .
   rm -rf "$root" "$out"
 }
 

@@ -82,6 +82,12 @@ impl NodeCluster {
         assert_eq!(self.program.line_within(START).await, "done", "{}", self.program.errors());
     }
 
+    /// Puts the images of what runs in virtual clusters onto the nodes.
+    pub async fn load_virtual_cluster_images(&mut self) {
+        self.program.write("load virtual-clusters");
+        assert_eq!(self.program.line_within(START).await, "done", "{}", self.program.errors());
+    }
+
     /// Kills what runs in the pod with this UID and has a command line that begins like this, as the kernel would that is short
     /// of memory. Tells how many there were.
     pub fn kill(&self, pod: &str, command_line: &str) -> usize {
