@@ -13,6 +13,7 @@ mod controller;
 mod crash;
 mod edge;
 mod encryption;
+mod gateway;
 mod kube;
 mod kubectl;
 mod layers;

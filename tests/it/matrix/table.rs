@@ -87,6 +87,8 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
     ("virtualclusterinstances/status", "get", "FYFYY YFF Y YY YF Y"),
     ("virtualclusterinstances/status", "update, patch, apply", "FFFFF FFF F YY FF F"),
     ("virtualclusterinstances/status", "delete, create below", "FFFFF FFF F MM FF F"),
+    ("virtualclusterinstances/kubeconfig", "create below", "FYFYY YFF Y YY YF Y"),
+    ("virtualclusterinstances/kubeconfig", "get, update, patch, apply, delete", "MMMMM MFF M MM MF M"),
     ("virtualclustertemplates", "list, watch, deletecollection, watch one", "YYYYY YYY Y YY FF Y"),
     ("virtualclustertemplates", "create", "FFFFF FFF F YY FF F"),
     ("virtualclustertemplates", "update all, patch all", "MMMMM MMM M MM FF M"),

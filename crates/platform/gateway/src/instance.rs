@@ -6,7 +6,7 @@ use apiserver_registry::Item;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use vci_management::cluster::LOCAL_CLUSTER;
-use vci_management::types::{InstanceAccess, InstanceAccessRule};
+use vci_management::types::{AccessPoint, InstanceAccess, InstanceAccessRule};
 use vci_management::virtualclusterinstance::VirtualClusterClusterRef;
 use vci_virtualcluster::Address;
 
@@ -49,6 +49,7 @@ struct Status {
 #[serde(rename_all = "camelCase", default)]
 struct Rendered {
     access: Option<InstanceAccess>,
+    access_point: AccessPoint,
     forward_token: bool,
     forward_token_mode: String,
 }
@@ -135,6 +136,11 @@ impl Instance {
             "Passthrough" => ForeignTokens::PassedOn,
             _ => ForeignTokens::Refused,
         }
+    }
+
+    /// Whether it is reached through an ingress, too.
+    pub(crate) fn has_ingress(&self) -> bool {
+        self.status.virtual_cluster.access_point.ingress.enabled
     }
 }
 

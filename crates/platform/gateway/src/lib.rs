@@ -14,6 +14,7 @@ mod foreign;
 mod held_stream;
 mod impersonation;
 mod instance;
+mod kubeconfig;
 mod path;
 mod proxy;
 mod sleep;
@@ -22,15 +23,18 @@ mod tests;
 mod upstream;
 
 use activity::Activity;
-use apiserver_endpoints::Proxy;
+use apiserver_endpoints::{Proxy, VirtualResource};
 pub use apiserver_host::ConnectError as HostError;
 use apiserver_host::{HostCluster, Source};
+use apiserver_meta::VirtualDescriptor;
 use apiserver_registry::Registry;
 use apiserver_server::{Extension, StartError, Started};
 use async_trait::async_trait;
+use kubeconfig::{KubeConfigs, OwnUrl};
 use proxy::{Host, VirtualClusterProxy};
 use std::sync::{Arc, OnceLock};
 use vci_management::plural;
+use vci_management::virtualclusterinstance::kubeconfig::INSTANCE_KUBECONFIG;
 use vci_virtualcluster::{Connector, Route};
 
 /// The configuration of the gateway.
@@ -49,6 +53,7 @@ pub struct Gateway {
     namespace_prefix: String,
     connector: Option<Connector>,
     activity: OnceLock<Arc<Activity>>,
+    own_url: OwnUrl,
 }
 
 impl Gateway {
@@ -68,13 +73,13 @@ impl Gateway {
             }
             None => None,
         };
-        Ok(Self { namespace_prefix, connector, activity: OnceLock::new() })
+        Ok(Self { namespace_prefix, connector, activity: OnceLock::new(), own_url: OwnUrl::default() })
     }
 
     /// One whose virtual clusters are reached like this.
     #[cfg(test)]
     pub(crate) fn with_connector(namespace_prefix: &str, connector: Option<Connector>) -> Self {
-        Self { namespace_prefix: namespace_prefix.to_owned(), connector, activity: OnceLock::new() }
+        Self { namespace_prefix: namespace_prefix.to_owned(), connector, activity: OnceLock::new(), own_url: OwnUrl::default() }
     }
 
     fn activity(&self, instances: &Arc<Registry>) -> Arc<Activity> {
@@ -100,7 +105,24 @@ impl Extension for Gateway {
         })]
     }
 
+    fn virtual_resources(&self, registries: &[Arc<Registry>]) -> Vec<Arc<dyn VirtualResource>> {
+        let clusters = registries.iter().find(|registry| registry.descriptor().plural == plural::CLUSTERS);
+        vec![Arc::new(KubeConfigs {
+            connector: self.connector.clone(),
+            clusters: clusters.cloned(),
+            namespace_prefix: self.namespace_prefix.clone(),
+            own_url: Arc::clone(&self.own_url),
+        })]
+    }
+
+    /// A kubeconfig may hold a private key.
+    fn confidential(&self) -> Vec<&'static VirtualDescriptor> {
+        vec![&INSTANCE_KUBECONFIG]
+    }
+
     async fn post_start(&self, started: &Started<'_>) -> Result<(), StartError> {
+        // A server starts once.
+        let _ = self.own_url.set((started.url.to_owned(), started.ca_certificate.to_owned()));
         if let Some(activity) = self.activity.get() {
             let (activity, stop) = (Arc::clone(activity), started.stop.clone());
             tokio::spawn(async move { stop.run_until_cancelled(activity.follow_streams()).await });

@@ -13,6 +13,11 @@ pub(crate) fn split(rest: &str) -> Option<(&str, &str, &str)> {
     (is_name(project) && is_name(instance)).then_some((project, instance, path))
 }
 
+/// The path of a virtual cluster's API on this server.
+pub(crate) fn of(project: &str, instance: &str) -> String {
+    format!("{PREFIX}/{project}/virtualcluster/{instance}")
+}
+
 /// Whether this can be the name of an object: an RFC 1123 subdomain.
 fn is_name(name: &str) -> bool {
     let is_good = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
@@ -50,5 +55,6 @@ mod tests {
         ] {
             assert_eq!(split(rest), want, "{rest}");
         }
+        assert_eq!(of("blue", "vc"), "/kubernetes/project/blue/virtualcluster/vc");
     }
 }

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod forwarding;
+mod kubeconfigs;
 mod rig;
 mod streams;
 mod tokens;

@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub mod kubeconfig;
 mod private;
 pub mod roles;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use apiserver_meta::{Descriptor, Schema, VirtualDescriptor};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vci_management::computed::*;
+use vci_management::virtualclusterinstance::kubeconfig::{INSTANCE_KUBECONFIG, instance_kubeconfig_schema};
 
 #[test]
 fn kept_documents_are_those_served() {
@@ -42,6 +43,7 @@ fn computed() -> Vec<(&'static VirtualDescriptor, Schema)> {
         (&USER_ACCESS_KEYS, user_access_keys_schema().clone()),
         (&VIRTUAL_CLUSTER_ACCESS_KEY, virtual_cluster_access_key_schema().clone()),
         (&TEAM_ACCESS_KEYS, team_access_keys_schema().clone()),
+        (&INSTANCE_KUBECONFIG, instance_kubeconfig_schema().clone()),
     ]
 }
 

@@ -16,6 +16,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -73,6 +74,8 @@ struct State {
     /// Pieces of bodies that may be read.
     reading: Semaphore,
     received: AtomicUsize,
+    /// Objects by path.
+    objects: Mutex<BTreeMap<String, Value>>,
     /// Whether the administrator is known.
     knows_administrator: AtomicBool,
 }
@@ -105,6 +108,7 @@ impl Cluster {
             connections: AtomicUsize::new(0),
             reading: Semaphore::new(Semaphore::MAX_PERMITS),
             received: AtomicUsize::new(0),
+            objects: Mutex::default(),
             knows_administrator: AtomicBool::new(true),
         });
         tokio::spawn(serve(listener, acceptor(&authority, alpn), Arc::clone(&state)));
@@ -134,6 +138,12 @@ impl Cluster {
 
     pub(super) fn received(&self) -> usize {
         self.state.received.load(Ordering::SeqCst)
+    }
+
+    /// The objects below a path.
+    pub(super) fn objects(&self, prefix: &str) -> Vec<Value> {
+        let objects = self.state.objects.lock().unwrap();
+        objects.iter().filter(|(path, _)| path.starts_with(prefix)).map(|(_, object)| object.clone()).collect()
     }
 
     /// Reads no bodies any more.
@@ -234,6 +244,9 @@ async fn answer(mut request: Request<Incoming>, state: Arc<State>, by_certificat
             Response::new(Body::from_stream(pieces))
         }
         "/apis/authentication.k8s.io/v1/tokenreviews" => review(request).await,
+        _ if path.starts_with("/apis/certificates.k8s.io/v1/") || path.starts_with("/apis/rbac.authorization.k8s.io/v1/") => {
+            object(request, &state).await
+        }
         _ if request.headers().contains_key(UPGRADE) => echo(&mut request, state),
         _ => {
             let mut response = Response::new(Body::from(format!("{{\"path\":\"{path}\"}}")));
@@ -246,8 +259,9 @@ async fn answer(mut request: Request<Incoming>, state: Arc<State>, by_certificat
 }
 
 fn status(code: StatusCode) -> Response<Body> {
-    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code.as_u16()}).to_string();
-    let mut response = Response::new(Body::from(body));
+    let reason = code.canonical_reason().unwrap_or_default().replace(' ', "");
+    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": reason, "code": code.as_u16()});
+    let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = code;
     response
 }
@@ -300,6 +314,35 @@ fn echo(request: &mut Request<Incoming>, state: Arc<State>) -> Response<Body> {
     response.headers_mut().insert(UPGRADE, protocol);
     response.headers_mut().insert("x-stream-protocol-version", HeaderValue::from_static("v4.channel.k8s.io"));
     response
+}
+
+/// Keeps objects, and signs approved requests for certificates at once.
+async fn object(request: Request<Incoming>, state: &Arc<State>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    let (method, path) = (parts.method, parts.uri.path().to_owned());
+    let mut objects = state.objects.lock().unwrap();
+    let found = match method {
+        Method::POST => {
+            let mut object: Value = serde_json::from_slice(&bytes).unwrap();
+            if object["metadata"]["name"].is_null() {
+                object["metadata"]["name"] = format!("{}1", object["metadata"]["generateName"].as_str().unwrap()).into();
+            }
+            let key = format!("{path}/{}", object["metadata"]["name"].as_str().unwrap());
+            objects.insert(key, object.clone());
+            Some(object)
+        }
+        Method::PATCH => {
+            let object = objects.get_mut(path.trim_end_matches("/approval")).unwrap();
+            let patch: Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(patch["status"]["conditions"][0]["type"], "Approved");
+            object["status"] = json!({"certificate": STANDARD.encode("-----BEGIN CERTIFICATE-----")});
+            Some(object.clone())
+        }
+        // What a test wants to see stays.
+        _ => objects.get(&path).cloned(),
+    };
+    found.map_or_else(|| status(StatusCode::NOT_FOUND), |object| Response::new(Body::from(object.to_string())))
 }
 
 /// Knows the token [`INNER`].

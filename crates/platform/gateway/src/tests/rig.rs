@@ -172,7 +172,11 @@ fn people() -> String {
             .map(|name| object("OwnedAccessKey", name, json!({"user": name, "key": format!("key-of-{name}")}))),
     );
     let members = [member("admin", "admin"), member("owner", "user"), member("guest", "user")];
-    objects.push(object("Project", "blue", json!({"members": members, "requireTemplate": {"disabled": true}})));
+    objects.push(object(
+        "Project",
+        "blue",
+        json!({"members": members, "requireTemplate": {"disabled": true}, "allowedClusters": [{"name": "*"}]}),
+    ));
     objects.push(object("VirtualClusterTemplate", "t", json!({"template": {}})));
     objects.join("\n---\n")
 }
