@@ -46,6 +46,8 @@ pub const DEFAULT_NAMESPACE_PREFIX: &str = "loft-p-";
 pub struct Directory {
     namespace_prefix: NamespacePrefix,
     tables: RwLock<Tables>,
+    /// Without one no virtual cluster is known.
+    instances: OnceLock<Arc<dyn Instances>>,
     /// How often a decision may have become another one.
     changes: watch::Sender<u64>,
 }
@@ -66,8 +68,13 @@ struct Tables {
     digests: HashMap<Digest, Vec<String>>,
     /// How many keys each holder has.
     held: HashMap<Holder, usize>,
-    /// Without one no virtual cluster is known.
-    instances: OnceLock<Arc<dyn Instances>>,
+}
+
+/// The holder of a key that is good.
+enum FoundHolder {
+    Known(Identity),
+    /// Known if its instance is there, which is not for the directory to say.
+    VirtualCluster(VirtualClusterIdentity),
 }
 
 #[derive(Debug)]
@@ -107,7 +114,7 @@ impl Default for Directory {
 impl Directory {
     /// An empty directory. The namespace of project P is `namespace_prefix` followed by P.
     pub fn new(namespace_prefix: &str) -> Self {
-        Self { namespace_prefix: NamespacePrefix::new(namespace_prefix), tables: RwLock::default(), changes: watch::Sender::new(0) }
+        Self { namespace_prefix: NamespacePrefix::new(namespace_prefix), tables: RwLock::default(), instances: OnceLock::new(), changes: watch::Sender::new(0) }
     }
 
     /// How projects and their namespaces are named after each other.
@@ -132,20 +139,42 @@ impl Directory {
         self.read().digests.contains_key(&digest)
     }
 
-    /// Every secret costs one digest, one look-up and one comparison, be it right or wrong. The look-up is by digest, of
-    /// which nobody can choose the first bytes to find out how far they match.
-    fn find(&self, secret: &str, now: i64, found: impl FnOnce(&KeyEntry)) -> Option<Identity> {
+    /// Every secret costs one digest, one look-up and one comparison, be it right or wrong; that of a virtual cluster's key costs a
+    /// second round. The look-up is by digest, of which nobody can choose the first bytes to find out how far they match.
+    fn find(&self, secret: &str, now: i64, found: impl Fn(&KeyEntry)) -> Option<Identity> {
         let digest = key_hash::digest(secret);
+        let own = match self.find_holder(&digest, now, None, &found)? {
+            FoundHolder::Known(identity) => return Some(identity),
+            FoundHolder::VirtualCluster(own) => own,
+        };
+        // Looked up without the lock: who looks through instances may be waiting for it.
+        let uid = self.instances.get()?.uid(&own)?;
+        match self.find_holder(&digest, now, Some((&own, &uid)), &found)? {
+            FoundHolder::Known(identity) => Some(identity),
+            FoundHolder::VirtualCluster(_) => None,
+        }
+    }
+
+    /// The holder of the key of this digest. `instance` is one that is there, with its UID.
+    fn find_holder(
+        &self,
+        digest: &Digest,
+        now: i64,
+        instance: Option<(&VirtualClusterIdentity, &str)>,
+        found: &impl Fn(&KeyEntry),
+    ) -> Option<FoundHolder> {
         let tables = self.read();
-        let keys = tables.digests.get(&digest).into_iter().flatten().filter_map(|name| tables.keys.get(name));
-        let usable = keys.filter(|key| key.is_good(now)).find_map(|key| Some((key, tables.identity(key)?)));
+        let keys = tables.digests.get(digest).into_iter().flatten().filter_map(|name| tables.keys.get(name));
+        let usable = keys.filter(|key| key.is_good(now)).find_map(|key| Some((key, tables.found_holder(key, instance)?)));
         let known = usable.as_ref().map_or(&[0; 32], |(key, _)| &key.record.digest);
-        if !same(known, &digest) {
+        if !same(known, digest) {
             return None;
         }
-        let (key, identity) = usable?;
-        found(key);
-        Some(identity)
+        let (key, holder) = usable?;
+        if matches!(holder, FoundHolder::Known(_)) {
+            found(key);
+        }
+        Some(holder)
     }
 
     /// The identity of the User of this name, or with [`TEAM_PREFIX`] of the Team. `None` when there is no such object or it is disabled.
@@ -165,7 +194,7 @@ impl Directory {
     /// Looks instances up there, from now on.
     pub fn set_instances(&self, instances: Arc<dyn Instances>) {
         // They are set once, by whoever follows what is stored.
-        let _ = self.read().instances.set(instances);
+        let _ = self.instances.set(instances);
     }
 
     /// Says that a holder has gone, which the directory does not follow itself. Returns the names of its keys.
@@ -395,7 +424,7 @@ impl Tables {
                 Some(user.identity.get_or_init(|| self.user_identity(&user.record)).clone())
             }
             Holder::Team(name) => self.teams.get(name).map(|team| team.identity.clone()),
-            Holder::VirtualCluster(identity) => Some(virtual_cluster_identity(identity, self.instances.get()?.uid(identity)?)),
+            Holder::VirtualCluster(_) => None,
         }
     }
 
@@ -407,12 +436,15 @@ impl Tables {
 
     /// The holder of a key; nobody when they are gone, though somebody else may go by the name by now.
     fn identity(&self, key: &KeyEntry) -> Option<Identity> {
-        let holder = self.holder(&key.record.holder).filter(|holder| match &key.record.holder {
-            // It was just looked up.
-            Holder::VirtualCluster(_) => key.record.holder_identity == HolderIdentity::Uid(holder.user.uid.clone()),
-            Holder::User(_) | Holder::Team(_) => self.is_held(&key.record),
-        })?;
+        let holder = self.holder(&key.record.holder).filter(|_| self.is_held(&key.record))?;
         Some(key.identity(holder))
+    }
+
+    fn found_holder(&self, key: &KeyEntry, instance: Option<(&VirtualClusterIdentity, &str)>) -> Option<FoundHolder> {
+        let Holder::VirtualCluster(own) = &key.record.holder else { return self.identity(key).map(FoundHolder::Known) };
+        let Some((there, uid)) = instance else { return Some(FoundHolder::VirtualCluster(own.clone())) };
+        let is_held = there == own && key.record.holder_identity == HolderIdentity::Uid(uid.to_owned());
+        is_held.then(|| FoundHolder::Known(key.identity(virtual_cluster_identity(own, uid))))
     }
 
     fn is_held(&self, key: &KeyRecord) -> bool {
@@ -472,11 +504,11 @@ fn team_identity(name: &str) -> Identity {
     }
 }
 
-fn virtual_cluster_identity(identity: &VirtualClusterIdentity, uid: String) -> Identity {
+fn virtual_cluster_identity(identity: &VirtualClusterIdentity, uid: &str) -> Identity {
     Identity {
         user: Arc::new(User {
             name: identity.to_string(),
-            uid,
+            uid: uid.into(),
             groups: vec![GROUP_AUTHENTICATED.into(), GROUP_LOFT_AUTHENTICATED.into()],
             ..User::default()
         }),
