@@ -114,7 +114,12 @@ impl Default for Directory {
 impl Directory {
     /// An empty directory. The namespace of project P is `namespace_prefix` followed by P.
     pub fn new(namespace_prefix: &str) -> Self {
-        Self { namespace_prefix: NamespacePrefix::new(namespace_prefix), tables: RwLock::default(), instances: OnceLock::new(), changes: watch::Sender::new(0) }
+        Self {
+            namespace_prefix: NamespacePrefix::new(namespace_prefix),
+            tables: RwLock::default(),
+            instances: OnceLock::new(),
+            changes: watch::Sender::new(0),
+        }
     }
 
     /// How projects and their namespaces are named after each other.
