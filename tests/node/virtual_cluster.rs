@@ -1,5 +1,6 @@
 //! A virtual cluster on real nodes, from `vcluster create` to `vcluster delete`: the real command line, the real chart, real pods.
 
+use std::io::Write as _;
 use crate::stand::{self, Stand};
 use crate::vcluster::Person;
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ fn prepare(stand: &mut Stand<'_>) {
 fn create(stand: &Stand<'_>, ann: &Person) {
     let begun = Instant::now();
     ann.run(&["create", "mine", "--project", "blue", "--template", "small", "--set-param", "greeting=good day", "--connect=false"]);
-    println!("vcluster create: ready after {:?}", begun.elapsed());
+    let _ = writeln!(std::io::stderr(), "vcluster create: ready after {:?}", begun.elapsed());
     let instance = get(stand, "mine");
     assert_eq!(instance["status"]["phase"], "Ready", "{instance}");
     assert_eq!(instance["spec"]["owner"], json!({"user": "ann"}));
@@ -149,7 +150,7 @@ fn sleep(stand: &Stand<'_>, ann: &Person) {
     let begun = Instant::now();
     // Whoever uses it wakes it.
     assert!(good(ann, &["get", "configmap", "greeting"]).contains("greeting"));
-    println!("kubectl get of one that sleeps: answered after {:?}", begun.elapsed());
+    let _ = writeln!(std::io::stderr(), "kubectl get of one that sleeps: answered after {:?}", begun.elapsed());
     assert_eq!(get(stand, "mine")["status"]["phase"], "Ready");
     ann.run(&["platform", "sleep", "vcluster", "mine", "--project", "blue", "--prevent-wakeup", "3600"]);
     let (woken, said) = ann.kubectl("mine", &["get", "pods", "--request-timeout=5s"]);

@@ -4,6 +4,7 @@ use super::{Stand, collection, programs};
 use crate::common::GROUP;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -135,7 +136,7 @@ async fn fifty_instances_are_made_once_each() {
     let begun = Instant::now();
     create_all(&stand).await;
     patiently("all of them to be deployed", async || instances(&stand).await.iter().all(is_deployed)).await;
-    println!("{MANY} instances deployed in {:?}", begun.elapsed());
+    let _ = writeln!(std::io::stderr(), "{MANY} instances deployed in {:?}", begun.elapsed());
     check(&stand).await;
     let made = recorded(folder.path(), "upgrade");
     assert_eq!(made.len(), MANY);
