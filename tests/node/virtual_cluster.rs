@@ -1,9 +1,9 @@
 //! A virtual cluster on real nodes, from `vcluster create` to `vcluster delete`: the real command line, the real chart, real pods.
 
-use std::io::Write as _;
 use crate::stand::{self, Stand};
 use crate::vcluster::Person;
 use serde_json::{Value, json};
+use std::io::Write as _;
 use std::time::Instant;
 use vci_testkit::yaml;
 
