@@ -156,6 +156,7 @@ impl Stand<'_> {
     }
 
     /// The pod of the controller.
+    #[allow(dead_code, reason = "tests of a controller that ends ask for it")]
     pub(super) fn controller(&self) -> Pod {
         self.pods("app.kubernetes.io/component=controller").pop().expect("a controller")
     }
