@@ -15,6 +15,7 @@ use apiserver_meta::options::{GetOptions, ResourceVersion};
 use apiserver_meta::{ApiError, ObjectFilter, ObjectKey, Reason};
 use axum::body::{Body, HttpBody as _};
 use axum::response::Response;
+use futures::StreamExt as _;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use hyper::upgrade::OnUpgrade;
@@ -73,7 +74,7 @@ pub(crate) async fn serve(
         () = &mut lost => return Err(ApiError::new(Reason::Forbidden, "forbidden: access has changed")),
     };
     match answer {
-        ProxyResponse::Answer(response) => Ok(answered(response, parts, lost, guard)),
+        ProxyResponse::Answer(response) => Ok(answered(response, parts, proxied, lost, guard)),
         ProxyResponse::Upgraded(head, stream) => {
             let client = parts.extensions.get::<OnUpgrade>().cloned();
             let client = client.ok_or_else(|| ApiError::bad_request("this connection cannot be upgraded"))?;
@@ -120,11 +121,16 @@ async fn within<T>(limit: Option<Duration>, answer: impl Future<Output = Result<
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// The answer, which breaks off when its caller may no longer have it, and with which the request's body ends.
-fn answered(response: Response, parts: &Parts, lost: Lost, guard: DropGuard) -> Response {
+/// The answer, which ends when its caller may no longer have it, and with which the request's body ends. One that goes on until somebody
+/// ends it ends as by itself, so that its client asks again; any other breaks off, so that it is not taken for whole.
+fn answered(response: Response, parts: &Parts, proxied: &ProxiedInfo, lost: Lost, guard: DropGuard) -> Response {
     let (head, body) = response.into_parts();
     let is_sent_at_once = body.is_end_stream() || body.size_hint().exact().is_some_and(|size| size <= SENT_AT_ONCE);
-    let lost = if is_sent_at_once { None } else { Some(lost) };
+    let (body, lost) = match (is_sent_at_once, proxied.is_long_running) {
+        (true, _) => (body, None),
+        (false, true) => (Body::from_stream(body.into_data_stream().take_until(lost)), None),
+        (false, false) => (body, Some(lost)),
+    };
     let permit = parts.extensions.get::<Arc<Permit>>().cloned();
     // What else came with the answer, its version and extensions, is about another connection than this.
     let mut response = Response::new(observed(body, Answering { lost, _held: (guard, permit) }));
