@@ -155,10 +155,11 @@ impl Stand<'_> {
         self.pods("app.kubernetes.io/component+in+(server,controller)")
     }
 
-    /// The pod of the controller.
-    #[allow(dead_code, reason = "tests of a controller that ends ask for it")]
-    pub(super) fn controller(&self) -> Pod {
-        self.pods("app.kubernetes.io/component=controller").pop().expect("a controller")
+    /// Kills the controller, whatever it is doing.
+    pub(super) fn kill_controller(&self) {
+        let pod = self.pods("app.kubernetes.io/component=controller").pop().expect("a controller");
+        // One that was killed a moment ago may not be there again yet.
+        self.cluster.kill(&pod.uid, "/vci-apiserver controller");
     }
 
     /// The pods of etcd.

@@ -3,7 +3,6 @@
 use crate::stand::{self, Stand};
 use crate::vcluster::Person;
 use serde_json::{Value, json};
-use std::io::Write as _;
 use std::time::Instant;
 use vci_testkit::yaml;
 
@@ -28,7 +27,7 @@ const OBJECTS: &str = r#"
       - {kind: User, group: storage.loft.sh, name: bob, clusterRole: loft-management-project-viewer}
 "#;
 
-/// What virtual clusters are made from: small ones, without a volume.
+/// What virtual clusters are made from: small ones.
 fn template() -> Value {
     let values = "\
 controlPlane:
@@ -42,7 +41,7 @@ telemetry: {enabled: false}
     let objects = "{apiVersion: v1, kind: ConfigMap, metadata: {name: greeting}, data: {text: {{ .Values.greeting | quote }}}}";
     json!({"metadata": {"name": "small"}, "spec": {"versions": [{
         "version": "1.0.0",
-        "parameters": [{"variable": "greeting", "defaultValue": "hello"}, {"variable": "volume", "type": "boolean", "defaultValue": "false"}],
+        "parameters": [{"variable": "greeting", "defaultValue": "hello"}, {"variable": "volume", "type": "boolean", "defaultValue": "true"}],
         "template": {"helmRelease": {"values": values}, "objects": objects},
     }]}})
 }
@@ -78,9 +77,11 @@ fn prepare(stand: &mut Stand<'_>) {
 }
 
 fn create(stand: &Stand<'_>, ann: &Person) {
+    // In the midst of it: the next one goes on.
+    stand.kill_controller();
     let begun = Instant::now();
-    ann.run(&["create", "mine", "--project", "blue", "--template", "small", "--set-param", "greeting=good day", "--connect=false"]);
-    let _ = writeln!(std::io::stderr(), "vcluster create: ready after {:?}", begun.elapsed());
+    ann.run(&["create", "mine", "--project", "blue", "--template", "small", "--set-params", "greeting=good day", "--connect=false"]);
+    eprintln!("vcluster create: ready after {:?}", begun.elapsed());
     let instance = get(stand, "mine");
     assert_eq!(instance["status"]["phase"], "Ready", "{instance}");
     assert_eq!(instance["spec"]["owner"], json!({"user": "ann"}));
@@ -142,6 +143,7 @@ fn share(ann: &Person, bob: &Person) {
 }
 
 fn sleep(stand: &Stand<'_>, ann: &Person) {
+    stand.kill_controller();
     ann.run(&["platform", "sleep", "vcluster", "mine", "--project", "blue"]);
     stand.until("all pods to be gone", || {
         !stand.kubectl(&["get", "pods", "--namespace", "loft-blue-v-mine", "--output", "name"]).contains("pod/")
@@ -150,7 +152,7 @@ fn sleep(stand: &Stand<'_>, ann: &Person) {
     let begun = Instant::now();
     // Whoever uses it wakes it.
     assert!(good(ann, &["get", "configmap", "greeting"]).contains("greeting"));
-    let _ = writeln!(std::io::stderr(), "kubectl get of one that sleeps: answered after {:?}", begun.elapsed());
+    eprintln!("kubectl get of one that sleeps: answered after {:?}", begun.elapsed());
     assert_eq!(get(stand, "mine")["status"]["phase"], "Ready");
     ann.run(&["platform", "sleep", "vcluster", "mine", "--project", "blue", "--prevent-wakeup", "3600"]);
     let (woken, said) = ann.kubectl("mine", &["get", "pods", "--request-timeout=5s"]);
@@ -194,6 +196,7 @@ fn inside(ann: &Person, text: &str) {
 }
 
 fn delete(stand: &Stand<'_>, ann: &Person) {
+    stand.kill_controller();
     ann.run(&["delete", "mine", "--project", "blue", "--wait"]);
     stand.run(stand.admin.get(&format!("{INSTANCES}/mine"))).expect(404);
     stand.run(stand.admin.get("/api/v1/namespaces/loft-blue-v-mine")).expect(404);

@@ -41,9 +41,13 @@ const LONGEST_RELEASE: usize = 50;
 /// A hash of 20 bits, with the hyphen before it.
 const HASH: usize = 6;
 
-/// The namespace of an instance that names none: `loft-PROJECT-v-INSTANCE`.
-pub(crate) fn host_namespace(project: &str, instance: &str) -> String {
+/// The namespace of an instance that names none: `loft-PROJECT-v-INSTANCE`. Where that could be the namespace of a project, which begins
+/// with this prefix, it begins with another word.
+pub(crate) fn host_namespace(project: &str, instance: &str, project_prefix: &str) -> String {
     let name = format!("loft-{project}-v-{instance}");
+    if name.starts_with(project_prefix) {
+        return dns_label(&format!("vcluster-{project}-v-{instance}"), &format!("{project}/{instance}"), LONGEST_LABEL, true);
+    }
     // Two pairs could become the same name.
     let ambiguous = project.contains("-v-") || instance.contains("-v-") || project.ends_with("-v") || instance.starts_with("v-");
     dns_label(&name, &format!("{project}/{instance}"), LONGEST_LABEL, ambiguous)
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn namespaces_and_releases_are_what_people_expect_where_that_can_be() {
-        assert_eq!(host_namespace("blue", "my-vc"), "loft-blue-v-my-vc");
+        assert_eq!(host_namespace("blue", "my-vc", "loft-p-"), "loft-blue-v-my-vc");
         assert_eq!(release("my-vc"), "my-vc");
         assert_eq!(label_value("ann"), "ann");
         assert_eq!(label_value("Ann.B_c"), "Ann.B_c");
@@ -119,11 +123,12 @@ mod tests {
     #[test]
     fn whatever_they_are_called_no_two_instances_have_one_namespace_and_every_name_is_valid() {
         let long = "x".repeat(200);
-        let names = ["a", "b", "a-v-b", "b-v-a", "v-a", "a-v", "a.b", "a-b", "v", long.as_str(), &long[1..]];
+        let names = ["p", "p-a", "a", "b", "a-v-b", "b-v-a", "v-a", "a-v", "a.b", "a-b", "v", long.as_str(), &long[1..]];
         let mut seen = std::collections::BTreeMap::new();
         for project in names {
             for instance in names {
-                let namespace = host_namespace(project, instance);
+                let namespace = host_namespace(project, instance, "loft-p-");
+                assert!(!namespace.starts_with("loft-p-"), "{namespace}");
                 assert!(is_dns1123_label(&namespace).is_empty(), "{namespace}");
                 if let Some(other) = seen.insert(namespace.clone(), (project, instance)) {
                     panic!("{namespace} is of {other:?} and {:?}", (project, instance));

@@ -33,7 +33,8 @@ pub(super) async fn place(pass: &mut Pass<'_>) -> Result<(), Stop> {
     let namespace = match place.namespace.as_str() {
         "" => {
             let by_pattern = namespace_by_pattern(pass, &project, cluster).await?;
-            by_pattern.unwrap_or_else(|| host_namespace(&pass.project, pass.instance.name()))
+            let prefix = &pass.context.config.project_namespace_prefix;
+            by_pattern.unwrap_or_else(|| host_namespace(&pass.project, pass.instance.name(), prefix))
         }
         given => given.to_owned(),
     };
@@ -53,7 +54,7 @@ pub(super) async fn place(pass: &mut Pass<'_>) -> Result<(), Stop> {
 /// The cluster that was asked for, or else the first that the project allows and that takes new virtual clusters.
 fn choose<'a>(wanted: &str, project: &Project, clusters: &'a [Cluster]) -> Result<&'a Cluster, Halt> {
     let name = |cluster: &Cluster| cluster.metadata.name.clone().unwrap_or_default();
-    let allowed = |name: &str| project.spec.allowed_clusters.iter().any(|allowed| allowed.name == "*" || allowed.name == name);
+    let allowed = |name: &str| project.spec.allows_cluster(name);
     if !wanted.is_empty() {
         let Some(cluster) = clusters.iter().find(|cluster| name(cluster) == wanted) else {
             return Err(Halt::error(
