@@ -1,6 +1,7 @@
 //! The end of a virtual cluster: nothing stays behind, and nobody waits for a cluster that is gone.
 
 use super::Outcome;
+use super::charts::uninstall_in_host_namespace;
 use super::namespace::is_owned;
 use super::pass::{Pass, Stop};
 use super::release::failed;
@@ -65,6 +66,7 @@ async fn clean_up(pass: &Pass<'_>) -> Result<Left, Halt> {
         return Ok(Left::TerminatingNamespace);
     }
     uninstall(pass).await?;
+    uninstall_in_host_namespace(pass).await?;
     delete_claims(pass).await?;
     let is_made = namespace.metadata.annotations.iter().flatten().any(|(key, _)| key == CREATED_BY);
     if !is_made || is_preserved(pass) {

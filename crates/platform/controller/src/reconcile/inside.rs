@@ -17,8 +17,9 @@ const MARK: (&str, &str) = ("kube-system", "loft-applied");
 /// Brings it up to date. Objects and charts that cannot be applied do not keep anybody from using the virtual cluster.
 pub(super) async fn ensure(pass: &mut Pass<'_>) -> Result<(), Stop> {
     let address = pass.address()?;
-    let unreachable =
-        |error: vci_virtualcluster::ConnectError| Halt::warning(Aspect::VirtualClusterReady, "VirtualClusterUnreachable", error.to_string());
+    let unreachable = |error: vci_virtualcluster::ConnectError| {
+        Halt::warning(Aspect::VirtualClusterReady, "VirtualClusterUnreachable", error.to_string())
+    };
     let client = pass.context.connector.client(&address).await.map_err(unreachable)?;
     access::ensure(pass, &client).await?;
     let marks: Api<ConfigMap> = Api::namespaced(client.clone(), MARK.0);
@@ -29,8 +30,8 @@ pub(super) async fn ensure(pass: &mut Pass<'_>) -> Result<(), Stop> {
     if !is_filled {
         pass.status.virtual_cluster_objects = None;
     }
-    applied::inside(pass, client).await?;
-    charts::inside(pass).await?;
+    applied::inside(pass, client.clone()).await?;
+    charts::inside(pass, &client).await?;
     if !is_filled {
         let mark = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": MARK.1}});
         let params = PatchParams::apply(FIELD_MANAGER).force();

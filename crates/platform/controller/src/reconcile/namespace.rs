@@ -1,7 +1,7 @@
 //! The host namespace: made when missing, and used only when it is this instance's.
 
-use super::applied;
 use super::pass::{Pass, Stop};
+use super::{applied, charts};
 use crate::conditions::Aspect;
 use crate::halt::{Api as Whose, Halt};
 use crate::names::{CONTROLLER, CREATED_BY, FIELD_MANAGER, affiliation, label, ownership};
@@ -47,6 +47,7 @@ pub(super) async fn ensure(pass: &mut Pass<'_>) -> Result<(), Stop> {
         return Err(Halt::wait(Aspect::SpaceReady, "NamespaceTerminating", message, WHILE_TERMINATING).into());
     }
     applied::in_host_namespace(pass).await?;
+    charts::in_host_namespace(pass).await?;
     pass.conditions.hold(Aspect::SpaceSynced);
     pass.conditions.hold(Aspect::SpaceReady);
     Ok(())
