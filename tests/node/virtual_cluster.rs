@@ -170,7 +170,7 @@ fn upgrade(stand: &Stand<'_>, ann: &Person) {
         "blue",
         "--template",
         "small",
-        "--set-param",
+        "--set-params",
         "greeting=changed",
         "--upgrade",
         "--connect=false",

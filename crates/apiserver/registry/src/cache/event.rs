@@ -2,7 +2,7 @@
 //!
 //! A watch holds references to events and objects, never bytes of its own: those are made where a response is written.
 
-use super::snapshot::Path;
+use super::path::Path;
 use crate::frame::{EventKind, Frame};
 use crate::item::Item;
 use apiserver_store::Revision;

@@ -1,8 +1,8 @@
 //! Fills the cache and keeps it current: a paged range, then the store's watch from that revision, for as long as
 //! the cache lives. The first time, what the store has of the history comes with it.
 
+use super::path::Path;
 use super::replay::Replayed;
-use super::snapshot::Path;
 use super::state::{Change, Content, State};
 use crate::item::Item;
 use crate::keys::collection_prefix;

@@ -2,7 +2,7 @@
 
 use super::Cache;
 use super::freshness::Freshness;
-use super::snapshot::path_of;
+use super::path::path_of;
 use crate::item::Item;
 use crate::keys::storage_key;
 use crate::store_error::from_store;

@@ -13,7 +13,7 @@ mod paths;
 pub(super) use paths::{Paths, merged};
 
 use super::condition::{Condition, label};
-use super::snapshot::Path;
+use super::path::Path;
 use crate::item::Item;
 use imbl::OrdMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 use super::condition::Condition;
 use super::filter::{Extent, Filter};
 use super::index::{Index, Paths, merged};
-use super::snapshot::Path;
+use super::path::Path;
 use crate::item::Item;
 use imbl::OrdMap;
 use std::ops::Bound;

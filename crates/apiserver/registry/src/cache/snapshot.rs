@@ -1,22 +1,9 @@
 //! The collection at one revision. Sharing it costs nothing: its parts are persistent maps.
 
 use super::objects::Objects;
-use apiserver_meta::{Descriptor, ObjectKey, Scope};
+use super::path::Path;
 use apiserver_store::Revision;
 use imbl::OrdSet;
-use std::sync::Arc;
-
-/// The part of a store key behind the collection's prefix: `namespace/name`, or `name` for cluster-scoped kinds.
-/// Paths order as store keys do, byte by byte, so a page may begin in the cache and go on in the store.
-pub(super) type Path = Arc<str>;
-
-/// The path of an object.
-pub(super) fn path_of(descriptor: &Descriptor, key: &ObjectKey) -> String {
-    match descriptor.scope {
-        Scope::Cluster => key.name.clone(),
-        Scope::Namespaced => format!("{}/{}", key.namespace, key.name),
-    }
-}
 
 /// The collection at one revision.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,8 @@
 use super::event::Event;
 use super::history::{Bounds, History};
 use super::hub::Hub;
-use super::snapshot::{Path, Snapshot};
+use super::path::Path;
+use super::snapshot::Snapshot;
 use super::snapshots::Snapshots;
 use crate::item::Item;
 use apiserver_meta::ApiError;

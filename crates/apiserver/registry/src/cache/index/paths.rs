@@ -1,6 +1,6 @@
 //! The paths of the objects that share a value, in order: persistent, and small while they are few.
 
-use crate::cache::snapshot::Path;
+use crate::cache::path::Path;
 use imbl::OrdSet;
 use imbl::ordset::RangedIter;
 use imbl::shared_ptr::DefaultSharedPtr;
@@ -14,7 +14,7 @@ const MANY: usize = 16;
 
 /// Paths in order, each once.
 #[derive(Clone, Debug)]
-pub(in crate::cache) enum Paths {
+pub(crate) enum Paths {
     /// So few that a change copies them.
     Few(Arc<[Path]>),
     Many(OrdSet<Path>),
@@ -60,7 +60,7 @@ impl Paths {
     }
 
     /// The paths at and behind `start`.
-    pub(in crate::cache) fn from(&self, start: &str) -> PathsFrom<'_> {
+    pub(crate) fn from(&self, start: &str) -> PathsFrom<'_> {
         match self {
             Self::Few(paths) => PathsFrom::Few(paths.get(paths.partition_point(|path| **path < *start)..).unwrap_or_default().iter()),
             Self::Many(paths) => PathsFrom::Many(paths.range::<_, str>((Bound::Included(start), Bound::Unbounded))),
@@ -69,7 +69,7 @@ impl Paths {
 }
 
 /// The rest of some paths.
-pub(in crate::cache) enum PathsFrom<'a> {
+pub(crate) enum PathsFrom<'a> {
     Few(std::slice::Iter<'a, Path>),
     Many(RangedIter<'a, Path, DefaultSharedPtr>),
 }
@@ -86,7 +86,7 @@ impl<'a> Iterator for PathsFrom<'a> {
 }
 
 /// The paths of several lists at and behind `start`, in one order.
-pub(in crate::cache) fn merged<'a>(lists: &[&'a Paths], start: &str) -> impl Iterator<Item = &'a Path> + Send + use<'a> {
+pub(crate) fn merged<'a>(lists: &[&'a Paths], start: &str) -> impl Iterator<Item = &'a Path> + Send + use<'a> {
     let mut rests: Vec<PathsFrom<'a>> = lists.iter().map(|paths| paths.from(start)).collect();
     let firsts = rests.iter_mut().enumerate().filter_map(|(list, rest)| rest.next().map(|path| Reverse((path, list))));
     let mut next: BinaryHeap<Reverse<(&'a Path, usize)>> = firsts.collect();

@@ -44,26 +44,26 @@ const FIELDS: [&str; 9] = [
 
 /// What happens to an object: which one it is, and its labels and its color unless it is deleted.
 #[derive(Clone, Debug)]
-pub(in crate::cache) struct Happening {
+pub(crate) struct Happening {
     namespace: usize,
     name: usize,
     item: Option<(BTreeMap<&'static str, String>, &'static str)>,
 }
 
 impl Happening {
-    pub(in crate::cache) fn key(&self) -> ObjectKey {
+    pub(crate) fn key(&self) -> ObjectKey {
         ObjectKey::new(NAMESPACES[self.namespace], format!("o{}", self.name))
     }
 
     /// The object behind it.
-    pub(in crate::cache) fn item(&self, revision: u64) -> Option<Arc<Item>> {
+    pub(crate) fn item(&self, revision: u64) -> Option<Arc<Item>> {
         let (labels, color) = self.item.as_ref()?;
         let labels = labels.iter().map(|(key, value)| (Arc::from(*key), Arc::from(value.as_str()))).collect();
         Some(Arc::new(Item { key: self.key(), revision, labels, fields: [Arc::from(*color)].into(), ..Item::default() }))
     }
 }
 
-pub(in crate::cache) fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+pub(crate) fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     let app = prop_oneof![Just(None), Just(Some("a")), Just(Some("a")), Just(Some("b")), Just(Some(""))];
     let color = prop_oneof![3 => Just("red"), 1 => Just("blue"), 1 => Just("")];
     let content = (app, proptest::option::of(0_usize..6), any::<bool>(), color);
@@ -80,7 +80,7 @@ pub(in crate::cache) fn happenings() -> impl Strategy<Value = Vec<Happening>> {
 }
 
 /// The objects at several times while all of this happens.
-pub(in crate::cache) fn snapshots(happenings: &[Happening]) -> Vec<Objects> {
+pub(crate) fn snapshots(happenings: &[Happening]) -> Vec<Objects> {
     let (mut objects, mut snapshots) = (Objects::default(), Vec::new());
     for (revision, happening) in happenings.iter().enumerate() {
         let path = happening.key().to_string();
@@ -99,7 +99,7 @@ pub(in crate::cache) fn snapshots(happenings: &[Happening]) -> Vec<Objects> {
     snapshots
 }
 
-pub(in crate::cache) fn options() -> impl Strategy<Value = (&'static str, ListOptions)> {
+pub(crate) fn options() -> impl Strategy<Value = (&'static str, ListOptions)> {
     let namespace = prop_oneof![2 => Just(""), 1 => proptest::sample::select(&NAMESPACES[..])];
     let selectors = (proptest::sample::select(&LABELS[..]), proptest::sample::select(&FIELDS[..]));
     (namespace, selectors).prop_map(|(namespace, (labels, fields))| {
@@ -113,7 +113,7 @@ fn filter(namespace: &str, options: &ListOptions) -> Filter {
 }
 
 /// Every object in turn, as if there were no index.
-pub(in crate::cache) fn scan<'a>(objects: &'a Objects, filter: &Filter, start: &str) -> Vec<&'a Path> {
+pub(crate) fn scan<'a>(objects: &'a Objects, filter: &Filter, start: &str) -> Vec<&'a Path> {
     let all = objects.by_path.iter().filter(|(path, _)| &***path >= start);
     all.filter(|(path, item)| filter.spans(path) && filter.shows(item)).map(|(path, _)| path).collect()
 }
