@@ -20,7 +20,7 @@ const ASLEEP: &str = "loft.sh/sleep-mode";
 /// On the workload of a control plane that sleeps: how many replicas it had.
 const REPLICAS: &str = "loft.sh/sleep-mode-replicas";
 /// On pods that a virtual cluster has on the host.
-const MANAGED_BY: &str = "vcluster.loft.sh/managed-by";
+pub(super) const MANAGED_BY: &str = "vcluster.loft.sh/managed-by";
 
 /// What came of it.
 pub(super) struct Settled {
