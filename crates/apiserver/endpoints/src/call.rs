@@ -14,7 +14,7 @@ use crate::request_info::{RequestInfo, ResourceInfo};
 use crate::respond::Wire;
 use apiserver_auth::Identity;
 use apiserver_meta::{ApiError, Descriptor, ObjectFilter, ObjectKey, RequestContext, Subresource};
-use apiserver_registry::{Registry, heavy};
+use apiserver_registry::{Registry, offload};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::USER_AGENT;
@@ -80,7 +80,7 @@ impl Call {
             observer.body(&self.info.verb, &self.resource, body.len());
         }
         let bytes = body.len() + self.registry.stored_size(&self.key());
-        self.ctx = self.ctx.clone().keeping(heavy::room(bytes).await);
+        self.ctx = self.ctx.clone().keeping(offload::room(bytes).await);
         if let Some(credentials) = &self.credentials
             && let Some(Allowed { identity, filter }) = credentials.second_look(&self.app, &self.info, &self.identity).await?
         {

@@ -29,9 +29,9 @@
 #![warn(missing_docs)]
 
 pub mod admission;
+mod answer_cache;
 pub mod authentication_configuration;
 pub mod certificate;
-mod memory;
 mod reviews;
 mod subject_access_review;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Questions to the host cluster: how often, how long and how many at a time.
 
 use crate::HostCluster;
-use crate::memory::{Memory, Question};
+use crate::answer_cache::{AnswerCache, Question};
 use kube::Api;
 use kube::api::PostParams;
 use serde::Serialize;
@@ -36,7 +36,7 @@ pub struct ReviewStats {
 /// Asks reviews of one kind.
 pub(crate) struct Reviewer<K, A> {
     api: Api<K>,
-    memory: Memory<A>,
+    memory: AnswerCache<A>,
     places: Semaphore,
     ok: AtomicU64,
     failed: AtomicU64,
@@ -50,7 +50,7 @@ where
     pub(crate) fn new(cluster: &HostCluster) -> Self {
         Self {
             api: Api::all(cluster.client().clone()),
-            memory: Memory::new(HOLDS, REMEMBERED),
+            memory: AnswerCache::new(HOLDS, REMEMBERED),
             places: Semaphore::new(AT_A_TIME),
             ok: AtomicU64::new(0),
             failed: AtomicU64::new(0),

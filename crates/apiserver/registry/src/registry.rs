@@ -2,9 +2,9 @@
 
 use crate::admission::Admission;
 use crate::cache::{Cache, CacheConfig, Watch};
-use crate::heavy;
 use crate::item::Item;
 use crate::list::List;
+use crate::offload;
 use crate::write::WriteFailure;
 use apiserver_meta::options::{GetOptions, ListOptions};
 use apiserver_meta::{ApiError, Descriptor, ObjectFilter, ObjectKey, RequestContext, Resource, Schema};
@@ -125,7 +125,7 @@ impl Registry {
         bytes: usize,
         write: impl Future<Output = Result<T, WriteFailure>> + Send + 'static,
     ) -> Result<T, WriteFailure> {
-        let task = self.writes.spawn(heavy::in_steps(bytes, write));
+        let task = self.writes.spawn(offload::in_steps(bytes, write));
         match tokio::time::timeout_at(ctx.deadline.into(), task).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(ApiError::internal("the write ended unexpectedly").with_source(panic).into()),

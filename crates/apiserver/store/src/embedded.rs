@@ -11,10 +11,10 @@
 //! when there is room again, so do writes.
 
 mod compactor;
+mod disk;
 mod file;
 mod hub;
 mod index;
-mod medium;
 mod record;
 mod shared;
 mod watch;
@@ -30,7 +30,7 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use compactor::Compactor;
-use medium::{Medium, OnDisk};
+use disk::{Medium, OnDisk};
 use shared::Shared;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::negotiation::Representation;
 use crate::reader_view::ReaderView;
 use crate::render::{Columns, Renderer, Shown};
 use apiserver_meta::ApiError;
-use apiserver_registry::heavy;
+use apiserver_registry::offload;
 use axum::response::Response;
 use http::StatusCode;
 
@@ -19,7 +19,7 @@ impl Call {
             renderer.object(shown, Columns::Shown, &mut json);
             self.wire(representation).send(status, json)
         };
-        Ok(heavy::compute(length, send).await)
+        Ok(offload::compute(length, send).await)
     }
 
     /// An object that was written as the answer: as much of it as the writer may read.

@@ -5,7 +5,7 @@ use crate::body::{Form, InputFormat, unrecognized};
 use apiserver_meta::decode::DecodeError;
 use apiserver_meta::options::FieldValidation;
 use apiserver_meta::{ApiError, Descriptor, Object};
-use apiserver_registry::heavy;
+use apiserver_registry::offload;
 
 impl Call {
     /// Decodes an object of this call's kind. Kind and apiVersion may be absent: the endpoint says them.
@@ -14,7 +14,7 @@ impl Call {
     /// 415; 400 for what cannot be understood or is meant for another kind, and for unknown or duplicate fields when
     /// validation is strict.
     pub(crate) async fn decode(&self, body: &[u8], validation: FieldValidation) -> Result<Object, ApiError> {
-        heavy::compute(body.len(), || self.decode_now(body, validation)).await
+        offload::compute(body.len(), || self.decode_now(body, validation)).await
     }
 
     fn decode_now(&self, body: &[u8], validation: FieldValidation) -> Result<Object, ApiError> {

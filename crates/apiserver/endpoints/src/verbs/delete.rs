@@ -6,7 +6,7 @@ use crate::negotiation::Offer;
 use crate::respond;
 use apiserver_meta::options::DeleteOptions;
 use apiserver_meta::{ApiError, Details, Status};
-use apiserver_registry::{Deleted, heavy};
+use apiserver_registry::{Deleted, offload};
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
@@ -40,7 +40,7 @@ pub(crate) async fn options(call: &mut Call, body: Body) -> Result<DeleteOptions
         query.retain(|(name, _)| name != "resourceVersion");
     }
     let format = InputFormat::of(&call.headers)?;
-    let parsed = heavy::compute(bytes.len(), || format.parse(&bytes, None)).await;
+    let parsed = offload::compute(bytes.len(), || format.parse(&bytes, None)).await;
     let parsed = parsed.map_err(|error| ApiError::bad_request(error.0))?;
     if let (Some(audit), Some(options)) = (&call.audit, parsed.value.as_object()) {
         audit.0.request_object(options);

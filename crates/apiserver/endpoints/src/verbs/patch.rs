@@ -7,7 +7,7 @@ use crate::negotiation::Offer;
 use crate::reader_view::ReaderView;
 use apiserver_meta::ApiError;
 use apiserver_meta::options::{self, PatchOptions};
-use apiserver_registry::{Patch, PatchKind, heavy};
+use apiserver_registry::{Patch, PatchKind, offload};
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
@@ -18,7 +18,7 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let options = PatchOptions::from_query(call.query().pairs(), options_kind(kind), call.user_agent())?;
     let body = call.read(body).await?;
     if let Some(audit) = &call.audit {
-        heavy::compute(body.len(), || audit.0.request_patch(&body)).await;
+        offload::compute(body.len(), || audit.0.request_patch(&body)).await;
     }
     let create_denial = if kind == PatchKind::Apply { create_denial(call).await } else { None };
     let mask = if kind == PatchKind::Json { ReaderView::of_answer(call).await.mask(call) } else { None };

@@ -13,7 +13,7 @@ use apiserver_auth::Identity;
 use apiserver_meta::options::{GetOptions, WriteKind, WriteOptions};
 use apiserver_meta::virtual_resource::Place;
 use apiserver_meta::{ApiError, ObjectFilter, ObjectKey, RequestContext, Scope, Verb, VirtualDescriptor};
-use apiserver_registry::{Item, Registry, heavy};
+use apiserver_registry::{Item, Registry, offload};
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
@@ -119,16 +119,16 @@ impl Call<'_> {
     }
 
     /// The question in the body, and its room in memory.
-    async fn question(&self, body: Body) -> Result<(Value, heavy::Room), ApiError> {
+    async fn question(&self, body: Body) -> Result<(Value, offload::Room), ApiError> {
         // Nothing is stored, so that a dry run is no different; but what is no option of a create is refused.
         let options = WriteOptions::from_query(self.info.query.pairs(), WriteKind::Create, "")?;
         let bytes = body::read(&self.parts.headers, body, self.app.config.limits.body).await?;
         if let Some(observer) = &self.app.config.observer {
             observer.body(Verb::Create.as_str(), self.resource, bytes.len());
         }
-        let room = heavy::room(bytes.len()).await;
+        let room = offload::room(bytes.len()).await;
         let decode = || question::decode(self.computed, self.ctx, &self.parts.headers, &bytes, options.field_validation);
-        let question = heavy::compute(bytes.len(), decode).await?;
+        let question = offload::compute(bytes.len(), decode).await?;
         if let (Some(trail), Some(question)) = (AuditContext::of(&self.parts.extensions), question.as_object()) {
             trail.request_object(question);
         }

@@ -7,8 +7,8 @@
 
 use super::graph::{Mode, Node};
 use super::{Collector, context};
-use crate::heavy;
 use crate::item::Item;
+use crate::offload;
 use apiserver_meta::options::{GetOptions, ResourceVersion};
 use apiserver_meta::{ApiError, ObjectKey, Scope};
 use serde::Deserialize;
@@ -71,7 +71,7 @@ impl Dependent {
             #[serde(default)]
             owner_references: Vec<Reference>,
         }
-        let parsed = heavy::compute(item.bytes.len(), || serde_json::from_slice::<Outer>(&item.bytes)).await;
+        let parsed = offload::compute(item.bytes.len(), || serde_json::from_slice::<Outer>(&item.bytes)).await;
         let Metadata { uid, deletion_timestamp, owner_references } =
             parsed.map_err(|error| ApiError::internal("a stored object cannot be read").with_source(error))?.metadata;
         Ok(Self { item, uid, is_terminating: deletion_timestamp.is_some(), references: owner_references })

@@ -1,9 +1,9 @@
 //! The state that writer, readers and watches share, and all reads. Reads may block on the disk: call them on a thread for that.
 
+use super::disk::Medium;
 use super::file::{self, Log};
 use super::hub::{Gap, Hub};
 use super::index::{Index, Version};
-use super::medium::Medium;
 use super::record::Record;
 use crate::{Entry, Event, Form, Key, RangeRequest, RangeResponse, Revision, StoreError};
 use bytes::Bytes;

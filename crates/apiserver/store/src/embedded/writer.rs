@@ -4,8 +4,8 @@
 //! time.
 
 use super::compactor::Compactor;
+use super::disk::Medium;
 use super::file::{LOG, META, OLDEST, redb_error};
-use super::medium::Medium;
 use super::record::Record;
 use super::shared::{self, Shared};
 use crate::{Entry, Event, Expect, Form, Guard, GuardMode, GuardedError, Key, Revision, StoreError, WriteError};

@@ -15,7 +15,7 @@ pub(crate) type Question = [u8; 32];
 
 /// Answers, at most so many, each for a while.
 #[derive(Debug)]
-pub(crate) struct Memory<A> {
+pub(crate) struct AnswerCache<A> {
     holds: Duration,
     /// Of one generation.
     capacity: usize,
@@ -31,7 +31,7 @@ struct Generations<A> {
 
 type Slot<A> = Arc<OnceCell<(Instant, Result<A, String>)>>;
 
-impl<A: Clone> Memory<A> {
+impl<A: Clone> AnswerCache<A> {
     /// Answers hold for this time; at most as many as the capacity are kept.
     pub(crate) fn new(holds: Duration, capacity: usize) -> Self {
         let generations = Generations { new: HashMap::new(), old: HashMap::new() };
@@ -96,7 +96,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_holds_for_a_while_and_a_failure_does_not() {
-        let memory = Memory::new(Duration::from_secs(10), 4);
+        let memory = AnswerCache::new(Duration::from_secs(10), 4);
         let asked = AtomicUsize::new(0);
         let ask = |question: u8, answer: Result<u8, String>| {
             memory.answer([question; 32], || {
@@ -122,7 +122,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_who_ask_together_get_one_answer() {
-        let memory = Memory::new(Duration::from_secs(10), 2);
+        let memory = AnswerCache::new(Duration::from_secs(10), 2);
         for answer in [Err("down".to_owned()), Ok(1)] {
             let asked = AtomicUsize::new(0);
             let one = || {
@@ -140,7 +140,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_asks_and_goes_away_leaves_the_question_to_the_next() {
-        let memory = Memory::new(Duration::from_secs(10), 2);
+        let memory = AnswerCache::new(Duration::from_secs(10), 2);
         let never = memory.answer([0; 32], std::future::pending::<Result<u8, String>>);
         assert!(tokio::time::timeout(Duration::from_secs(1), never).await.is_err());
         assert_eq!(memory.answer([0; 32], || async { Ok(1) }).await, Ok(1));
