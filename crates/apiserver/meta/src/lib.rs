@@ -13,7 +13,7 @@
 //! assert_eq!(error.message, "Widget.example.com \"hinge\" is invalid: spec.width: Invalid value: -1: must be greater than 0");
 //!
 //! let selector = LabelSelector::parse("material in (brass, steel), !broken")?;
-//! assert!(selector.matches(&[("material".into(), "brass".into())]));
+//! assert!(selector.matches(&[("material", "brass")]));
 //! # Ok::<(), apiserver_meta::selector::SelectorError>(())
 //! ```
 #![warn(missing_docs)]
