@@ -62,6 +62,8 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const STREAM_BUFFER: usize = 64 * 1024;
 /// Header fields of an HTTP/1.1 request. Their bytes are bounded as well; hyper wants to know how many there may be.
 const HEADER_FIELDS: usize = 2048;
+/// How long a new connection has for its first request, before it may be told to end.
+const SETTLING: Duration = Duration::from_millis(250);
 /// How long a connection may take to close once it is asked to, with nothing under way on it.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -214,6 +216,13 @@ impl Server {
         let mut connection = std::pin::pin!(connection);
         let mut idle_timeout = bounds.idle_timeout;
         let mut is_leaving = false;
+        // Told to end before it has sent anything, a connection would be closed at once, and cut off the request that is on its way.
+        let settled = tokio::time::Instant::now() + SETTLING;
+        let stopped = async {
+            stop.cancelled().await;
+            tokio::time::sleep_until(settled).await;
+        };
+        let mut stopped = std::pin::pin!(stopped);
         let ended = loop {
             tokio::select! {
                 ended = &mut connection => break ended,
@@ -221,7 +230,7 @@ impl Server {
                     Unwanted::Idle if !is_leaving => {}
                     why => return tracing::debug!(%address, ?why, "connection closed"),
                 },
-                () = stop.cancelled(), if !is_leaving => {}
+                () = &mut stopped, if !is_leaving => {}
                 () = moves.cancelled(), if !is_leaving && !is_newer => {}
                 () = slot.leave.cancelled(), if !is_leaving => {}
             }
