@@ -7,10 +7,12 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use vci_management::types::UserOrTeam;
 
-/// The host cluster that the platform runs on, as a Cluster object.
-pub(crate) const HOST_CLUSTER: &str = "loft-cluster";
 /// The field manager of everything that the controller applies.
 pub(crate) const FIELD_MANAGER: &str = "loft";
+/// What keeps an instance, and what is made of it, from being deleted.
+pub(crate) const NON_DELETABLE: &str = "loft.sh/non-deletable";
+/// On an instance: whoever sets it deploys by other means than the controller's.
+pub(crate) const SKIP_DEPLOY: &str = "loft.sh/skip-helm-deploy";
 /// What keeps an instance until its virtual cluster is gone.
 pub(crate) const FINALIZER: &str = "loft.sh/cleanup";
 /// On a namespace: this controller made it, and takes it away again.

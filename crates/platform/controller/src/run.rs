@@ -11,7 +11,7 @@ use crate::context::{Clients, Context};
 use crate::events::Events;
 use crate::helm::{HelmRunner, Kubeconfig};
 use crate::metrics::Metrics;
-use crate::names::{CONTROLLER, HOST_CLUSTER};
+use crate::names::CONTROLLER;
 use crate::reconcile::reconcile;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
@@ -26,6 +26,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use vci_management::cluster::LOCAL_CLUSTER;
 use vci_virtualcluster::Connector;
 
 /// How long changes of an instance are gathered before it is looked at.
@@ -56,7 +57,7 @@ pub struct Parts {
 pub async fn run(parts: Parts, stop: CancellationToken) {
     let Parts { config, clients, host_kubeconfig, helm, connector, metrics, identity } = parts;
     ensure_host_cluster(&clients.management, &stop).await;
-    let concurrency = config.concurrent_syncs;
+    let (concurrency, prefix) = (config.concurrent_syncs, config.project_namespace_prefix.clone());
     let events = Events::new(clients.host.clone(), &identity);
     let context = Context {
         config,
@@ -70,7 +71,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) {
         clients: clients.clone(),
     };
     let (store, instances) = instances(&clients.management);
-    let others = others(&clients, &store);
+    let others = others(&clients, &prefix, &store);
     let queue = stream::select(instances, others).inspect(|_| metrics.queued()).map(Ok::<_, Infallible>);
     let queue = queue.take_until(stop.clone().cancelled_owned());
     let nothing_began = stopped_before(store.clone(), stop);
@@ -101,14 +102,14 @@ async fn stopped_before(store: Store<Instance>, stop: CancellationToken) {
 async fn ensure_host_cluster(management: &kube::Client, stop: &CancellationToken) {
     let clusters: Api<Cluster> = Api::all(management.clone());
     let mut cluster = Cluster::default();
-    cluster.metadata.name = Some(HOST_CLUSTER.into());
+    cluster.metadata.name = Some(LOCAL_CLUSTER.into());
     cluster.spec.display_name = "The cluster that the platform runs on".into();
     cluster.spec.local = true;
     loop {
         match clusters.create(&kube::api::PostParams::default(), &cluster).await {
             Ok(_) => return,
             Err(kube::Error::Api(status)) if status.code == 409 => return,
-            Err(error) => tracing::debug!(%error, "cluster {HOST_CLUSTER} was not made yet"),
+            Err(error) => tracing::debug!(%error, "cluster {LOCAL_CLUSTER} was not made yet"),
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -139,13 +140,14 @@ fn but_status(instance: &Instance) -> Option<u64> {
 }
 
 /// Instances that are to be looked at because of something else.
-fn others(clients: &Clients, store: &Store<Instance>) -> BoxStream<'static, ObjectRef<Instance>> {
+fn others(clients: &Clients, project_prefix: &str, store: &Store<Instance>) -> BoxStream<'static, ObjectRef<Instance>> {
     let Clients { management, host } = clients;
     let of_template = follow::<Template>(Api::all(management.clone()), watcher::Config::default(), store, |template, instance| {
         instance.spec.template_ref.as_ref().is_some_and(|named| named.name == template.name_any())
     });
-    let of_project = follow::<Project>(Api::all(management.clone()), watcher::Config::default(), store, |project, instance| {
-        instance.namespace().ends_with(&format!("-{}", project.name_any()))
+    let prefix = project_prefix.to_owned();
+    let of_project = follow::<Project>(Api::all(management.clone()), watcher::Config::default(), store, move |project, instance| {
+        instance.namespace().strip_prefix(&prefix).is_some_and(|name| name == project.name_any())
     });
     let of_cluster =
         follow::<Cluster>(Api::all(management.clone()), watcher::Config::default(), store, |_, instance| instance.status.phase != "Ready");

@@ -31,8 +31,6 @@ mod tests;
 
 use config::{Config, Force};
 
-/// An instance that has this annotation is not deleted, by time neither.
-const NON_DELETABLE: &str = "loft.sh/non-deletable";
 /// How late a scheduled sleep may come and still disregard that somebody uses the virtual cluster.
 const LATE: i64 = 3600;
 /// The shortest time until the next look, in seconds: whatever settings say, nothing turns hot.

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::{Arc, OnceLock};
 use vci_management::access::{Caller, ObjectAccess};
-use vci_management::cluster::{ANNOTATION_INGRESS_SUFFIX, LOCAL_CLUSTER};
+use vci_management::cluster::{ANNOTATION_INGRESS_SUFFIX, LOCAL_CLUSTER, access_point_host};
 use vci_management::virtualclusterinstance::VirtualClusterInstances;
 use vci_management::virtualclusterinstance::kubeconfig::{
     INSTANCE_KUBECONFIG, InstanceKubeConfigSpec, InstanceKubeConfigStatus, instance_kubeconfig_schema,
@@ -175,7 +175,7 @@ impl KubeConfigs {
         }
         let project = key.namespace.strip_prefix(&self.namespace_prefix).unwrap_or(&key.namespace);
         let suffix = instance.has_ingress().then(|| self.ingress_suffix()).flatten();
-        suffix.map(|suffix| format!("https://{}-{project}.{suffix}", key.name)).ok_or_else(|| {
+        suffix.map(|suffix| format!("https://{}", access_point_host(&key.name, project, &suffix))).ok_or_else(|| {
             let detail = "the virtual cluster has no access point of its own, and through this server no client certificate is known";
             let errors = [FieldError::required(&FieldPath::new("spec").child("server"), detail)];
             ApiError::invalid(GROUP, INSTANCE_KUBECONFIG.kind, &key.name, &errors)

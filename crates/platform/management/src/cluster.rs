@@ -29,6 +29,11 @@ pub const ANNOTATION_DIRECT_ENDPOINT_INSECURE: &str = "loft.sh/direct-cluster-en
 /// The authority of that endpoint's certificate, PEM in base64.
 pub const ANNOTATION_DIRECT_ENDPOINT_CA_DATA: &str = "loft.sh/direct-cluster-endpoint-ca-data";
 
+/// The host name of a virtual cluster's access point, in a cluster with this [`ANNOTATION_INGRESS_SUFFIX`].
+pub fn access_point_host(instance: &str, project: &str, suffix: &str) -> String {
+    format!("{instance}-{project}.{suffix}")
+}
+
 /// The cluster, and how it is reached.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

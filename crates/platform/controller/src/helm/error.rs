@@ -137,14 +137,6 @@ impl HelmError {
             Self::Failed(_) => "HelmFailed",
         }
     }
-
-    /// Whether the same again can only fail again, until somebody changes the object, the template or the machine.
-    pub fn is_permanent(&self) -> bool {
-        matches!(
-            self,
-            Self::InvalidChart(_) | Self::InvalidRelease(_) | Self::ValuesRefused(_) | Self::TemplateFailed(_) | Self::TooMuchOutput { .. }
-        )
-    }
 }
 
 /// What helm was doing.

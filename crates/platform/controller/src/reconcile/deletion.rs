@@ -9,7 +9,7 @@ use super::sleeping::MANAGED_BY;
 use crate::conditions::Aspect;
 use crate::halt::{Api as Whose, Halt};
 use crate::helm::{Release, releases};
-use crate::names::{CREATED_BY, FINALIZER, ownership};
+use crate::names::{CREATED_BY, FINALIZER, SKIP_DEPLOY, ownership};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
@@ -90,7 +90,7 @@ async fn clean_up(pass: &Pass<'_>) -> Result<Left, Halt> {
 
 /// The release goes first, because it brought things that are in no namespace.
 async fn uninstall(pass: &Pass<'_>) -> Result<(), Halt> {
-    if pass.instance.annotation("loft.sh/skip-helm-deploy") == Some("true") && pass.status.deploy_hash.is_empty() {
+    if pass.instance.annotation(SKIP_DEPLOY) == Some("true") && pass.status.deploy_hash.is_empty() {
         return Ok(());
     }
     let address = pass.address()?;

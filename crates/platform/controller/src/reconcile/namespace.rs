@@ -4,7 +4,7 @@ use super::pass::{Pass, Stop};
 use super::{applied, charts};
 use crate::conditions::Aspect;
 use crate::halt::{Api as Whose, Halt};
-use crate::names::{CONTROLLER, CREATED_BY, FIELD_MANAGER, affiliation, label, ownership};
+use crate::names::{CONTROLLER, CREATED_BY, FIELD_MANAGER, NON_DELETABLE, affiliation, label, ownership};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -108,9 +108,6 @@ impl Wanted {
         lacks(&self.labels, namespace.metadata.labels.as_ref()) || lacks(&self.annotations, namespace.metadata.annotations.as_ref())
     }
 }
-
-/// What keeps `vcluster delete` from deleting a virtual cluster, on the instance and what is made of it.
-pub(super) const NON_DELETABLE: &str = "loft.sh/non-deletable";
 
 fn is_reserved(key: &str) -> bool {
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);

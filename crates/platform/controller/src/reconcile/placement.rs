@@ -5,11 +5,12 @@ use super::template::namespace_by_pattern;
 use crate::api::{Cluster, Project};
 use crate::conditions::Aspect;
 use crate::halt::{Api as Whose, Halt};
-use crate::names::{HOST_CLUSTER, host_namespace, is_release, release};
+use crate::names::{host_namespace, is_release, release};
 use apiserver_meta::validation::is_dns1123_label;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
+use vci_management::cluster::LOCAL_CLUSTER;
 
 /// Namespaces of the host cluster that are nobody's.
 const RESERVED: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -82,7 +83,7 @@ fn choose<'a>(wanted: &str, project: &Project, clusters: &'a [Cluster]) -> Resul
 /// Only the cluster that the platform itself runs on is connected.
 fn connected(cluster: &Cluster) -> Result<(), Halt> {
     match cluster.metadata.name.as_deref() {
-        Some(HOST_CLUSTER) => Ok(()),
+        Some(LOCAL_CLUSTER) => Ok(()),
         name => {
             let message = format!("cluster {} is not connected to this controller", name.unwrap_or_default());
             Err(Halt::error(Aspect::Scheduled, "ClusterNotReady", message))
@@ -125,16 +126,16 @@ mod tests {
 
     #[test]
     fn a_cluster_is_chosen_among_those_that_the_project_allows() {
-        let clusters = [cluster("other", false), cluster(HOST_CLUSTER, false)];
-        let full = [cluster("other", false), cluster(HOST_CLUSTER, true)];
+        let clusters = [cluster("other", false), cluster(LOCAL_CLUSTER, false)];
+        let full = [cluster("other", false), cluster(LOCAL_CLUSTER, true)];
         let cases = [
-            ("", &["*"][..], &clusters, Ok(HOST_CLUSTER)),
-            ("", &[HOST_CLUSTER], &clusters, Ok(HOST_CLUSTER)),
+            ("", &["*"][..], &clusters, Ok(LOCAL_CLUSTER)),
+            ("", &[LOCAL_CLUSTER], &clusters, Ok(LOCAL_CLUSTER)),
             ("", &["other"], &clusters, Err("NoClusterAvailable")),
             ("", &[], &clusters, Err("NoClusterAvailable")),
             ("", &["*"], &full, Err("NoClusterAvailable")),
-            (HOST_CLUSTER, &["*"], &full, Ok(HOST_CLUSTER)),
-            (HOST_CLUSTER, &["other"], &clusters, Err("ClusterNotAllowed")),
+            (LOCAL_CLUSTER, &["*"], &full, Ok(LOCAL_CLUSTER)),
+            (LOCAL_CLUSTER, &["other"], &clusters, Err("ClusterNotAllowed")),
             ("other", &["*"], &clusters, Err("ClusterNotReady")),
             ("none", &["*"], &clusters, Err("ClusterNotFound")),
         ];

@@ -1,12 +1,12 @@
 //! The chart of the control plane: installed or upgraded when, and only when, something of it changed.
 
-use super::namespace::NON_DELETABLE;
 use super::pass::{Pass, Stop};
 use super::template::access_point;
 use crate::conditions::Aspect;
 use crate::halt::{Api as Whose, Halt};
 use crate::helm::releases::{self, Revision, State};
 use crate::helm::{Chart, HelmError, Release, Upgrade};
+use crate::names::{NON_DELETABLE, SKIP_DEPLOY};
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 use serde_json::{Value, json};
@@ -14,8 +14,6 @@ use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use vci_management::types::{HelmChart, VirtualClusterTemplateDefinition};
 
-/// Whoever sets it deploys by other means.
-const SKIP_DEPLOY: &str = "loft.sh/skip-helm-deploy";
 /// How long a run of a controller that led before may go on.
 const LONGEST_OVERLAP_SECONDS: i64 = 15;
 /// How soon it is looked at again.

@@ -16,7 +16,7 @@ use crate::template::{ERROR_MODIFYING_TEMPLATE, TemplateError, parameters, setti
 use kube::Api;
 use serde_json::json;
 use std::collections::BTreeMap;
-use vci_management::cluster::ANNOTATION_INGRESS_SUFFIX;
+use vci_management::cluster::{ANNOTATION_INGRESS_SUFFIX, access_point_host};
 use vci_management::types::{TemplateMetadata, VirtualClusterTemplateDefinition};
 use vci_management::virtualclustertemplate::VirtualClusterTemplate;
 
@@ -120,7 +120,7 @@ pub(super) fn access_point(pass: &Pass<'_>, definition: &VirtualClusterTemplateD
         return Ok(None);
     }
     match pass.cluster_annotations.get(ANNOTATION_INGRESS_SUFFIX) {
-        Some(suffix) if !suffix.is_empty() => Ok(Some(format!("{}-{}.{suffix}", pass.instance.name(), pass.project))),
+        Some(suffix) if !suffix.is_empty() => Ok(Some(access_point_host(pass.instance.name(), &pass.project, suffix))),
         _ => {
             let cluster = &pass.instance.spec.cluster_ref.cluster;
             let message = format!("accessPoint.ingress: cluster {cluster} needs the annotation {ANNOTATION_INGRESS_SUFFIX}");

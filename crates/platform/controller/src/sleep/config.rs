@@ -1,7 +1,8 @@
 //! The settings of sleep mode: those of annotations before those of values.
 
 use super::schedule::{Schedule, zone};
-use super::{NON_DELETABLE, SleepType, names};
+use super::{SleepType, names};
+use crate::names::NON_DELETABLE;
 use crate::template::settings::PlatformSettings;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
