@@ -1,22 +1,22 @@
 //! What the way through kube-apiserver adds: a GET past it and through it, at both processes' cost.
 
-use crate::Args;
-use crate::client::Connector;
-use crate::load::{COLLECTION, JSON, body, row};
-use crate::process::{Cpu, Server, cpu_of};
-use bytes::Bytes;
-use hyper::Method;
+use crate::api::{Api, COLLECTION};
+use crate::client::{Connector, Credentials};
+use crate::failure::all;
+use crate::figures::{Measured, ms, print_head, print_row};
+use crate::process::{Cpu, Process};
+use crate::server::Launch;
+use crate::{Args, Store};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vci_testkit::client::{Client, Protocol};
 use vci_testkit::kube::{KubeApiserver, Programs};
 
 const TOKEN: &str = "bench-token";
-const OBJECT: &str = "bench-00000";
 
 /// Prints a table; needs the programs that `tests/run` builds.
-pub(crate) async fn run(args: &Args, binary: &Path) {
+pub(crate) async fn run(args: &Args) {
     let Some(programs) = Programs::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     let tokens = folder.path().join("tokens.csv");
@@ -24,52 +24,48 @@ pub(crate) async fn run(args: &Args, binary: &Path) {
     let cluster = KubeApiserver::start(&programs, &[format!("--token-auth-file={}", tokens.display())]).await;
     let kubeconfig = cluster.kubeconfig("bench", &["system:masters"]);
     let flags = ["--kubeconfig".to_owned(), kubeconfig.display().to_string()];
-    let (first, first_ready) = Server::start(binary, folder.path(), None, args.http, &flags).await;
+    let launch = Launch::new(args, Store::Embedded, flags.into());
+    let (first, first_ready) = launch.start().await;
     drop(first);
-    let (server, ready) = Server::start(binary, folder.path(), None, args.http, &flags).await;
-    let idle = server.resident_mib();
-    register(&cluster, server.port()).await;
+    let (server, ready) = launch.start().await;
+    let idle = server.process().resident();
+    register(&cluster, server.connector.port()).await;
 
-    let through = Connector::new(cluster.base_url().trim_start_matches("https://"), cluster.ca_pem().as_bytes(), TOKEN, args.http);
-    let created = through.connect().await.send(Method::POST, COLLECTION, JSON, body(0)).await.unwrap();
-    assert_eq!(created.0, 201, "an object is created through kube-apiserver");
-    println!("\n### through kube-apiserver, HTTP/{}\n", args.http);
-    println!(
-        "ready after exec: {:.0} ms (first start: {:.0} ms), idle: {idle:.1} MiB resident\n",
-        ready.as_secs_f64() * 1e3,
-        first_ready.as_secs_f64() * 1e3
-    );
-    println!("| operation | per second | p50 ms | p99 ms | server CPU ms per operation | of it in the kernel |");
-    println!("|---|---|---|---|---|---|");
+    let address = cluster.base_url().trim_start_matches("https://").to_owned();
+    let through = Connector::new(&address, cluster.ca_pem().as_bytes(), Credentials::Token(TOKEN.into()), args.http);
+    through.connect().await.send(Api::ours().create(0)).await;
+    println!("\n## through kube-apiserver, HTTP/{}\n", args.http);
+    println!("ready after exec: {:.0} ms (first start: {:.0} ms), idle: {idle:.1} MiB resident\n", ms(ready), ms(first_ready));
+    print_head();
     for clients in [1, args.clients] {
-        gets(args, &format!("get past it, {clients} clients"), clients, &server.connector, &[("server", server.pid())]).await;
-        let both = [("server", server.pid()), ("kube-apiserver", cluster.pid())];
+        gets(args, &format!("get past it, {clients} clients"), clients, &server.connector, &[("server", server.process())]).await;
+        let both = [("server", server.process()), ("kube-apiserver", Process(cluster.pid()))];
         gets(args, &format!("get through it, {clients} clients"), clients, &through, &both).await;
     }
 }
 
 /// One row for each process.
-async fn gets(args: &Args, name: &str, clients: usize, connector: &Connector, processes: &[(&str, u32)]) {
-    let path = format!("{COLLECTION}/{OBJECT}");
-    let before: Vec<Cpu> = processes.iter().map(|(_, pid)| cpu_of(*pid)).collect();
+async fn gets(args: &Args, name: &str, clients: usize, connector: &Connector, processes: &[(&str, Process)]) {
+    let api = Arc::new(Api::ours());
+    let before: Vec<Cpu> = processes.iter().map(|(_, process)| process.cpu()).collect();
     let (start, time) = (Instant::now(), Duration::from_secs_f64(args.seconds));
     let workers = (0..clients).map(|_| {
-        let (connector, path) = (connector.clone(), path.clone());
+        let (connector, api) = (connector.clone(), Arc::clone(&api));
         tokio::spawn(async move {
             let (mut connection, mut latencies) = (connector.connect().await, Vec::new());
             while start.elapsed() < time {
                 let sent = Instant::now();
-                let (status, _) = connection.send(Method::GET, &path, JSON, Bytes::new()).await.unwrap();
-                assert_eq!(status, 200);
+                connection.send(api.get(0)).await;
                 latencies.push(sent.elapsed());
             }
             latencies
         })
     });
-    let mut latencies: Vec<Duration> = futures::future::join_all(workers).await.into_iter().flat_map(Result::unwrap).collect();
-    let (elapsed, count) = (start.elapsed(), latencies.len());
+    let latencies: Vec<Duration> = all(workers).await.into_iter().flatten().collect();
+    let (elapsed, operations) = (start.elapsed(), latencies.len());
     for ((process, pid), before) in processes.iter().zip(before) {
-        row(&format!("{name}: {process}"), &mut latencies, elapsed, cpu_of(*pid) - before, count);
+        let mut measured = Measured { latencies: latencies.clone(), elapsed, cpu: pid.cpu() - before, operations };
+        print_row(&format!("{name}: {process}"), &mut measured);
     }
 }
 
