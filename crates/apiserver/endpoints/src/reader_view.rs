@@ -65,15 +65,15 @@ impl ReaderView {
 
     /// The object as this reader sees it.
     pub(crate) fn fill<'a>(&self, item: &'a Item) -> Shown<'a> {
-        let private = self.private.as_ref().filter(|private| private.hides(&item.key.namespace, &item.facts));
+        let private = self.private.as_ref().filter(|private| private.hides(item.namespace(), &item.facts));
         if self.resource.is_none() && private.is_none() {
             return Shown::Stored(item);
         }
         let Some(mut object) = object(&item.bytes) else { return unreadable(&item.bytes, private) };
         if let Some(resource) = &self.resource {
-            self.fill_in(&mut object, resource, &item.key.namespace, &item.facts);
+            self.fill_in(&mut object, resource, item.namespace(), &item.facts);
         }
-        private.inspect(|private| private.hide(&mut object, &item.key.namespace, &item.facts));
+        private.inspect(|private| private.hide(&mut object, item.namespace(), &item.facts));
         Shown::Made(object.to_bytes().into())
     }
 

@@ -4,6 +4,7 @@ use crate::opaque::Opaque;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -65,7 +66,7 @@ impl Eq for Principal {}
 
 impl Principal {
     /// A principal that is this value.
-    pub fn new(value: impl Any + fmt::Debug + PartialEq + Send + Sync) -> Self {
+    pub fn new(value: impl Any + fmt::Debug + PartialEq + Hash + Send + Sync) -> Self {
         Self(Opaque::new(value))
     }
 

@@ -7,17 +7,18 @@
 use crate::opaque::Opaque;
 use std::any::Any;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// Facts about one object, of a type that its kind and the authorizers agree on. Cheap to clone.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub struct Facts(Opaque);
 
 impl Eq for Facts {}
 
 impl Facts {
     /// Facts of this type.
-    pub fn new(facts: impl Any + fmt::Debug + PartialEq + Send + Sync) -> Self {
+    pub fn new(facts: impl Any + fmt::Debug + PartialEq + Hash + Send + Sync) -> Self {
         Self(Opaque::new(facts))
     }
 

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A value of any type, or none. Equal to another of the same type and value. Cheap to clone.
@@ -9,7 +10,7 @@ use std::sync::Arc;
 pub(crate) struct Opaque(Option<Arc<dyn Value>>);
 
 impl Opaque {
-    pub(crate) fn new(value: impl Any + fmt::Debug + PartialEq + Send + Sync) -> Self {
+    pub(crate) fn new(value: impl Any + fmt::Debug + PartialEq + Hash + Send + Sync) -> Self {
         Self(Some(Arc::new(value)))
     }
 
@@ -27,6 +28,12 @@ impl PartialEq for Opaque {
     }
 }
 
+impl Hash for Opaque {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|value| value.hash_into(state));
+    }
+}
+
 impl fmt::Debug for Opaque {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -36,15 +43,20 @@ impl fmt::Debug for Opaque {
 trait Value: fmt::Debug + Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn equals(&self, other: &dyn Value) -> bool;
+    fn hash_into(&self, state: &mut dyn Hasher);
 }
 
-impl<T: Any + fmt::Debug + PartialEq + Send + Sync> Value for T {
+impl<T: Any + fmt::Debug + PartialEq + Hash + Send + Sync> Value for T {
     fn as_any(&self) -> &dyn Any {
         self
     }
 
     fn equals(&self, other: &dyn Value) -> bool {
         other.as_any().downcast_ref() == Some(self)
+    }
+
+    fn hash_into(&self, mut state: &mut dyn Hasher) {
+        self.hash(&mut state);
     }
 }
 

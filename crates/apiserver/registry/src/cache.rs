@@ -11,6 +11,7 @@
 
 use crate::frame::Frame;
 use crate::item::Item;
+use crate::keys::path_of;
 use crate::store_error::from_store;
 use apiserver_meta::{ApiError, Descriptor, ObjectKey, Resource};
 use apiserver_store::{Store, StoreError};
@@ -20,7 +21,6 @@ use filter::Filter;
 use follow::{Follower, Source};
 use futures::stream::BoxStream;
 use history::Bounds;
-use path::path_of;
 use progress::ProgressRequester;
 use revision_reader::RevisionReader;
 use snapshot::Snapshot;
@@ -45,10 +45,10 @@ mod hub;
 mod index;
 mod list;
 mod objects;
-mod path;
 mod progress;
 mod replay;
 mod revision_reader;
+mod sharing;
 mod snapshot;
 mod snapshots;
 mod state;

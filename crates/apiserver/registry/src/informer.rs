@@ -11,10 +11,11 @@ use crate::backoff::Backoff;
 use crate::cache::Watch;
 use crate::frame::{EventKind, Frame};
 use crate::item::Item;
+use crate::keys::Path;
 use crate::list::List;
 use crate::registry::Registry;
 use apiserver_meta::options::{ListOptions, ResourceVersion};
-use apiserver_meta::{ApiError, ObjectFilter, ObjectKey, Principal, RequestContext, User};
+use apiserver_meta::{ApiError, ObjectFilter, Principal, RequestContext, User};
 use apiserver_store::Revision;
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -93,24 +94,24 @@ fn context() -> RequestContext {
     RequestContext::new(Arc::new(User::default()), Principal::default(), Instant::now() + LONG, "informer".into())
 }
 
-/// An object, found by its key.
+/// An object, found by its path.
 struct Known(Arc<Item>);
 
-impl Borrow<ObjectKey> for Known {
-    fn borrow(&self) -> &ObjectKey {
-        &self.0.key
+impl Borrow<str> for Known {
+    fn borrow(&self) -> &str {
+        &self.0.path
     }
 }
 
 impl Hash for Known {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.key.hash(state);
+        self.0.path.hash(state);
     }
 }
 
 impl PartialEq for Known {
     fn eq(&self, other: &Self) -> bool {
-        self.0.key == other.0.key
+        self.0.path == other.0.path
     }
 }
 
@@ -169,7 +170,7 @@ impl<S: Source, H: FnMut(Delta) + Send> Informer<S, H> {
     }
 
     fn send(&mut self, kind: EventKind, item: Arc<Item>) {
-        let old = self.known.take(&item.key);
+        let old = self.known.take(&*item.path);
         if kind == EventKind::Deleted {
             if let Some(Known(last)) = old {
                 (self.handle)(Delta::Deleted(last));
@@ -196,17 +197,17 @@ impl<S: Source, H: FnMut(Delta) + Send> Informer<S, H> {
     /// Tells what differs between what is known and what is there.
     async fn relist(&mut self) -> Result<Revision, ApiError> {
         let List { items, revision, .. } = self.source.list().await?;
-        let there: HashSet<&ObjectKey> = items.iter().map(|item| &item.key).collect();
-        let gone: Vec<ObjectKey> = self.known.iter().map(|known| &known.0.key).filter(|key| !there.contains(key)).cloned().collect();
+        let there: HashSet<&Path> = items.iter().map(|item| &item.path).collect();
+        let gone: Vec<Path> = self.known.iter().map(|known| &known.0.path).filter(|path| !there.contains(path)).cloned().collect();
         drop(there);
-        for (index, key) in gone.iter().enumerate() {
-            if let Some(Known(last)) = self.known.take(key) {
+        for (index, path) in gone.iter().enumerate() {
+            if let Some(Known(last)) = self.known.take(&**path) {
                 (self.handle)(Delta::Deleted(last));
             }
             rest_at(index).await;
         }
         for (index, item) in items.into_iter().enumerate() {
-            match self.known.get(&item.key) {
+            match self.known.get(&*item.path) {
                 Some(Known(old)) if old.revision == item.revision => {}
                 // One that was deleted and made anew is another one.
                 Some(Known(old)) if old.uid() != item.uid() => self.send(EventKind::Added, item),

@@ -8,7 +8,7 @@
 //! The cells of a table are made when the first reader asks for a table, and kept from then on: a collection that nobody prints
 //! pays 16 bytes an object for them, one that is printed about as much as the row's text and 100 bytes.
 
-use crate::keys::storage_key;
+use crate::keys::{Path, path_in};
 use apiserver_meta::{Cells, Descriptor, Facts, Object, ObjectKey, Resource};
 use apiserver_store::{Entry, Form, Revision, StoreError};
 use bytes::Bytes;
@@ -28,16 +28,16 @@ use splice::{Slice, Spliced, insert, metadata_of, spliced};
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(Default))]
 pub struct Item {
-    /// Namespace and name.
-    pub key: ObjectKey,
+    /// Namespace and name, as the map of the cache has them.
+    pub(crate) path: Path,
     /// The revision that wrote it; for the object of a DELETED event, the revision of the deletion.
     pub revision: Revision,
     /// The JSON that a client gets: resourceVersion spliced in, no trailing newline.
     pub bytes: Bytes,
-    /// Its labels, sorted by key. The items of a cache share their texts.
-    pub labels: Box<[(Arc<str>, Arc<str>)]>,
-    /// The values of the descriptor's selectable fields, in its order.
-    pub fields: Box<[Arc<str>]>,
+    /// Its labels, sorted by key. The items of a cache share what is equal.
+    pub labels: Labels,
+    /// The values of the descriptor's selectable fields, in its order. The items of a cache share what is equal.
+    pub fields: Fields,
     /// The UIDs that its owner references name; nearly always none.
     pub owners: Box<[OwnerUid]>,
     /// Facts by which access filters decide.
@@ -47,6 +47,11 @@ pub struct Item {
     /// What was made of the bytes for those who asked.
     pub(crate) printed: Printed,
 }
+
+/// Labels, sorted by key.
+pub(crate) type Labels = Arc<[(Arc<str>, Arc<str>)]>;
+/// The values of selectable fields.
+pub(crate) type Fields = Arc<[Arc<str>]>;
 
 /// An item's row in tables, once somebody has asked for it.
 #[derive(Debug, Default)]
@@ -88,10 +93,9 @@ impl Item {
         let metadata = Metadata::parse(raw).map_err(|e| corrupt(&e))?;
 
         let descriptor = resource.descriptor();
-        let key = ObjectKey::new(&*metadata.namespace, &*metadata.name);
-        if key.name.is_empty() || storage_key(descriptor, &key) != entry.key {
-            return Err(corrupt(&format_args!("holds the object {key}")));
-        }
+        let Some(path) = path_in(descriptor, &entry.key).filter(|path| metadata.is_of(path)) else {
+            return Err(corrupt(&format_args!("holds the object {}", ObjectKey::new(&*metadata.namespace, &*metadata.name))));
+        };
         let object = outline(resource, &members, &metadata).map_err(|e| corrupt(&e))?;
         let Spliced { bytes, metadata: slice } = insert(&entry.value, raw, &metadata, entry.revision).map_err(|e| corrupt(&e))?;
         Ok(Self {
@@ -103,8 +107,23 @@ impl Item {
             facts: resource.facts(&object),
             labels: metadata.labels.unwrap_or_default().into_iter().collect(),
             owners: metadata.owner_references.unwrap_or_default().into_iter().map(OwnerUid::from).collect(),
-            key,
+            path: path.into(),
         })
+    }
+
+    /// Its namespace; empty where its kind has none.
+    pub fn namespace(&self) -> &str {
+        self.path.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.path.split_once('/').map_or(&*self.path, |(_, name)| name)
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey::new(self.namespace(), self.name())
     }
 
     /// Its UID, read from its bytes.
@@ -142,7 +161,7 @@ impl Item {
         let again = spliced(&self.bytes, revision);
         let Spliced { bytes, metadata } = again.unwrap_or_else(|_| Spliced { bytes: self.bytes.clone(), metadata: self.metadata });
         Self {
-            key: self.key.clone(),
+            path: Arc::clone(&self.path),
             revision,
             bytes,
             metadata,
@@ -198,6 +217,14 @@ impl From<Owner> for OwnerUid {
 }
 
 impl<'a> Metadata<'a> {
+    /// Whether an object of this metadata belongs at a path.
+    fn is_of(&self, path: &str) -> bool {
+        match path.split_once('/') {
+            Some((namespace, name)) => self.namespace == namespace && self.name == name,
+            None => self.name == path,
+        }
+    }
+
     fn parse(raw: &'a RawValue) -> Result<Self, serde_json::Error> {
         serde_json::from_str(raw.get())
     }

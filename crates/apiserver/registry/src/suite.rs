@@ -341,7 +341,7 @@ fn object(written: &Written) -> Object {
 }
 
 fn names(list: &List) -> Vec<String> {
-    list.items.iter().map(|item| item.key.name.clone()).collect()
+    list.items.iter().map(|item| item.name().to_owned()).collect()
 }
 
 fn version(object: &Object) -> u64 {

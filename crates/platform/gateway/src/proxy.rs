@@ -122,10 +122,10 @@ impl Proxy for VirtualClusterProxy {
         };
         let instance = self.awake(&request.headers, &request.object).await?;
         let (address, identity) = (instance.address()?, identity(&request.caller, &instance, &request.object)?);
-        let key = &request.object.key;
+        let key = request.object.key();
         let keeps_awake = request.is_long_running && is_use(&request.headers, &instance) && sleep::streams_count(instance.annotations());
-        let stream = keeps_awake.then(|| self.activity.stream(key));
-        let name = key.name.clone();
+        let stream = keeps_awake.then(|| self.activity.stream(&key));
+        let name = key.name;
         let sent = host.send(&address, identity, request).await;
         match sent.map_err(|error| error.told(&name, &instance))? {
             UpgradeResponse::Answer(response) => Ok(ProxyResponse::Answer(response.map(|body| observed(body, Held(stream))))),
@@ -224,22 +224,22 @@ fn identity(caller: &ProxyCaller, instance: &Instance, object: &Item) -> Result<
 impl VirtualClusterProxy {
     /// The instance, awake. Notes that it is used.
     async fn awake(&self, headers: &HeaderMap, object: &Item) -> Result<Instance, ApiError> {
-        let (instance, key) = (Instance::of(object)?, &object.key);
+        let (instance, key) = (Instance::of(object)?, object.key());
         let is_use = is_use(headers, &instance);
         match instance.sleep() {
             SleepState::Awake => {
                 if is_use {
-                    self.activity.note(key, instance.annotations());
+                    self.activity.note(&key, instance.annotations());
                 }
                 Ok(instance)
             }
             SleepState::Asleep { since, wakes_from } => {
                 let may_wake = is_use && wakes_from.is_some_and(|time| time <= unix_seconds());
                 if !may_wake {
-                    return Err(asleep(key, wakes_from));
+                    return Err(asleep(&key, wakes_from));
                 }
-                self.activity.wake(key, since);
-                self.woken(key, &object.uid()).await
+                self.activity.wake(&key, since);
+                self.woken(&key, &object.uid()).await
             }
         }
     }

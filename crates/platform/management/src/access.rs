@@ -7,7 +7,7 @@ use apiserver_meta::{Facts, Object, Principal, RequestContext, Resource};
 use std::fmt;
 
 /// Who is asking, in the words of the API's own objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Caller {
     /// The name of the User object; `None` when a team's key or a foreign identity is asking.
     pub user: Option<String>,
@@ -65,7 +65,7 @@ impl Caller {
 pub const VERB_MAKE_OWNER: &str = "makeowner";
 
 /// One rule of `spec.access`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AccessRule {
     /// The verbs granted; `*` is all but [`VERB_MAKE_OWNER`].
     pub verbs: Vec<String>,
@@ -83,7 +83,7 @@ pub fn owner_of(object: &Object) -> (&str, &str) {
 }
 
 /// What an object says about who may do what with it. An object without such rules says nothing and grants nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ObjectAccess {
     /// `spec.owner.user`; empty: none.
     pub owner_user: String,

@@ -109,7 +109,7 @@ impl Follower {
     fn hear(&self, delta: Delta) {
         match delta {
             Delta::Added(item) | Delta::Updated { new: item, .. } => self.put(&item),
-            Delta::Deleted(last) => self.kind.remove(&self.directory, &last.key.name),
+            Delta::Deleted(last) => self.kind.remove(&self.directory, last.name()),
             // Who came and went meanwhile left nothing here.
             Delta::Gap => {}
             Delta::Synced(revision) => drop(self.progress.send_replace(Some(revision))),
@@ -119,7 +119,7 @@ impl Follower {
     fn put(&self, item: &Item) {
         let value = serde_json::from_slice(&item.bytes).ok();
         let Some(object) = value.and_then(Object::from_value) else {
-            tracing::error!(kind = ?self.kind, key = %item.key, "directory: stored object cannot be read");
+            tracing::error!(kind = ?self.kind, key = %item.key(), "directory: stored object cannot be read");
             return;
         };
         self.kind.put(&self.directory, self.resource.as_ref(), &object);

@@ -43,7 +43,7 @@ pub(crate) async fn clear(registries: Vec<Arc<Registry>>, prefix: NamespacePrefi
 
 fn note(deleted: &WorkQueue<String>, delta: Delta) {
     if let Delta::Deleted(project) = delta {
-        deleted.add_after(project.key.name.clone(), REST);
+        deleted.add_after(project.name().to_owned(), REST);
     }
 }
 
@@ -79,8 +79,8 @@ impl Leftovers {
 async fn delete(registry: &Arc<Registry>, item: &Item) -> Result<(), ApiError> {
     let uid = serde_json::from_slice(&item.bytes).ok().map(|map| Object(map).uid().to_owned());
     let options = DeleteOptions { uid, propagation: Some(Propagation::Background), ..DeleteOptions::default() };
-    match registry.delete(&loopback::context(TIMEOUT), &item.key, &options, &ObjectFilter::All).await {
-        Ok(_) => tracing::info!(key = %item.key, "deleted: its project was deleted while it was made"),
+    match registry.delete(&loopback::context(TIMEOUT), &item.key(), &options, &ObjectFilter::All).await {
+        Ok(_) => tracing::info!(key = %item.key(), "deleted: its project was deleted while it was made"),
         // Somebody was faster.
         Err(WriteFailure::Missing(_) | WriteFailure::Stale(_)) => {}
         Err(failure) => return Err(failure.into()),

@@ -114,7 +114,7 @@ impl Project {
         let stored: Stored =
             serde_json::from_slice(&item.bytes).map_err(|error| ApiError::internal("the project cannot be read").with_source(error))?;
         Ok(Self {
-            name: item.key.name.clone(),
+            name: item.name().to_owned(),
             revision: item.revision,
             spec: stored.spec,
             is_terminating: stored.metadata.deletion_timestamp.is_some(),

@@ -72,7 +72,7 @@ impl<'a> Step<'a> {
     /// Whether the limit has no room for it among these.
     fn exceeds(&self, limit: &Limit<'_>, others: &[Arc<Item>]) -> bool {
         let Some(max) = limit.number() else { return true };
-        let others = others.iter().filter(|item| item.key.name != self.request.key.name);
+        let others = others.iter().filter(|item| item.name() != self.request.key.name);
         let facts = others.map(|item| Facts::of_item(item, self.request.descriptor));
         let mut counted = facts.filter(|facts| limit.same_count(facts, &self.new) && limit.counts(facts));
         // Whoever takes the last place decides; those behind are not looked at.

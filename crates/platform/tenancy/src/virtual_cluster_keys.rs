@@ -40,7 +40,7 @@ fn uid(item: &Item) -> Option<String> {
 pub(crate) fn bereft(directory: &Directory, delta: &Delta, is_begun: &mut bool) -> Vec<String> {
     match delta {
         Delta::Deleted(last) => {
-            let identity = VirtualClusterIdentity { namespace: last.key.namespace.clone(), name: last.key.name.clone() };
+            let identity = VirtualClusterIdentity { namespace: last.namespace().to_owned(), name: last.name().to_owned() };
             directory.holder_gone(&Holder::VirtualCluster(identity))
         }
         Delta::Gap => directory.keys_of_virtual_clusters(),

@@ -56,8 +56,8 @@ impl Authorization {
     pub(super) async fn lost(self) {
         tokio::time::sleep(FIRST_LOOK).await;
         let mut changes = self.credentials.as_ref().and_then(|credentials| credentials.changes.clone());
-        let mut following = Following::new(Arc::clone(&self.registry), self.object.key.clone());
-        let mut object = self.registry.cache().cached_existing(&self.object.key);
+        let mut following = Following::new(Arc::clone(&self.registry), self.object.key());
+        let mut object = self.registry.cache().cached_existing(&self.object.key());
         while self.holds(object.as_deref()).await {
             tokio::select! {
                 () = changed(&mut changes) => {}
@@ -105,7 +105,7 @@ impl Authorization {
             return Err(ApiError::unauthorized());
         }
         let filter = permitted(&self.app, &self.info, identity.clone(), standing).await?;
-        if !filter.allows(&object.key.namespace, &object.facts) {
+        if !filter.allows(object.namespace(), &object.facts) {
             return Err(ApiError::unauthorized());
         }
         Ok(ProxyCaller::known(identity, &filter))

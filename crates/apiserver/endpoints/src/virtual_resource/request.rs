@@ -106,7 +106,7 @@ impl VirtualRequest<'_> {
     pub async fn sees_all_of_parent(&self) -> bool {
         let (Some(item), Some(registry)) = (&self.parent, self.registry) else { return false };
         let private = Private::of(self.services.authorizers, self.identity, self.info, &**registry.resource()).await;
-        private.is_none_or(|private| !private.hides(&item.key.namespace, &item.facts))
+        private.is_none_or(|private| !private.hides(item.namespace(), &item.facts))
     }
 
     /// All that is stored and served, in the order of discovery.

@@ -59,7 +59,7 @@ impl Condition {
     #[cfg(test)]
     pub(super) fn is_met_by(&self, item: &Item) -> bool {
         match self {
-            Self::Name(name) => item.key.name == *name,
+            Self::Name(name) => item.name() == name,
             Self::Field { field, value } => item.fields.get(*field).is_some_and(|found| **found == **value),
             Self::Label { key, values } => {
                 label(item, key).is_some_and(|found| values.is_empty() || values.iter().any(|value| value == found))

@@ -2,9 +2,9 @@
 //!
 //! A watch holds references to events and objects, never bytes of its own: those are made where a response is written.
 
-use super::path::Path;
 use crate::frame::{EventKind, Frame};
 use crate::item::Item;
+use crate::keys::Path;
 use apiserver_store::Revision;
 use std::sync::{Arc, OnceLock};
 

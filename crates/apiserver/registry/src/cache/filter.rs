@@ -123,7 +123,7 @@ impl Filter {
 
     fn views(&self, item: &Item) -> bool {
         let ObjectFilter::Access(access) = &self.view else { return true };
-        let scope = self.scope_in(&**access, &item.key.namespace);
+        let scope = self.scope_in(&**access, item.namespace());
         scope.allows(&**access, &item.facts)
     }
 
@@ -161,7 +161,7 @@ impl Filter {
         let mut next = String::new();
         loop {
             let Some((_, item)) = objects.range(&self.prefix, &next).next() else { break };
-            let namespace = &item.key.namespace;
+            let namespace = item.namespace();
             self.scope_in(&**access, namespace);
             if namespace.is_empty() {
                 break;
@@ -218,8 +218,8 @@ fn extent(descriptor: &Descriptor, namespace: &str, fields: &FieldSelector) -> E
 /// The value that a field selector compares.
 fn field<'a>(descriptor: &Descriptor, item: &'a Item, label: &str) -> Option<&'a str> {
     match label {
-        "metadata.name" => Some(&item.key.name),
-        "metadata.namespace" => Some(&item.key.namespace),
+        "metadata.name" => Some(item.name()),
+        "metadata.namespace" => Some(item.namespace()),
         _ => {
             let index = descriptor.selectable_fields.iter().position(|field| field.label == label)?;
             item.fields.get(index).map(|value| &**value)

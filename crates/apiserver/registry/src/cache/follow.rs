@@ -1,10 +1,10 @@
 //! Fills the cache and keeps it current: a paged range, then the store's watch from that revision, for as long as
 //! the cache lives. The first time, what the store has of the history comes with it.
 
-use super::path::Path;
 use super::replay::Replayed;
 use super::state::{Change, Content, State};
 use crate::item::Item;
+use crate::keys::Path;
 use crate::keys::collection_prefix;
 use apiserver_meta::Resource;
 use apiserver_store::{Entry, Event, RangeRequest, Revision, Store, StoreError, WatchMessage, WatchStream};

@@ -2,8 +2,8 @@
 
 use super::Cache;
 use super::freshness::Freshness;
-use super::path::path_of;
 use crate::item::Item;
+use crate::keys::path_of;
 use crate::keys::storage_key;
 use crate::store_error::from_store;
 use apiserver_meta::options::GetOptions;

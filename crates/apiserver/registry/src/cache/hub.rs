@@ -1,6 +1,7 @@
 //! The watchers that wait for events: found by the part of the collection they watch and by what their selectors ask for, not
 //! tried one by one.
 
+mod queue;
 mod shelf;
 
 use super::event::Event;
@@ -11,10 +12,11 @@ use super::visibility_change::VisibilityChange;
 use crate::frame::EventKind;
 use apiserver_meta::Status;
 use apiserver_store::Revision;
+pub(super) use queue::Receiver;
+use queue::{Refused, Sender, queue};
 use shelf::Shelf;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// One entry of a watcher's queue.
 #[derive(Debug)]
@@ -34,18 +36,16 @@ pub(super) type WatcherId = u64;
 struct Watcher {
     id: WatcherId,
     filter: Arc<Filter>,
-    queue: mpsc::Sender<Delivery>,
+    queue: Sender<Delivery>,
 }
 
 impl Watcher {
     /// A change that finds the queue full is taken back: the watcher finds it again when it has caught up.
-    fn send_scope_change(&self, change: ScopeChange, objects: &Objects, revision: Revision) -> Result<(), TrySendError> {
+    fn send_scope_change(&self, change: ScopeChange, objects: &Objects, revision: Revision) -> Result<(), Refused> {
         let delivery = Delivery::ScopeChange(Box::new(VisibilityChange::new(change.clone(), objects.clone(), revision)));
         self.queue.try_send(delivery).inspect_err(|_| self.filter.restore(change))
     }
 }
-
-type TrySendError = mpsc::error::TrySendError<Delivery>;
 
 /// The watchers that have seen everything so far.
 #[derive(Debug, Default)]
@@ -62,8 +62,8 @@ pub(super) struct Hub {
 
 impl Hub {
     /// From here on the watcher gets what its filter lets through, until its queue is full or closed.
-    pub(super) fn add(&mut self, filter: Arc<Filter>, capacity: usize) -> (WatcherId, mpsc::Receiver<Delivery>) {
-        let (queue, receiver) = mpsc::channel(capacity.max(1));
+    pub(super) fn add(&mut self, filter: Arc<Filter>, capacity: usize) -> (WatcherId, Receiver<Delivery>) {
+        let (sender, receiver) = queue(capacity);
         self.last_id += 1;
         let id = self.last_id;
         let shelf = match &filter.extent {
@@ -73,7 +73,7 @@ impl Hub {
             // No event is looked up on this shelf: no object has an empty path.
             Extent::Nothing => self.objects.entry(String::new()).or_default(),
         };
-        shelf.add(Watcher { id, filter, queue });
+        shelf.add(Watcher { id, filter, queue: sender });
         (id, receiver)
     }
 
@@ -94,7 +94,7 @@ impl Hub {
         self.events += 1;
         let mut round = Round { event, position, after, overruns: 0 };
         round.send_to_all(&mut self.all);
-        if let Some(shelf) = self.namespaces.get_mut(&subject.key.namespace) {
+        if let Some(shelf) = self.namespaces.get_mut(subject.namespace()) {
             round.send_to_all(shelf);
         }
         if let Some(shelf) = self.objects.get_mut(&*event.path) {
@@ -181,17 +181,17 @@ impl Round<'_> {
         let event = self.event;
         shelf.retain_concerned(event, |watcher| match self.send(watcher) {
             Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
+            Err(Refused::Full) => {
                 self.overruns += 1;
                 false
             }
-            Err(TrySendError::Closed(_)) => false,
+            Err(Refused::Closed) => false,
         });
     }
 
-    fn send(&self, watcher: &Watcher) -> Result<(), TrySendError> {
+    fn send(&self, watcher: &Watcher) -> Result<(), Refused> {
         if let Some(subject) = self.event.subject()
-            && let Some(change) = watcher.filter.refresh(&subject.key.namespace)
+            && let Some(change) = watcher.filter.refresh(subject.namespace())
         {
             let before = undo(self.after.clone(), std::slice::from_ref(self.event));
             watcher.send_scope_change(change, &before, self.event.revision.saturating_sub(1))?;

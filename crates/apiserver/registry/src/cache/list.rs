@@ -5,7 +5,6 @@ use super::continue_token::Continue;
 use super::filter::{Extent, Filter};
 use super::freshness::Freshness;
 use super::history::undo;
-use super::path::{Path, path_of};
 use super::snapshot::Snapshot;
 use crate::item::Item;
 use crate::list::List;
@@ -168,7 +167,7 @@ impl Cache {
             goes_on: false,
         };
         let list = self.page_of_store(&page).await?;
-        let objects = list.items.into_iter().map(|item| (Path::from(path_of(self.descriptor(), &item.key)), item)).collect();
+        let objects = list.items.into_iter().map(|item| (Arc::clone(&item.path), item)).collect();
         Ok(Snapshot { revision: list.revision, objects, ..Snapshot::default() })
     }
 

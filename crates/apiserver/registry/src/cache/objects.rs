@@ -4,9 +4,9 @@
 
 use super::condition::Condition;
 use super::filter::{Extent, Filter};
-use super::index::{Index, Paths, merged};
-use super::path::Path;
-use crate::item::Item;
+use super::index::{Index, Paths, Size, Term, merged};
+use crate::item::{Fields, Item, Labels};
+use crate::keys::Path;
 use imbl::OrdMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub(super) struct Objects {
     /// How many objects each namespace has, by the prefix of their paths.
     counts: OrdMap<Arc<str>, usize>,
     index: Index,
+    /// How many objects there were when the index was last searched for what has become rare among them.
+    searched_at: usize,
 }
 
 /// Objects in the order of their paths.
@@ -51,21 +53,28 @@ impl Objects {
         }
     }
 
-    /// The item with the texts that others have already, as long as nobody else has the item.
-    pub(super) fn interned(&self, mut item: Arc<Item>) -> Arc<Item> {
-        if let Some(own) = Arc::get_mut(&mut item) {
-            self.index.intern(own);
-        }
-        item
+    /// Replaces keys and values of labels by equal ones that others have.
+    pub(super) fn intern_labels(&self, labels: &mut Labels) {
+        self.index.intern_labels(labels);
+    }
+
+    /// Replaces values of selectable fields by equal ones that others have.
+    pub(super) fn intern_fields(&self, fields: &mut Fields) {
+        self.index.intern_fields(fields);
     }
 
     pub(super) fn insert(&mut self, path: &Path, item: &Arc<Item>) -> Option<Arc<Item>> {
         let previous = self.by_path.insert(Arc::clone(path), Arc::clone(item));
-        self.index.replace(path, previous.as_deref(), Some(item));
+        let rare = self.index.replace(path, previous.as_deref(), Some(item), self.len());
+        self.list_again(&rare);
         if previous.is_none() {
             match self.counts.get_mut(folder(path)) {
                 Some(count) => *count += 1,
                 None => _ = self.counts.insert(folder(path).into(), 1),
+            }
+            if self.len() > 2 * self.searched_at {
+                self.searched_at = self.len();
+                self.list_again(&self.index.rare(self.len()));
             }
         }
         previous
@@ -73,7 +82,8 @@ impl Objects {
 
     pub(super) fn remove(&mut self, path: &str) -> Option<Arc<Item>> {
         let (path, item) = self.by_path.remove_with_key(path)?;
-        self.index.replace(&path, Some(&item), None);
+        let rare = self.index.replace(&path, Some(&item), None, self.len());
+        self.list_again(&rare);
         if let Some(count) = self.counts.get_mut(folder(&path)) {
             *count -= 1;
             if *count == 0 {
@@ -81,6 +91,15 @@ impl Objects {
             }
         }
         Some(item)
+    }
+
+    /// Lists the objects that have values which are not common any more. That takes a look at all objects, and comes after a number
+    /// of changes that is a share of theirs.
+    fn list_again(&mut self, terms: &[Term]) {
+        for term in terms {
+            let holders = self.by_path.iter().filter(|(_, item)| term.is_of(item)).map(|(path, _)| Arc::clone(path));
+            self.index.list(term, holders.collect());
+        }
     }
 
     /// The objects whose path is at or behind `start` and begins with `prefix`.
@@ -92,42 +111,47 @@ impl Objects {
     /// The objects at or behind `start` that a filter may show: all those that it does, and as few others as the index knows.
     pub(super) fn candidates<'a>(&'a self, filter: &'a Filter, start: &'a str) -> Found<'a> {
         let (prefix, extent) = (filter.prefix(), self.count(&filter.extent));
-        let costs = filter.conditions().iter().map(|condition| (self.cost(condition), condition));
-        match costs.min_by_key(|(cost, _)| *cost) {
-            Some((cost, condition)) if cost < extent => {
-                let paths = self.meeting(condition, start.max(prefix)).take_while(move |path| path.starts_with(prefix));
+        let costs = filter.conditions().iter().filter_map(|condition| Some((self.cost(condition)?, condition)));
+        let paths = match costs.min_by_key(|(cost, _)| *cost) {
+            Some((cost, condition)) if cost < extent => self.meeting(condition, start.max(prefix)),
+            _ => None,
+        };
+        match paths {
+            Some(paths) => {
+                let paths = paths.take_while(move |path| path.starts_with(prefix));
                 Box::new(paths.filter_map(|path| self.by_path.get_key_value(path)))
             }
-            _ => Box::new(self.range(prefix, start)),
+            None => Box::new(self.range(prefix, start)),
         }
     }
 
-    /// What it costs to look at all objects that meet a condition, in objects that a scan could look at meanwhile.
-    fn cost(&self, condition: &Condition) -> usize {
+    /// What it costs to look at all objects that meet a condition, in objects that a scan could look at meanwhile; `None` where the
+    /// index does not know them.
+    fn cost(&self, condition: &Condition) -> Option<usize> {
         /// An object that is looked up costs as much as so many that stand in a row.
         const LOOKUP: usize = 3;
         match condition {
-            Condition::Name(_) => LOOKUP * self.counts.len(),
+            Condition::Name(_) => Some(LOOKUP * self.counts.len()),
             Condition::Label { .. } | Condition::Field { .. } => {
-                let (lists, paths) = self.index.size(condition);
-                lists + LOOKUP * paths
+                let Size { lists, paths } = self.index.size(condition)?;
+                Some(lists + LOOKUP * paths)
             }
         }
     }
 
-    /// The paths of the objects that meet a condition, in order.
-    fn meeting<'a>(&'a self, condition: &'a Condition, start: &'a str) -> Box<dyn Iterator<Item = &'a Path> + Send + 'a> {
-        match condition {
+    /// The paths of the objects that meet a condition, in order; `None` where the index does not know them.
+    fn meeting<'a>(&'a self, condition: &'a Condition, start: &'a str) -> Option<Box<dyn Iterator<Item = &'a Path> + Send + 'a>> {
+        Some(match condition {
             Condition::Name(name) => {
                 let folders = self.counts.keys().filter_map(move |folder| self.known_path(&format!("{folder}{name}")));
                 Box::new(folders.filter(move |path| &***path >= start))
             }
-            Condition::Label { .. } | Condition::Field { .. } => match &*self.index.lists(condition) {
+            Condition::Label { .. } | Condition::Field { .. } => match &*self.index.lists(condition)? {
                 [] => Box::new(std::iter::empty()),
                 [one] => Box::new(Paths::from(one, start)),
                 several => Box::new(merged(several, start)),
             },
-        }
+        })
     }
 }
 

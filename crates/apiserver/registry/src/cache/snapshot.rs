@@ -1,7 +1,7 @@
 //! The collection at one revision. Sharing it costs nothing: its parts are persistent maps.
 
 use super::objects::Objects;
-use super::path::Path;
+use crate::keys::Path;
 use apiserver_store::Revision;
 use imbl::OrdSet;
 

@@ -4,10 +4,11 @@
 use super::event::Event;
 use super::history::{Bounds, History};
 use super::hub::Hub;
-use super::path::Path;
+use super::sharing::Sharing;
 use super::snapshot::Snapshot;
 use super::snapshots::Snapshots;
 use crate::item::Item;
+use crate::keys::Path;
 use apiserver_meta::ApiError;
 use apiserver_store::{Revision, StoreError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +40,7 @@ pub(super) struct Feed {
     pub(super) newest: Snapshot,
     pub(super) history: History,
     pub(super) hub: Hub,
+    sharing: Sharing,
     /// Nothing changes any more: watches end.
     pub(super) stopped: bool,
 }
@@ -56,7 +58,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(bounds: Bounds) -> Self {
         let (newest, history, hub) = (Snapshot::default(), History::new(bounds, 0), Hub::default());
-        let feed = Feed { newest, history, hub, stopped: false };
+        let feed = Feed { newest, history, hub, sharing: Sharing::default(), stopped: false };
         Self { bounds, feed: Mutex::new(feed), published: watch::Sender::new(None), snapshots: Snapshots::default() }
     }
 
@@ -178,7 +180,7 @@ impl Feed {
         for Change { path, content, .. } in entries {
             match content {
                 Content::Object(item) => {
-                    let item = newest.objects.interned(item);
+                    let item = self.sharing.shared(item, &newest.objects);
                     newest.objects.insert(&path, &item);
                 }
                 Content::Corrupt(_) => drop(newest.corrupt.insert(path)),
@@ -197,7 +199,7 @@ impl Feed {
         let path = self.newest.objects.known_path(&path).map_or(path, Arc::clone);
         let was_corrupt = self.newest.corrupt.remove(&*path).is_some();
         let current = match content {
-            Content::Object(item) => Some(self.newest.objects.interned(item)),
+            Content::Object(item) => Some(self.sharing.shared(item, &self.newest.objects)),
             Content::Nothing => None,
             Content::Corrupt(_) => return self.corrupt(path, revision),
         };

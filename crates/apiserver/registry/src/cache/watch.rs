@@ -9,13 +9,13 @@ use super::event::{Event, STRIDE, frame};
 use super::filter::Filter;
 use super::freshness::Freshness;
 use super::history::Position;
-use super::hub::{Delivery, WatcherId};
-use super::path::Path;
+use super::hub::{Delivery, Receiver, WatcherId};
 use super::snapshot::Snapshot;
 use super::visibility_change::VisibilityChange;
 use super::{Cache, Watch};
 use crate::backoff::jitter;
 use crate::frame::{EventKind, Frame};
+use crate::keys::Path;
 use apiserver_meta::options::{ListOptions, ResourceVersion};
 use apiserver_meta::{ApiError, ObjectFilter, RequestContext};
 use apiserver_store::Revision;
@@ -26,7 +26,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 
 /// How long before its end a watch gets its last bookmark.
@@ -67,7 +66,7 @@ struct Membership {
     cache: Arc<Cache>,
     filter: Arc<Filter>,
     id: WatcherId,
-    queue: mpsc::Receiver<Delivery>,
+    queue: Receiver<Delivery>,
     /// Behind the last event taken from the queue.
     position: Position,
     timer: Pin<Box<Sleep>>,

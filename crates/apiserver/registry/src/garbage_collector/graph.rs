@@ -200,7 +200,7 @@ impl Gone {
 }
 
 fn node(registry: usize, item: &Item) -> Node {
-    Node { registry, key: Arc::new(item.key.clone()) }
+    Node { registry, key: Arc::new(item.key()) }
 }
 
 fn edge(owner: &OwnerUid, node: &Node) -> (Arc<str>, Hold, Node) {

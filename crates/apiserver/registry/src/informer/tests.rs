@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 fn item(name: &str, revision: Revision, uid: &str) -> Arc<Item> {
     let bytes = json!({"metadata": {"name": name, "namespace": "ns", "uid": uid}}).to_string().into();
-    Arc::new(Item { key: ObjectKey::new("ns", name), revision, bytes, ..Item::default() })
+    Arc::new(Item { path: format!("ns/{name}").into(), revision, bytes, ..Item::default() })
 }
 
 fn event(kind: EventKind, item: Arc<Item>) -> Frame {
@@ -52,9 +52,9 @@ impl Script {
         let mut told = Vec::new();
         let handle = |delta| {
             told.push(match delta {
-                Delta::Added(item) => format!("added {}@{}", item.key.name, item.revision),
-                Delta::Updated { old, new } => format!("updated {}@{}-{}", new.key.name, old.revision, new.revision),
-                Delta::Deleted(last) => format!("deleted {}@{}", last.key.name, last.revision),
+                Delta::Added(item) => format!("added {}@{}", item.name(), item.revision),
+                Delta::Updated { old, new } => format!("updated {}@{}-{}", new.name(), old.revision, new.revision),
+                Delta::Deleted(last) => format!("deleted {}@{}", last.name(), last.revision),
                 Delta::Gap => "gap".into(),
                 Delta::Synced(revision) => format!("synced {revision}"),
             });
@@ -131,9 +131,9 @@ async fn nothing_is_lost_where_watches_end_all_the_time() {
     tokio::spawn(follow(Arc::clone(&registry), stop, move |delta| {
         let mut mirror = mirror.lock().unwrap();
         match delta {
-            Delta::Added(item) => assert!(mirror.insert(item.key.clone(), item).is_none(), "it was there"),
-            Delta::Updated { old, new } => assert_eq!(mirror.insert(new.key.clone(), new).unwrap(), old),
-            Delta::Deleted(last) => assert_eq!(mirror.remove(&last.key).unwrap(), last),
+            Delta::Added(item) => assert!(mirror.insert(item.key(), item).is_none(), "it was there"),
+            Delta::Updated { old, new } => assert_eq!(mirror.insert(new.key(), new).unwrap(), old),
+            Delta::Deleted(last) => assert_eq!(mirror.remove(&last.key()).unwrap(), last),
             Delta::Gap | Delta::Synced(_) => {}
         }
     }));
@@ -146,7 +146,7 @@ async fn nothing_is_lost_where_watches_end_all_the_time() {
         }
     }
     let deadline = Instant::now() + Duration::from_secs(60);
-    let there = || registry.cache().items().into_iter().map(|item| (item.key.clone(), item)).collect::<BTreeMap<_, _>>();
+    let there = || registry.cache().items().into_iter().map(|item| (item.key(), item)).collect::<BTreeMap<_, _>>();
     let last = 400;
     while registry.cache().stats().revision < last || *seen.lock().unwrap() != there() {
         assert!(Instant::now() < deadline, "the follower is not told of everything");

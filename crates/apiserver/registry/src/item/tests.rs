@@ -25,7 +25,7 @@ fn an_item_is_the_stored_bytes_with_a_revision() {
             r#""resourceVersion":"42","uid":"uid-of-a"},"spec":{"color":"red","owner":"ann"}}"#
         )
     );
-    assert_eq!(item.key, ObjectKey::new("ns", "a"));
+    assert_eq!(item.key(), ObjectKey::new("ns", "a"));
     assert_eq!(*item.labels, [("a".into(), "1".into()), ("b".into(), "2".into())]);
     assert_eq!(*item.fields, ["red".into()]);
     assert_eq!(item.facts.get::<String>().map(String::as_str), Some("ann"));

@@ -42,7 +42,7 @@ pub async fn pages_are_one_moment(subject: &Subject) {
         pages.push(page);
     }
     assert_eq!(pages.iter().flat_map(names).collect::<Vec<_>>(), ["o03", "o04", "o05", "o06"]);
-    let generation = |list: &List| super::parsed(&list.items.iter().find(|item| item.key.name == "o05").expect("o05").bytes).generation();
+    let generation = |list: &List| super::parsed(&list.items.iter().find(|item| item.name() == "o05").expect("o05").bytes).generation();
     assert_eq!(generation(&pages[0]), 1);
     assert_eq!(pages.last().and_then(|page| page.remaining), None);
     let selected = subject.list(subject.home(), &ListOptions { limit: 2, ..labels("parity=even") }).await;
@@ -88,7 +88,7 @@ pub async fn namespaces_are_apart(subject: &Subject) {
     assert_ne!(here.uid(), there.uid());
     assert_eq!(there.namespace(), ELSEWHERE);
     let all = subject.list("", &ListOptions::default()).await;
-    assert_eq!(all.items.iter().map(|item| item.key.namespace.as_str()).collect::<Vec<_>>(), [HOME, ELSEWHERE]);
+    assert_eq!(all.items.iter().map(|item| item.namespace()).collect::<Vec<_>>(), [HOME, ELSEWHERE]);
     // Namespaces that begin alike are not one inside the other.
     assert_eq!(subject.list("on", &ListOptions::default()).await.items.len(), 0);
     assert_eq!(names(&subject.list("", &fields("metadata.namespace=two")).await), ["twin"]);

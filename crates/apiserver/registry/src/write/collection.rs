@@ -33,7 +33,7 @@ impl Registry {
                 .try_for_each_concurrent(CONCURRENT_DELETES, |item| {
                     let (registry, ctx, options, view) = (&registry, &ctx2, &options, &view);
                     async move {
-                        match registry.delete_now(ctx, &item.key, options, view).await {
+                        match registry.delete_now(ctx, &item.key(), options, view).await {
                             Ok(_) | Err(WriteFailure::Missing(_)) => Ok(()),
                             Err(failure) => Err(failure),
                         }

@@ -127,7 +127,7 @@ async fn pages(rig: &Rig, notes: &Notes, limit: usize) -> Option<(Revision, Stat
         };
         assert!(page.revision >= floor, "a list at {} does not know {floor}", page.revision);
         assert_eq!(*revision.get_or_insert(page.revision), page.revision, "all pages are of one moment");
-        state.extend(page.items.iter().map(|item| (item.key.to_string(), item.revision)));
+        state.extend(page.items.iter().map(|item| (item.key().to_string(), item.revision)));
         match page.continue_token {
             Some(token) => options.continue_token = token,
             None => return Some((page.revision, state)),
@@ -148,8 +148,8 @@ async fn watch(rig: &Rig, mut dice: Dice) -> History {
             match tokio::time::timeout(Duration::from_secs(20), watch.next()).await.unwrap().unwrap() {
                 Frame::Event { kind, item, .. } => {
                     resume = item.revision;
-                    told.push((kind, item.key.to_string(), item.revision));
-                    if item.key.name == "end" {
+                    told.push((kind, item.key().to_string(), item.revision));
+                    if item.name() == "end" {
                         return told;
                     }
                 }

@@ -37,7 +37,7 @@ pub(crate) async fn list_pagination_rare_object(rig: Rig) {
     for rig in [&rig, &late] {
         for query in ["", "rv=1001 match=Exact"] {
             let list = rig.try_list("", &format!("{query} limit=1 fields=metadata.name=pod-999")).await.unwrap();
-            assert_eq!(list.items.iter().map(|item| item.key.name.as_str()).collect::<Vec<_>>(), ["pod-999"]);
+            assert_eq!(list.items.iter().map(|item| item.name()).collect::<Vec<_>>(), ["pod-999"]);
             assert_eq!((list.continue_token, list.remaining), (None, None));
         }
     }
@@ -82,7 +82,7 @@ pub(crate) async fn list_paging(rig: Rig) {
     let (mut pages, mut query) = (Vec::new(), "limit=1".to_owned());
     loop {
         let page = rig.try_list("", &query).await.unwrap();
-        pages.push(page.items.iter().map(|item| item.key.name.clone()).collect::<Vec<_>>().join(" "));
+        pages.push(page.items.iter().map(|item| item.name().to_owned()).collect::<Vec<_>>().join(" "));
         let Some(token) = page.continue_token else { break };
         if pages.len() == 2 {
             rig.create("paging/test-5").await;

@@ -43,9 +43,30 @@ impl Version {
 
 #[derive(Debug)]
 struct Versions {
-    newest: Version,
-    /// In order; empty for most keys, and then it takes no memory of its own.
-    older: Vec<Version>,
+    newest: Packed,
+    /// In order; `None` for most keys.
+    older: Option<Box<Older>>,
+}
+
+/// The versions before the newest one; never empty.
+#[derive(Debug)]
+struct Older(Vec<Packed>);
+
+/// A version in eight bytes, because every key has one: the revision, and in the lowest bit whether it is a deletion. Revisions
+/// count writes: none comes near 2^63.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Packed(u64);
+
+impl From<Version> for Packed {
+    fn from(version: Version) -> Self {
+        Self(version.revision() << 1 | u64::from(matches!(version, Version::Deleted(_))))
+    }
+}
+
+impl From<Packed> for Version {
+    fn from(Packed(bits): Packed) -> Self {
+        if bits & 1 == 0 { Self::Value(bits >> 1) } else { Self::Deleted(bits >> 1) }
+    }
 }
 
 /// A record that no state at or after `until` needs: a value from its successor on, a deletion from itself on.
@@ -69,12 +90,10 @@ impl Index {
         self.current = revision;
         match self.keys.get_mut(key) {
             None => {
-                self.keys.insert(key.clone(), Versions { newest: version, older: Vec::new() });
+                self.keys.insert(key.clone(), Versions { newest: version.into(), older: None });
             }
             Some(versions) => {
-                let former = std::mem::replace(&mut versions.newest, version);
-                versions.older.push(former);
-                if let Version::Value(former) = former {
+                if let Version::Value(former) = versions.supersede(version) {
                     self.superseded.push_back(Superseded { until: revision, key: key.clone(), revision: former });
                 }
             }
@@ -86,7 +105,7 @@ impl Index {
 
     /// The revision of the value that a key has now.
     pub(super) fn newest(&self, key: &Key) -> Option<Revision> {
-        self.keys.get(key)?.newest.value()
+        self.keys.get(key)?.newest().value()
     }
 
     /// Keys with a value at a revision, and the revision of that value, in order.
@@ -106,7 +125,7 @@ impl Index {
             if count >= limit {
                 return None;
             }
-            let revisions = versions.older.iter().chain([&versions.newest]).map(|version| version.revision());
+            let revisions = versions.older().chain([versions.newest()]).map(Version::revision);
             changes.extend(revisions.filter(|revision| (after + 1..=until).contains(revision)));
         }
         changes.sort_unstable();
@@ -130,11 +149,8 @@ impl Index {
         self.superseded.drain(..expired.len());
         for Superseded { key, revision, .. } in expired {
             let Some(versions) = self.keys.get_mut(key) else { continue };
-            versions.older.retain(|version| version.revision() != *revision);
-            if versions.older.is_empty() {
-                versions.older = Vec::new();
-            }
-            if versions.newest.revision() == *revision {
+            versions.forget(*revision);
+            if versions.newest().revision() == *revision {
                 self.keys.remove(key);
             }
         }
@@ -142,17 +158,45 @@ impl Index {
 }
 
 impl Versions {
+    fn newest(&self) -> Version {
+        self.newest.into()
+    }
+
+    fn older(&self) -> impl DoubleEndedIterator<Item = Version> {
+        self.older.iter().flat_map(|older| &older.0).map(|version| Version::from(*version))
+    }
+
     fn at(&self, at: Revision) -> Option<Version> {
-        if self.newest.revision() <= at {
-            return Some(self.newest);
-        }
-        self.older.iter().rev().find(|version| version.revision() <= at).copied()
+        let newest = self.newest();
+        if newest.revision() <= at { Some(newest) } else { self.older().rev().find(|version| version.revision() <= at) }
+    }
+
+    /// Puts a version in the place of the newest one, which is returned.
+    fn supersede(&mut self, version: Version) -> Version {
+        let former = std::mem::replace(&mut self.newest, version.into());
+        self.older.get_or_insert_with(|| Box::new(Older(Vec::new()))).0.push(former);
+        former.into()
+    }
+
+    /// Forgets an older version.
+    fn forget(&mut self, revision: Revision) {
+        self.older = self.older.take().and_then(|mut older| {
+            older.0.retain(|version| Version::from(*version).revision() != revision);
+            (!older.0.is_empty()).then_some(older)
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_packed_version_is_the_version() {
+        for version in [Version::Value(1), Version::Deleted(2), Version::Value(u64::MAX >> 1), Version::Deleted(u64::MAX >> 1)] {
+            assert_eq!(Version::from(Packed::from(version)), version);
+        }
+    }
 
     type Writes<'a> = &'a [(&'a str, Version)];
 

@@ -83,7 +83,7 @@ impl Start {
     async fn names(&self, plural: &str) -> Vec<String> {
         let ctx = loopback::context(CREATE_TIMEOUT);
         let list = self.registries.find(plural).unwrap().list(&ctx, "", &ListOptions::default(), &ObjectFilter::All).await.unwrap();
-        list.items.iter().map(|item| item.key.name.clone()).collect()
+        list.items.iter().map(|item| item.name().to_owned()).collect()
     }
 }
 

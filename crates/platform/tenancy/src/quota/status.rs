@@ -56,11 +56,11 @@ impl QuotaStatus {
     fn mark(&self, delta: &Delta) {
         match delta {
             Delta::Added(item) | Delta::Updated { new: item, .. } | Delta::Deleted(item) => {
-                let ObjectKey { namespace, name } = &item.key;
-                let project = if namespace.is_empty() { Some(name.as_str()) } else { self.prefix.project_of(namespace) };
+                let ObjectKey { namespace, name } = item.key();
+                let project = if namespace.is_empty() { Some(name.as_str()) } else { self.prefix.project_of(&namespace) };
                 project.into_iter().for_each(|project| self.mark_one(project));
             }
-            Delta::Gap => self.projects.cache().items().iter().for_each(|item| self.mark_one(&item.key.name)),
+            Delta::Gap => self.projects.cache().items().iter().for_each(|item| self.mark_one(item.name())),
             Delta::Synced(_) => {}
         }
     }

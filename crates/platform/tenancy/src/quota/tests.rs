@@ -365,7 +365,7 @@ async fn a_race_has_as_many_winners_as_there_is_room() {
             assert_eq!(replicas[0].count().await, want);
             let list = replicas[1].instances.list(&context(), "", &ListOptions::default(), &ObjectFilter::All).await.unwrap();
             for item in list.items {
-                replicas[1].delete(&item.key.name).await;
+                replicas[1].delete(item.name()).await;
             }
         }
     }

@@ -55,7 +55,7 @@ pub(crate) fn read<T: DeserializeOwned>(item: &Item) -> Result<T, ApiError> {
 /// The names that a user leaves out are the object's: clients compare them with the owners of instances.
 pub(crate) fn user_info(item: &Item) -> Result<EntityInfo, ApiError> {
     let User { spec, .. } = read(item)?;
-    let name = item.key.name.clone();
+    let name = item.name().to_owned();
     Ok(EntityInfo {
         display_name: spec.display_name,
         icon: spec.icon,
@@ -68,7 +68,7 @@ pub(crate) fn user_info(item: &Item) -> Result<EntityInfo, ApiError> {
 
 pub(crate) fn team_info(item: &Item) -> Result<EntityInfo, ApiError> {
     let Team { spec, .. } = read(item)?;
-    let name = item.key.name.clone();
+    let name = item.name().to_owned();
     Ok(EntityInfo { display_name: spec.display_name, username: or(spec.username, &name), name, ..EntityInfo::default() })
 }
 

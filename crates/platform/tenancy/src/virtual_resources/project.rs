@@ -122,7 +122,7 @@ impl VirtualResource for Templates {
         let readable = asked.view("get", &all_templates()).await;
         let mut allowed: Vec<Value> = Vec::new();
         for item in self.0.all(asked.ctx, TEMPLATES).await? {
-            if templates::allows(&spec, &item.key.name) {
+            if templates::allows(&spec, item.name()) {
                 let is_readable = readable.as_ref().is_some_and(|view| view.allows("", &item.facts));
                 allowed.push(if is_readable { read(&item)? } else { offered(read(&item)?)? });
             }
@@ -171,7 +171,7 @@ impl VirtualResource for Clusters {
         let Project { spec, .. } = asked.parent()?;
         let mut allowed: Vec<Value> = Vec::new();
         for item in self.0.all(asked.ctx, CLUSTERS).await? {
-            if spec.allows_cluster(&item.key.name) {
+            if spec.allows_cluster(item.name()) {
                 allowed.push(read(&item)?);
             }
         }

@@ -2,14 +2,13 @@
 
 use super::*;
 use crate::Item;
-use apiserver_meta::ObjectKey;
 use std::time::Duration;
 
 const BOUNDS: Bounds = Bounds { age: Duration::from_secs(300), events: 4, bytes: 5000 };
 
 /// A change of an object that has so many bytes before and after.
 fn event(revision: Revision, name: &str, size: usize) -> Arc<Event> {
-    let item = Arc::new(Item { key: ObjectKey::new("ns", name), revision, bytes: vec![b' '; size].into(), ..Item::default() });
+    let item = Arc::new(Item { path: format!("ns/{name}").into(), revision, bytes: vec![b' '; size].into(), ..Item::default() });
     Arc::new(Event::new(revision, format!("ns/{name}").into(), Some(Arc::clone(&item)), Some(item)))
 }
 

@@ -115,11 +115,11 @@ impl ShelfIndex {
 
     fn find(&self, item: &Item, ids: &mut Vec<WatcherId>) {
         let mut take = |texts: Option<&ByText>, text: &str| ids.extend(texts.and_then(|texts| texts.get(text)).into_iter().flatten());
-        take(Some(&self.names), &item.key.name);
+        take(Some(&self.names), item.name());
         for (field, value) in item.fields.iter().enumerate() {
             take(self.fields.get(&field), value);
         }
-        for (key, value) in &item.labels {
+        for (key, value) in item.labels.iter() {
             take(Some(&self.existing), key);
             take(self.labels.get(&**key), value);
         }

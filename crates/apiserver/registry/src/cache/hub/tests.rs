@@ -1,14 +1,15 @@
 #![allow(clippy::unwrap_used)]
 
+use super::queue::tests::{drained, is_closed};
 use super::shelf::Shelf;
 use super::*;
 use crate::cache::objects::tests::{Happening, happenings, options};
 use crate::cache::tests::WIDGETS;
 use crate::item::Item;
+use apiserver_meta::ObjectFilter;
 use apiserver_meta::options::ListOptions;
 use apiserver_meta::selector::LabelSelector;
 use apiserver_meta::testing::cost;
-use apiserver_meta::{ObjectFilter, ObjectKey};
 use proptest::prelude::*;
 
 /// The events that these happenings are, each with the collection behind it.
@@ -28,16 +29,15 @@ fn events(happenings: &[Happening]) -> Vec<(Arc<Event>, Objects)> {
 }
 
 /// What a watcher was sent.
-fn heard(queue: &mut mpsc::Receiver<Delivery>) -> Vec<(Revision, EventKind)> {
-    let mut heard = Vec::new();
-    while let Ok(delivery) = queue.try_recv() {
-        let Delivery::Event { event, kind, .. } = delivery else { panic!("{delivery:?}") };
-        heard.push((event.revision, kind));
-    }
-    heard
+fn heard(queue: &mut Receiver<Delivery>) -> Vec<(Revision, EventKind)> {
+    let kinds = drained(queue).into_iter().map(|delivery| match delivery {
+        Delivery::Event { event, kind, .. } => (event.revision, kind),
+        other => panic!("{other:?}"),
+    });
+    kinds.collect()
 }
 
-fn add(hub: &mut Hub, namespace: &str, options: &ListOptions, capacity: usize) -> (WatcherId, Arc<Filter>, mpsc::Receiver<Delivery>) {
+fn add(hub: &mut Hub, namespace: &str, options: &ListOptions, capacity: usize) -> (WatcherId, Arc<Filter>, Receiver<Delivery>) {
     let filter = Arc::new(Filter::new(&WIDGETS, namespace, options, &ObjectFilter::All));
     let (id, queue) = hub.add(Arc::clone(&filter), capacity);
     (id, filter, queue)
@@ -55,7 +55,7 @@ proptest! {
         let (mut hub, events) = (Hub::default(), events(&happenings));
         let mut watchers: Vec<_> = asked.iter().map(|(namespace, options)| add(&mut hub, namespace, options, 1000)).collect();
         let (before, behind) = events.split_at(events.len() / 2);
-        let publish = |hub: &mut Hub, events: &[(Arc<Event>, Objects)], watchers: &mut Vec<(WatcherId, Arc<Filter>, mpsc::Receiver<Delivery>)>| {
+        let publish = |hub: &mut Hub, events: &[(Arc<Event>, Objects)], watchers: &mut Vec<(WatcherId, Arc<Filter>, Receiver<Delivery>)>| {
             events.iter().for_each(|(event, after)| hub.publish(event, event.revision, after));
             for (_, filter, queue) in watchers {
                 let tried = events.iter().filter(|(event, _)| filter.spans(&event.path));
@@ -85,7 +85,7 @@ proptest! {
             let tried = events.iter().filter(|(event, _)| filter.spans(&event.path));
             let expected: Vec<_> = tried.filter_map(|(event, _)| Some((event.revision, filter.classify(event)?))).collect();
             prop_assert_eq!(heard(queue), &expected[..expected.len().min(3)]);
-            prop_assert_eq!(queue.is_closed(), expected.len() > 3, "{:?}", filter);
+            prop_assert_eq!(is_closed(queue), expected.len() > 3, "{:?}", filter);
         }
     }
 }
@@ -95,7 +95,7 @@ fn cost_of_events(watchers: usize) -> std::time::Duration {
     let mut hub = Hub::default();
     let selector = |n: usize| ListOptions { labels: LabelSelector::parse(&format!("id=o{n}")).unwrap(), ..ListOptions::default() };
     let watchers: Vec<_> = (0..watchers).map(|n| add(&mut hub, ["", "ns"][n % 2], &selector(n), 1000)).collect();
-    let item = Arc::new(Item { key: ObjectKey::new("ns", "a"), labels: [("id".into(), "o7".into())].into(), ..Item::default() });
+    let item = Arc::new(Item { path: "ns/a".into(), labels: [("id".into(), "o7".into())].into(), ..Item::default() });
     let event = Arc::new(Event::new(1, "ns/a".into(), None, Some(item)));
     let start = cost::of_thread();
     (0..500).for_each(|position| hub.publish(&event, position, &Objects::default()));

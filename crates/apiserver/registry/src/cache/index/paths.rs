@@ -1,6 +1,6 @@
 //! The paths of the objects that share a value, in order: persistent, and small while they are few.
 
-use crate::cache::path::Path;
+use crate::keys::Path;
 use imbl::OrdSet;
 use imbl::ordset::RangedIter;
 use imbl::shared_ptr::DefaultSharedPtr;
@@ -32,17 +32,15 @@ impl Paths {
         }
     }
 
-    /// Whether it was not there before.
-    pub(super) fn insert(&mut self, path: &Path) -> bool {
+    pub(super) fn insert(&mut self, path: &Path) {
         match self {
             Self::Few(paths) => {
-                let Err(at) = paths.binary_search(path) else { return false };
+                let Err(at) = paths.binary_search(path) else { return };
                 let (before, behind) = paths.split_at(at);
                 let all = before.iter().chain(std::iter::once(path)).chain(behind).cloned();
                 *self = if paths.len() + 1 < MANY { Self::Few(all.collect()) } else { Self::Many(all.collect()) };
-                true
             }
-            Self::Many(paths) => paths.insert(Arc::clone(path)).is_none(),
+            Self::Many(paths) => _ = paths.insert(Arc::clone(path)),
         }
     }
 
@@ -65,6 +63,13 @@ impl Paths {
             Self::Few(paths) => PathsFrom::Few(paths.get(paths.partition_point(|path| **path < *start)..).unwrap_or_default().iter()),
             Self::Many(paths) => PathsFrom::Many(paths.range::<_, str>((Bound::Included(start), Bound::Unbounded))),
         }
+    }
+}
+
+impl FromIterator<Path> for Paths {
+    fn from_iter<T: IntoIterator<Item = Path>>(paths: T) -> Self {
+        let paths: OrdSet<Path> = paths.into_iter().collect();
+        if paths.len() < MANY { Self::Few(paths.iter().cloned().collect()) } else { Self::Many(paths) }
     }
 }
 

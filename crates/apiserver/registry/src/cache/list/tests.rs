@@ -4,7 +4,6 @@ use super::*;
 use crate::cache::objects::Objects;
 use crate::cache::objects::tests::{happenings, options, scan, snapshots};
 use crate::cache::tests::WIDGETS;
-use apiserver_meta::ObjectKey;
 use apiserver_meta::testing::cost;
 use proptest::prelude::*;
 
@@ -38,7 +37,7 @@ proptest! {
                 let mut rest = all.iter();
                 loop {
                     let (list, _) = page.of(&snapshot);
-                    let names: Vec<String> = list.items.iter().map(|item| item.key.to_string()).collect();
+                    let names: Vec<String> = list.items.iter().map(|item| item.key().to_string()).collect();
                     let expected: Vec<&str> = rest.by_ref().take(*limit).map(|path| &***path).collect();
                     prop_assert_eq!(names, expected, "{} {:?}", namespace, options);
                     let follow = rest.len() as u64;
@@ -57,8 +56,8 @@ proptest! {
 
 /// The processor time of the first page of 100 objects in a namespace of so many, and of the page behind it.
 fn cost_of_pages(count: usize) -> std::time::Duration {
-    let item = |n: usize| Arc::new(Item { key: ObjectKey::new("ns", format!("o{n:06}")), ..Item::default() });
-    let objects: Objects = (0..count).map(|n| (Path::from(format!("ns/o{n:06}")), item(n))).collect();
+    let item = |n: usize| Arc::new(Item { path: format!("ns/o{n:06}").into(), ..Item::default() });
+    let objects: Objects = (0..count).map(|n| (crate::keys::Path::from(format!("ns/o{n:06}")), item(n))).collect();
     let snapshot = Snapshot { revision: 1, objects, ..Snapshot::default() };
     let start = cost::of_thread();
     for _ in 0..20 {

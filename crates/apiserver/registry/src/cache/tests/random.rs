@@ -102,7 +102,7 @@ impl Client {
         let request = RangeRequest { prefix: collection_prefix(&super::WIDGETS, self.namespace), ..RangeRequest::default() };
         let entries = self.store.range(&request).await.unwrap().entries;
         let items = entries.iter().map(|entry| Item::from_entry(&Widgets::new(), entry).unwrap());
-        items.filter(|item| self.options.labels.matches(&item.labels)).map(|item| (item.key, item.revision)).collect()
+        items.filter(|item| self.options.labels.matches(&item.labels)).map(|item| (item.key(), item.revision)).collect()
     }
 
     async fn follow(
@@ -123,17 +123,17 @@ impl Client {
             let Ok(frame) = tokio::time::timeout(Duration::from_secs(20), watch.next()).await else { panic!("nothing was told") };
             match frame {
                 Some(Frame::Event { kind, item, .. }) => {
-                    match (kind, known.get(&item.key)) {
+                    match (kind, known.get(&item.key())) {
                         (EventKind::Added, None) | (EventKind::Modified | EventKind::Deleted, Some(_)) => {}
-                        (kind, known) => panic!("{kind:?} {}@{} though {known:?} was known", item.key, item.revision),
+                        (kind, known) => panic!("{kind:?} {}@{} though {known:?} was known", item.key(), item.revision),
                     }
-                    assert!(is_state || item.revision > reached, "{}@{} behind {reached}", item.key, item.revision);
+                    assert!(is_state || item.revision > reached, "{}@{} behind {reached}", item.key(), item.revision);
                     if !is_state {
                         reached = item.revision;
                     }
                     match kind {
-                        EventKind::Added | EventKind::Modified => drop(known.insert(item.key.clone(), item.revision)),
-                        EventKind::Deleted => drop(known.remove(&item.key)),
+                        EventKind::Added | EventKind::Modified => drop(known.insert(item.key(), item.revision)),
+                        EventKind::Deleted => drop(known.remove(&item.key())),
                     }
                 }
                 Some(Frame::Bookmark { revision, initial_events_end }) => {

@@ -223,5 +223,5 @@ pub(super) fn object(bytes: &[u8]) -> String {
 
 /// The paths of a list's items.
 pub(super) fn paths(list: &List) -> Vec<String> {
-    list.items.iter().map(|item| item.key.to_string()).collect()
+    list.items.iter().map(|item| item.key().to_string()).collect()
 }

@@ -292,7 +292,7 @@ async fn a_watch_that_is_not_read_copies_nothing() {
         for _ in 0..3 {
             let mut watch = rig.watch("ns", &options).await;
             let Some(crate::Frame::Event { item, .. }) = watch.0.next().await else { panic!() };
-            let at_hand = rig.cache.items().into_iter().find(|known| known.key == item.key).unwrap();
+            let at_hand = rig.cache.items().into_iter().find(|known| known.path == item.path).unwrap();
             assert!(std::sync::Arc::ptr_eq(&at_hand, &item));
             watches.push(watch);
         }

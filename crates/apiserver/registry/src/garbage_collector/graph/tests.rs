@@ -4,7 +4,7 @@ use serde_json::json;
 fn item(name: &str, owners: &[&str], metadata: &str) -> Arc<Item> {
     let owners = owners.iter().map(|owner| OwnerUid { uid: (*owner).into(), blocks: owner.starts_with('!') }).collect();
     let bytes = format!(r#"{{"metadata":{{{metadata}"uid":"uid-of-{name}"}}}}"#).into();
-    Arc::new(Item { key: ObjectKey::new("", name), revision: 1, bytes, owners, ..Item::default() })
+    Arc::new(Item { path: name.into(), revision: 1, bytes, owners, ..Item::default() })
 }
 
 fn deleting(name: &str, finalizers: &[&str]) -> Arc<Item> {
