@@ -9,6 +9,7 @@ use crate::watchers::Watchers;
 use crate::{Args, peer, target};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
 
 /// How many objects there are, which change in turn.
 const OBJECTS: usize = 100;
@@ -91,6 +92,7 @@ fn one_of_many_clients(connector: &Connector, i: usize) -> Connector {
 async fn send_changes(target: &Target, watchers: &Watchers, fan_out: FanOut) {
     let mut connection = target.connector.connect().await;
     let mut pace = tokio::time::interval(Duration::from_secs_f64(fan_out.pace));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for change in 0..fan_out.changes {
         pace.tick().await;
         let call = target.api.merge_patch(change % OBJECTS);

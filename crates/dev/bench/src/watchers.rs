@@ -8,7 +8,7 @@ use futures::future::join_all;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -46,9 +46,10 @@ impl Watchers {
                     join_all(bodies.into_iter().enumerate().map(|(n, body)| arrivals.read(i * on_each + n, body))).await;
                 };
                 tokio::select! {
-                    () = driver => fail("the server closed a connection with watches"),
-                    () = watches => fail("a watch ended early"),
+                    () = driver => {}
+                    () = watches => {}
                 }
+                arrivals.ended.store(true, Ordering::Relaxed);
             });
         }
         arrivals.wait("watches to be open", &arrivals.opened, connectors.len() * on_each).await;
@@ -60,6 +61,8 @@ impl Watchers {
 pub(crate) struct Arrivals {
     opened: AtomicUsize,
     delivered: AtomicUsize,
+    /// The server has ended a watch.
+    ended: AtomicBool,
     start: Instant,
     /// When each change was sent, in microseconds after the start.
     sent: Vec<AtomicU32>,
@@ -70,8 +73,8 @@ pub(crate) struct Arrivals {
 impl Arrivals {
     fn new(watchers: usize, changes: usize) -> Self {
         let zeros = |count| std::iter::repeat_with(AtomicU32::default).take(count).collect();
-        let (opened, delivered) = Default::default();
-        Self { opened, delivered, start: Instant::now(), sent: zeros(changes), latencies: zeros(watchers * changes) }
+        let (opened, delivered, ended) = Default::default();
+        Self { opened, delivered, ended, start: Instant::now(), sent: zeros(changes), latencies: zeros(watchers * changes) }
     }
 
     async fn read(&self, watcher: usize, mut body: Incoming) {
@@ -130,6 +133,9 @@ impl Arrivals {
             }
             if have > last {
                 (last, since) = (have, Instant::now());
+            }
+            if self.ended.load(Ordering::Relaxed) {
+                fail(&format!("the server has ended a watch, after {have} of all {want}"));
             }
             if since.elapsed() > PATIENCE {
                 return Err(have);
