@@ -12,9 +12,11 @@
 use crate::frame::Frame;
 use crate::item::Item;
 use crate::keys::path_of;
+use crate::revision_reader::RevisionReader;
+use crate::shared_store::SharedStore;
 use crate::store_error::from_store;
 use apiserver_meta::{ApiError, Descriptor, ObjectKey, Resource};
-use apiserver_store::{Store, StoreError};
+use apiserver_store::StoreError;
 pub use counters::{CacheStats, ConsistencyChecks, ListStats, ReadStats, WAIT_BOUNDS};
 use counters::{ConsistencyCounters, Counters};
 use filter::Filter;
@@ -22,7 +24,6 @@ use follow::{Follower, Source};
 use futures::stream::BoxStream;
 use history::Bounds;
 use progress::ProgressRequester;
-use revision_reader::RevisionReader;
 use snapshot::Snapshot;
 use state::State;
 use std::sync::Arc;
@@ -47,7 +48,6 @@ mod list;
 mod objects;
 mod progress;
 mod replay;
-mod revision_reader;
 mod sharing;
 mod snapshot;
 mod snapshots;
@@ -108,7 +108,7 @@ pub type Watch = BoxStream<'static, Frame>;
 pub struct Cache {
     config: CacheConfig,
     follower: Follower,
-    revision_reader: RevisionReader,
+    revision_reader: Arc<RevisionReader>,
     progress: ProgressRequester,
     consistency: ConsistencyCounters,
     counters: Counters,
@@ -116,10 +116,11 @@ pub struct Cache {
 
 impl Cache {
     /// Starts the task that fills the cache and keeps it current, until `stop` is cancelled.
-    pub fn start(resource: Arc<dyn Resource>, store: Arc<dyn Store>, config: CacheConfig, stop: CancellationToken) -> Arc<Self> {
+    pub fn start(resource: Arc<dyn Resource>, store: impl Into<SharedStore>, config: CacheConfig, stop: CancellationToken) -> Arc<Self> {
+        let SharedStore { store, revision_reader } = store.into();
         let bounds = Bounds { age: config.history, events: config.history_events, bytes: config.history_bytes };
         let follower = Follower {
-            source: Source::new(resource, Arc::clone(&store)),
+            source: Source::new(resource, store),
             state: Arc::new(State::new(bounds)),
             following: AtomicBool::new(false),
             corrupt: AtomicU64::new(0),
@@ -129,7 +130,6 @@ impl Cache {
             patience: config.freshness_timeout,
             mismatch: Notify::new(),
         };
-        let revision_reader = RevisionReader::new(store);
         let (progress, consistency, counters) = (ProgressRequester::default(), ConsistencyCounters::default(), Counters::default());
         let cache = Arc::new(Self { config, follower, revision_reader, progress, consistency, counters });
         let running = Arc::clone(&cache);

@@ -43,6 +43,8 @@ pub mod loopback;
 pub mod offload;
 mod registries;
 mod registry;
+mod revision_reader;
+mod shared_store;
 mod store_error;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -57,5 +59,6 @@ pub use keys::{collection_prefix, storage_key};
 pub use list::List;
 pub use registries::Registries;
 pub use registry::Registry;
+pub use shared_store::SharedStore;
 pub use store_error::from_store;
 pub use write::{Deleted, Mask, Patch, PatchKind, WriteFailure, Written};

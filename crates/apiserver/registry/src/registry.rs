@@ -5,6 +5,7 @@ use crate::cache::{Cache, CacheConfig, Watch};
 use crate::item::Item;
 use crate::list::List;
 use crate::offload;
+use crate::shared_store::SharedStore;
 use crate::write::WriteFailure;
 use apiserver_meta::options::{GetOptions, ListOptions};
 use apiserver_meta::{ApiError, Descriptor, ObjectFilter, ObjectKey, RequestContext, Resource, Schema};
@@ -28,12 +29,14 @@ impl Registry {
     /// Starts serving a kind: its cache begins to fill. `stop` ends the cache.
     pub fn start(
         resource: Arc<dyn Resource>,
-        store: Arc<dyn Store>,
+        store: impl Into<SharedStore>,
         admission: Vec<Arc<dyn Admission>>,
         config: CacheConfig,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let cache = Cache::start(Arc::clone(&resource), Arc::clone(&store), config, stop);
+        let shared = store.into();
+        let store = Arc::clone(&shared.store);
+        let cache = Cache::start(Arc::clone(&resource), shared, config, stop);
         Arc::new(Self { resource, store, cache, admission, writes: TaskTracker::new() })
     }
 

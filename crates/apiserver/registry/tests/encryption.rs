@@ -51,7 +51,7 @@ impl Rig {
         let stop = tokio_util::sync::CancellationToken::new();
         let config = CacheConfig { check_period: Duration::from_millis(20), ..CacheConfig::standard() };
         let kind = apiserver_meta::testing::books();
-        let registry = Registry::start(kind, Arc::clone(&encrypted) as _, Vec::new(), config, stop.clone());
+        let registry = Registry::start(kind, Arc::clone(&encrypted), Vec::new(), config, stop.clone());
         registry.cache().ready().await;
         Self { registry, encrypted, inner, folder, _stop: stop.drop_guard() }
     }

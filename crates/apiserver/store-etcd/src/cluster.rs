@@ -8,14 +8,19 @@ use apiserver_store::{ProgressSupport, StoreError};
 use etcd_client::{
     AlarmAction, AlarmMember, AlarmType, Client, ConnectOptions, Error, KvClient, MaintenanceClient, StatusResponse, WatchClient,
 };
+use futures::TryFutureExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
+use tower::util::BoxCloneSyncService;
 
+use crate::channel::Channel;
 use crate::config::{ConnectError, EtcdConfig, Timeouts};
 use crate::fault::Fault;
-use crate::transport;
+use crate::keys::Keys;
+use crate::revision::RevisionQuestion;
+use crate::transport::{self, Connector};
 use crate::version::Version;
 
 /// How often every member is tried before a call fails.
@@ -31,6 +36,7 @@ pub(crate) struct Member {
     pub(crate) watch: WatchClient,
     kv: KvClient,
     maintenance: MaintenanceClient,
+    pub(crate) revision: Arc<RevisionQuestion>,
     /// As it said last; `None` before it was ever reached.
     version: Mutex<Option<Version>>,
 }
@@ -53,23 +59,25 @@ enum Repeat {
 
 impl Cluster {
     /// Prepares the connections; nothing is sent yet.
-    pub(crate) async fn new(config: &EtcdConfig) -> Result<Self, ConnectError> {
+    pub(crate) async fn new(config: &EtcdConfig, keys: &Keys) -> Result<Self, ConnectError> {
         let endpoints = config.parse_endpoints()?;
         if let Some(files) = &config.tls {
             transport::client_config(files)?;
         }
         let mut members = Vec::with_capacity(endpoints.len());
         for (text, endpoint) in config.endpoints.iter().zip(&endpoints) {
-            let channel = transport::channel(endpoint, config.tls.clone(), config.timeouts)?;
+            let channel = Channel::new(Connector::new(endpoint.clone(), config.tls.clone()), config.timeouts.connect)?;
             // A member that is cut off from the others must not answer for them.
             let options = ConnectOptions::new().with_require_leader(true);
-            let client = Client::from_channel(etcd_client::Channel::Tonic(channel), Some(options)).await;
+            let layered = etcd_client::Channel::Custom(BoxCloneSyncService::new(channel.clone()));
+            let client = Client::from_channel(layered, Some(options)).await;
             let client = client.map_err(|error| ConnectError::Config(error.to_string()))?;
             members.push(Member {
                 endpoint: text.clone(),
                 watch: client.watch_client().max_decoding_message_size(MAX_ANSWER),
                 kv: client.kv_client().max_decoding_message_size(MAX_ANSWER),
                 maintenance: client.maintenance_client(),
+                revision: Arc::new(RevisionQuestion::new(channel, &keys.nothing())),
                 version: Mutex::new(None),
             });
         }
@@ -168,23 +176,34 @@ impl Cluster {
 
     /// A call that changes nothing.
     pub(crate) async fn read<T, F: Future<Output = Result<T, Error>>>(&self, call: impl Fn(KvClient) -> F) -> Result<T, Fault> {
+        let call = |member: &Member| call(member.kv.clone()).map_err(Fault::from);
         self.call(Repeat::Read, call).await
     }
 
     /// A call that is carried out at most once.
     pub(crate) async fn write<T, F: Future<Output = Result<T, Error>>>(&self, call: impl Fn(KvClient) -> F) -> Result<T, Fault> {
+        let call = |member: &Member| call(member.kv.clone()).map_err(Fault::from);
         self.call(Repeat::Write, call).await
     }
 
-    async fn call<T, F: Future<Output = Result<T, Error>>>(&self, repeat: Repeat, call: impl Fn(KvClient) -> F) -> Result<T, Fault> {
+    /// The revision that etcd has now, as a quorum of its members knows it.
+    pub(crate) async fn revision(&self) -> Result<i64, Fault> {
+        let call = |member: &Member| {
+            let question = Arc::clone(&member.revision);
+            async move { question.ask().await }
+        };
+        self.call(Repeat::Read, call).await
+    }
+
+    async fn call<T, F: Future<Output = Result<T, Fault>>>(&self, repeat: Repeat, call: impl Fn(&Member) -> F) -> Result<T, Fault> {
         let deadline = Instant::now() + self.timeouts.request;
         let mut attempt = 0;
         loop {
             let (index, member) = self.preferred();
             let patience = self.share(repeat, deadline);
-            let fault = match timeout(patience, call(member.kv.clone())).await {
+            let fault = match timeout(patience, call(member)).await {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => Fault::from(error),
+                Ok(Err(fault)) => fault,
                 Err(_) => Fault::late(patience),
             };
             if matches!(fault, Fault::Unreached(_) | Fault::Broken(_)) {

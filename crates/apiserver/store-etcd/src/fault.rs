@@ -37,6 +37,11 @@ impl Fault {
         Self::Broken(format!("no answer within {time:?}"))
     }
 
+    /// No connection, so nothing was sent.
+    pub(crate) fn unreached(error: &ConnectError) -> Self {
+        Self::Unreached(root(error))
+    }
+
     /// The fault with the place it happened at.
     pub(crate) fn at(self, endpoint: &str) -> Self {
         match self {
@@ -150,7 +155,7 @@ fn describe(status: &Status) -> String {
 }
 
 /// The innermost cause, which is the one that says something.
-fn root(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn root(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

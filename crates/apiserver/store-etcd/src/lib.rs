@@ -24,12 +24,15 @@
 //! ```
 #![warn(missing_docs)]
 
+mod channel;
 mod cluster;
 mod compaction;
 mod config;
 mod fault;
+mod http2;
 mod keys;
 mod read;
+mod revision;
 mod transport;
 mod version;
 mod watch;
@@ -92,7 +95,7 @@ impl EtcdStore {
     /// [`ConnectError::Config`].
     pub async fn new(config: &EtcdConfig) -> Result<Self, ConnectError> {
         let keys = Keys::new(&config.prefix)?;
-        let cluster = Cluster::new(config).await?;
+        let cluster = Cluster::new(config, &keys).await?;
         let shared = Shared { cluster, keys, seen: AtomicU64::new(0), wanted: signal::Sender::new(0) };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -133,7 +136,11 @@ impl Shared {
     /// Takes note of an answer's revision.
     fn note(&self, header: Option<&ResponseHeader>) -> Result<Revision, StoreError> {
         let header = header.ok_or_else(|| StoreError::Corrupt("etcd's answer has no header".into()))?;
-        let revision = keys::revision(header.revision())?;
+        self.note_revision(header.revision())
+    }
+
+    fn note_revision(&self, raw: i64) -> Result<Revision, StoreError> {
+        let revision = keys::revision(raw)?;
         self.seen.fetch_max(revision, Ordering::Relaxed);
         Ok(revision)
     }

@@ -25,8 +25,8 @@ impl Shared {
     }
 
     pub(crate) async fn revision(&self) -> Result<Revision, StoreError> {
-        let answer = self.fetch(&self.keys.nothing(), &GetOptions::new().with_count_only()).await.map_err(Fault::of_read)?;
-        self.note(answer.header())
+        let revision = self.cluster.revision().await.map_err(Fault::of_read)?;
+        self.note_revision(revision)
     }
 
     /// etcd tells the oldest revision only to somebody who asks for an older one, so whether there is an older one comes first.

@@ -2,59 +2,46 @@
 //!
 //! tonic's own TLS is not used: it reads certificates once, and theirs are renewed.
 
-use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
-use tonic::transport::Channel;
+use tower::BoxError;
 
-use crate::config::{ConnectError, Endpoint, Scheme, Timeouts, TlsFiles};
+use crate::config::{ConnectError, Endpoint, Scheme, TlsFiles};
 
-/// Below grpc-go's and etcd's patience (a ping each 5 s), and soon enough to notice a member that is gone without a word.
-const PING_EVERY: Duration = Duration::from_secs(10);
-const PING_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Flow-control window of one stream. That of the connection is the maximum of HTTP/2, so that a stream that is not read (a slow
-/// watch) cannot block the others.
-const STREAM_WINDOW: u32 = 2 << 20;
-const CONNECTION_WINDOW: u32 = i32::MAX as u32;
-
-type Io = TokioIo<Either<TcpStream, TlsStream<TcpStream>>>;
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A channel to this member that connects at its first call.
-pub(crate) fn channel(endpoint: &Endpoint, tls: Option<TlsFiles>, timeouts: Timeouts) -> Result<Channel, ConnectError> {
-    let Endpoint { scheme, host, port } = endpoint.clone();
-    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    // The connector below knows about TLS, tonic need not.
-    let settings = tonic::transport::Endpoint::from_shared(format!("http://{authority}"))
-        .map_err(|error| ConnectError::Config(format!("endpoint {authority}: {error}")))?
-        .connect_timeout(timeouts.connect)
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_PATIENCE)
-        // etcd answers pings without a call with "too many pings" and closes.
-        .keep_alive_while_idle(false)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
-    let connector = tower::service_fn(move |_| connect(scheme, host.clone(), port, tls.clone()));
-    Ok(settings.connect_with_connector_lazy(connector))
+/// Makes connections to one member.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    endpoint: Endpoint,
+    tls: Option<TlsFiles>,
 }
 
-async fn connect(scheme: Scheme, host: String, port: u16, tls: Option<TlsFiles>) -> Result<Io, BoxError> {
-    let stream = TcpStream::connect((host.as_str(), port)).await?;
-    stream.set_nodelay(true)?;
-    let (Scheme::Https, Some(files)) = (scheme, tls) else { return Ok(TokioIo::new(Either::Left(stream))) };
-    let config = tokio::task::spawn_blocking(move || client_config(&files)).await??;
-    let name = ServerName::try_from(host)?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    Ok(TokioIo::new(Either::Right(stream)))
+impl Connector {
+    pub(crate) fn new(endpoint: Endpoint, tls: Option<TlsFiles>) -> Self {
+        Self { endpoint, tls }
+    }
+
+    /// The member's `host:port`.
+    pub(crate) fn authority(&self) -> String {
+        let Endpoint { host, port, .. } = &self.endpoint;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Either<TcpStream, TlsStream<TcpStream>>, BoxError> {
+        let Endpoint { scheme, host, port } = &self.endpoint;
+        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+        stream.set_nodelay(true)?;
+        let (Scheme::Https, Some(files)) = (scheme, self.tls.clone()) else { return Ok(Either::Left(stream)) };
+        let config = tokio::task::spawn_blocking(move || client_config(&files)).await??;
+        let name = ServerName::try_from(host.clone())?;
+        Ok(Either::Right(TlsConnector::from(Arc::new(config)).connect(name, stream).await?))
+    }
 }
 
 /// Reads the files; called at the start as well, so that a wrong one is told before anything else happens.

@@ -221,7 +221,7 @@ impl Rig {
         let kind = Plain(Schema::kind::<Spec, Status>("com.example.v1.Pod", "A pod."), descriptor);
         let hook = Arc::new(Hook::default());
         let admission: Vec<Arc<dyn Admission>> = vec![Arc::clone(&hook) as _];
-        let registry = Registry::start(Arc::new(kind), Arc::clone(&store) as _, admission, config, stop.clone());
+        let registry = Registry::start(Arc::new(kind), Arc::clone(&store), admission, config, stop.clone());
         registry.cache().ready().await;
         Self { registry, store, hook, base, _stop: stop.drop_guard(), _server: server }
     }

@@ -19,7 +19,7 @@ use crate::otlp::Traces;
 use crate::{StartError, private_file};
 use apiserver_endpoints::{Lifecycle, Phase, RequestInfoResolver};
 use apiserver_meta::{Descriptor, Resource};
-use apiserver_registry::{Admission, CacheConfig, Registries, Registry};
+use apiserver_registry::{Admission, CacheConfig, Registries, Registry, SharedStore};
 use apiserver_store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,9 +187,10 @@ impl<'a> Rules<'a> {
 
 fn start_registries(rules: &Rules<'_>, admissions: &Arc<Admissions>, stop: &CancellationToken) -> Vec<Arc<Registry>> {
     let AdmissionParts { store, resources, registries, .. } = &rules.parts;
+    let store = SharedStore::from(Arc::clone(store));
     let start = |resource: &Arc<dyn Resource>| {
         let admission = admissions.around(rules.of(resource.descriptor()));
-        Registry::start(Arc::clone(resource), Arc::clone(store), admission, CacheConfig::standard(), stop.clone())
+        Registry::start(Arc::clone(resource), store.clone(), admission, CacheConfig::standard(), stop.clone())
     };
     let started: Vec<_> = resources.iter().map(start).collect();
     registries.fill(&started);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -32,6 +33,8 @@ pub(crate) struct Faults {
     pub(crate) forgetful: bool,
     /// `revision` waits until it may go on.
     pub(crate) slow_revision: bool,
+    /// `revision` takes up to so long to say what it was at its beginning.
+    pub(crate) late_revision: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -235,12 +238,16 @@ impl Store for MemoryStore {
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {
-        let (revision, slow) = {
+        let (revision, slow, late) = {
             let mut inner = self.lock();
             inner.revisions += 1;
             inner.up()?;
-            (inner.revision, inner.faults.slow_revision)
+            let dice = (inner.revisions as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56;
+            (inner.revision, inner.faults.slow_revision, inner.faults.late_revision.mul_f64(dice as f64 / 256.0))
         };
+        if !late.is_zero() {
+            tokio::time::sleep(late).await;
+        }
         if slow {
             // The answer is the one of the beginning: what a reader must not take who came later.
             self.let_revision_go.notified().await;

@@ -96,3 +96,73 @@ async fn readers_are_woken_once() {
     }
     assert_eq!(polls.load(Ordering::Relaxed), 2 * READERS, "when it asks, and when it is answered");
 }
+
+/// Readers and writers at random: nobody is told less than was acknowledged when he came. That is what an answer would be whose
+/// question was sent before the reader was there.
+#[tokio::test(start_paused = true)]
+async fn no_answer_is_older_than_its_reader() {
+    const READERS: u64 = 20;
+    const READS: usize = 200;
+    let store = Arc::new(MemoryStore::default());
+    store.fault(|faults| faults.late_revision = Duration::from_millis(20));
+    let reader = Arc::new(RevisionReader::new(Arc::clone(&store) as Arc<dyn Store>));
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let readers: Vec<_> = (1..=READERS)
+        .map(|number| {
+            let (reader, acknowledged) = (Arc::clone(&reader), Arc::clone(&acknowledged));
+            tokio::spawn(async move {
+                for read in 0..READS as u64 {
+                    let least = acknowledged.load(Ordering::Relaxed) as Revision;
+                    let told = reader.current().await.unwrap();
+                    assert!(told >= least, "told {told}, and {least} was acknowledged before");
+                    tokio::time::sleep(Duration::from_millis((number * 7 + read * 13) % 31)).await;
+                }
+            })
+        })
+        .collect();
+    let writer = tokio::spawn(async move {
+        loop {
+            let revision = store.set("k", Some("v"));
+            acknowledged.store(revision as usize, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(revision % 5)).await;
+        }
+    });
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    writer.abort();
+}
+
+/// The task that asks for others may end with its runtime; whoever waits elsewhere is told so, and the next one asks anew.
+#[tokio::test]
+async fn a_question_that_is_lost_leaves_nobody_waiting() {
+    let store = Arc::new(MemoryStore::default());
+    store.fault(|faults| faults.slow_revision = true);
+    let reader = Arc::new(RevisionReader::new(Arc::clone(&store) as Arc<dyn Store>));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let ask = || {
+        let reader = Arc::clone(&reader);
+        async move { reader.current().await }
+    };
+    // The first asks for itself; the task that it leaves behind asks for the second, here, and is lost.
+    let first = runtime.spawn(ask());
+    while store.calls().revisions < 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let second = tokio::spawn(ask());
+    tokio::task::yield_now().await;
+    store.let_revision_go.notify_one();
+    first.await.unwrap().unwrap();
+    while store.calls().revisions < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let third = tokio::spawn(ask());
+    tokio::task::yield_now().await;
+    runtime.shutdown_background();
+    for lost in [second, third] {
+        let answer = tokio::time::timeout(Duration::from_secs(10), lost).await.unwrap().unwrap();
+        assert!(matches!(&answer, Err(error) if matches!(**error, StoreError::Unavailable(_))), "{answer:?}");
+    }
+    store.fault(|faults| faults.slow_revision = false);
+    assert_eq!(ask().await.unwrap(), 0);
+}
