@@ -3,7 +3,7 @@
 use crate::client::JSON;
 use crate::failure::{all, fail};
 use crate::figures::{at, ms};
-use crate::step::Target;
+use crate::target::Target;
 use http_body_util::BodyExt;
 use std::sync::Arc;
 use std::time::Instant;

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a command-line program that ends at the first surprise")]
 
 mod api;
+mod args;
 mod client;
 mod etcd;
 mod failure;
@@ -21,72 +22,19 @@ mod restart;
 mod scale;
 mod server;
 mod step;
+mod target;
 mod watchers;
 mod writes;
 
-use api::Api;
-use clap::{Parser, ValueEnum};
-use client::Http;
+use args::{Args, Store, What};
+use clap::Parser;
 use fan_out::Writers;
 use figures::{Figures, ms};
 use memory::Memory;
-use peer::Peer;
-use scale::FanOut;
-use server::{Launch, Server};
-use std::path::PathBuf;
-use std::sync::Arc;
-use step::{Run, Target};
+use server::Launch;
+use step::Run;
+use target::Target;
 use tokio::signal::unix::{SignalKind, signal};
-
-#[derive(Clone, Debug, Parser)]
-struct Args {
-    #[command(subcommand)]
-    what: Option<What>,
-    /// The server's binary; default: beside this one.
-    #[arg(long, global = true)]
-    server: Option<PathBuf>,
-    /// Which stores to measure.
-    #[arg(long, global = true, value_enum, value_delimiter = ',', default_values = ["embedded", "etcd"])]
-    stores: Vec<Store>,
-    /// The etcd binary; default: $VCI_TEST_CACHE/bin/etcd-3.6, or the one on the path.
-    #[arg(long, global = true)]
-    etcd: Option<PathBuf>,
-    /// How many objects there are, one run after the other.
-    #[arg(long, value_delimiter = ',', default_value = "3000")]
-    sizes: Vec<usize>,
-    /// How many connections send requests at a time.
-    #[arg(long, global = true, default_value_t = 8)]
-    clients: usize,
-    /// How many watches are open during the fan-out.
-    #[arg(long, default_value_t = 200)]
-    watchers: usize,
-    /// How many informers begin at once after the restart.
-    #[arg(long, default_value_t = 500)]
-    informers: usize,
-    /// Seconds of each step that reads. The other steps write a fixed number of objects, so that runs leave the same behind.
-    #[arg(long, global = true, default_value_t = 3.0)]
-    seconds: f64,
-    /// The version of HTTP.
-    #[arg(long, global = true, value_enum, default_value = "1.1")]
-    http: Http,
-    #[command(flatten)]
-    peer: Peer,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Store {
-    Embedded,
-    Etcd,
-}
-
-/// What is measured instead of the server by itself.
-#[derive(Clone, Copy, Debug, clap::Subcommand)]
-enum What {
-    /// A GET through kube-apiserver and past it.
-    Proxy,
-    /// What changes cost, and how late they are, when very many watch.
-    FanOut(FanOut),
-}
 
 #[tokio::main]
 async fn main() {
@@ -120,7 +68,7 @@ async fn run(args: &Args) {
             measure_store(args, store, objects, &mut figures).await;
         }
         if let Some(peer) = &peer {
-            peer::measure(args, peer, objects, &mut figures).await;
+            measure_peer(args, peer, objects, &mut figures).await;
         }
     }
     figures.print();
@@ -135,8 +83,17 @@ async fn measure_store(args: &Args, store: Store, objects: usize, figures: &mut 
     let (server, ready) = launch.start().await;
     println!("\n## {}: {objects} objects, {} clients, HTTP/{}\n", launch.name, args.clients, args.http);
     println!("first start: ready after {:.0} ms\n", ms(first_ready));
-    steps(args, &target(&launch, &server), objects, figures).await;
-    restart::run(args, &launch, server, ready).await;
+    steps(args, &server.target(), objects, figures).await;
+    restart::run(args.informers, &launch, server, ready).await;
+}
+
+/// Everything about another server at one size.
+async fn measure_peer(args: &Args, peer: &Target, objects: usize, figures: &mut Figures) {
+    println!("\n## {}: {objects} objects, {} clients, HTTP/{}\n", peer.name, args.clients, args.http);
+    peer::clear(peer).await;
+    steps(args, peer, objects, figures).await;
+    println!("\n| informers | |\n|---|---|");
+    informers::run(peer, args.informers).await;
 }
 
 /// The steps that apply to every server.
@@ -155,9 +112,4 @@ async fn steps(args: &Args, target: &Target, objects: usize, figures: &mut Figur
     let watchers = memory.watch(&run).await;
     fan_out::run(&mut run, writers, &watchers).await;
     memory.print();
-}
-
-fn target(launch: &Launch, server: &Server) -> Target {
-    let (name, connector) = (launch.name.clone(), server.connector.clone());
-    Target { name, process: server.process(), connector, api: Arc::new(Api::ours()) }
 }

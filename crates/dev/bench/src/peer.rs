@@ -3,10 +3,8 @@
 use crate::api::{Api, List};
 use crate::client::{Connector, Credentials, Http, JSON};
 use crate::failure::{all, fail};
-use crate::figures::Figures;
 use crate::process::Process;
-use crate::step::Target;
-use crate::{Args, informers, steps};
+use crate::target::Target;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -56,15 +54,6 @@ impl Peer {
         let process = Process(self.peer_pid.unwrap_or_else(|| fail("--peer needs --peer-pid")));
         Some(Target { name: "peer".into(), process, connector, api: Arc::new(Api::other(collection, template)) })
     }
-}
-
-/// Everything about it at one size.
-pub(crate) async fn measure(args: &Args, target: &Target, objects: usize, figures: &mut Figures) {
-    println!("\n## peer: {objects} objects, {} clients, HTTP/{}\n", args.clients, args.http);
-    clear(target).await;
-    steps(args, target, objects, figures).await;
-    println!("\n| informers | |\n|---|---|");
-    informers::run(target, args.informers).await;
 }
 
 /// Deletes all objects.

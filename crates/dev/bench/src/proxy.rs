@@ -1,12 +1,12 @@
 //! What the way through kube-apiserver adds: a GET past it and through it, at both processes' cost.
 
 use crate::api::{Api, COLLECTION};
+use crate::args::{Args, Store};
 use crate::client::{Connector, Credentials};
 use crate::failure::all;
 use crate::figures::{Measured, ms, print_head, print_row};
 use crate::process::{Cpu, Process};
 use crate::server::Launch;
-use crate::{Args, Store};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -25,9 +25,7 @@ pub(crate) async fn run(run: &mut Run<'_>) -> usize {
         ("field selector that selects nothing", format!("fieldSelector={}", run.target.api.field_of_none), JSON),
     ];
     for (operation, query, media) in queries {
-        // Steps last as long as the program, and there are few.
-        let query: &'static str = query.leak();
-        run.step(operation, until, move |api, _| api.list(query, media)).await;
+        run.step(operation, until, move |api, _| api.list(&query, media)).await;
     }
     everything
 }

@@ -6,8 +6,7 @@ use crate::failure::fail;
 use crate::figures::ms;
 use crate::informers;
 use crate::server::{Launch, Server};
-use crate::step::Target;
-use crate::{Args, target};
+use crate::target::Target;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::time::Duration;
@@ -23,15 +22,15 @@ struct Event {
 }
 
 /// Ends the server, starts it again, and prints a table. `empty` is what a start took before there were objects.
-pub(crate) async fn run(args: &Args, launch: &Launch, server: Server, empty: Duration) {
-    let version = watch_before(&target(launch, &server)).await;
+pub(crate) async fn run(informers: usize, launch: &Launch, server: Server, empty: Duration) {
+    let version = watch_before(&server.target()).await;
     drop(server);
     let (server, ready) = launch.start().await;
-    let target = target(launch, &server);
+    let target = server.target();
     println!("\n| restart | |\n|---|---|");
     println!("| ready after exec, without objects (ms) | {:.0} |", ms(empty));
     println!("| ready after exec, with all objects (ms) | {:.0} |", ms(ready));
-    informers::run(&target, args.informers).await;
+    informers::run(&target, informers).await;
     println!("| a watch from before goes on | {} |", goes_on(&target, &version).await);
 }
 

@@ -1,12 +1,14 @@
 //! A few changes for very many watches: what each event costs the server, and how late it is.
 
+use crate::args::{Args, FanOut};
 use crate::client::{Connector, Http};
 use crate::figures::{Figures, at};
+use crate::peer;
 use crate::process::{Cpu, Process};
 use crate::server::Launch;
-use crate::step::{Run, Target, Until};
+use crate::step::{Run, Until};
+use crate::target::Target;
 use crate::watchers::Watchers;
-use crate::{Args, peer, target};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
@@ -16,23 +18,6 @@ const OBJECTS: usize = 100;
 /// How many addresses the clients have, as if they came from several nodes: a server may bound the connections of one address.
 const ADDRESSES: usize = 8;
 
-/// What to measure.
-#[derive(Clone, Copy, Debug, clap::Args)]
-pub(crate) struct FanOut {
-    /// How many watches are open.
-    #[arg(long, default_value_t = 10_000)]
-    watchers: usize,
-    /// How many connections they share with HTTP/2. With HTTP/1.1 each has its own.
-    #[arg(long, default_value_t = 2000)]
-    connections: usize,
-    /// How many changes there are.
-    #[arg(long, default_value_t = 60)]
-    changes: usize,
-    /// Seconds from one change to the next. If they are too few, the machine is busy, and latencies tell of queues.
-    #[arg(long, default_value_t = 1.0)]
-    pace: f64,
-}
-
 /// Measures every store, and the peer.
 pub(crate) async fn run(args: &Args, fan_out: FanOut) {
     let peer = args.peer.target(args.http);
@@ -40,7 +25,7 @@ pub(crate) async fn run(args: &Args, fan_out: FanOut) {
         for http in [Http::Two, Http::One] {
             let launch = Launch::new(args, store, Vec::new());
             let (server, _) = launch.start().await;
-            measure(args, fan_out, &target(&launch, &server), http).await;
+            measure(args, fan_out, &server.target(), http).await;
         }
     }
     if let Some(target) = &peer {

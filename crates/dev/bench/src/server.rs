@@ -1,16 +1,19 @@
 //! Our server: started, started again, ended.
 
+use crate::api::Api;
+use crate::args::{Args, Store};
 use crate::client::{Call, Connector, Credentials, Http, JSON};
 use crate::etcd::Etcd;
 use crate::failure::fail;
 use crate::process::Process;
-use crate::{Args, Store};
+use crate::target::Target;
 use base64::Engine;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -54,7 +57,7 @@ impl Launch {
         let start = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|error| fail(&format!("{}: {error}", self.binary.display())));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let process = Ending { child, log };
+        let ending = Ending { child, log };
         let address = lines.find_map(|line| line.unwrap().split("https://").nth(1).map(|rest| rest.trim().to_owned()));
         let address = address.unwrap_or_else(|| fail("the server ended before it served"));
         std::thread::spawn(move || lines.for_each(drop));
@@ -73,12 +76,13 @@ impl Launch {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let ready = start.elapsed();
-        (Server { ending: process, connector }, ready)
+        (Server { name: self.name.clone(), ending, connector }, ready)
     }
 }
 
 /// A running server; ended when dropped.
 pub(crate) struct Server {
+    name: String,
     ending: Ending,
     pub(crate) connector: Connector,
 }
@@ -87,8 +91,15 @@ impl Server {
     pub(crate) fn process(&self) -> Process {
         Process(self.ending.child.id())
     }
+
+    /// What the steps measure.
+    pub(crate) fn target(&self) -> Target {
+        let (name, connector) = (self.name.clone(), self.connector.clone());
+        Target { name, process: self.process(), connector, api: Arc::new(Api::ours()) }
+    }
 }
 
+/// The server's process, which ends with this.
 struct Ending {
     child: Child,
     log: PathBuf,

@@ -1,31 +1,15 @@
 //! The engine of steps: many clients send one kind of request until it is enough.
 
-use crate::Args;
-use crate::api::{Api, List};
-use crate::client::{Call, Connector, JSON};
+use crate::api::Api;
+use crate::args::Args;
+use crate::client::Call;
 use crate::failure::all;
 use crate::figures::{Figures, Measured};
-use crate::process::Process;
+use crate::target::Target;
 use futures::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// A server that is measured.
-pub(crate) struct Target {
-    pub(crate) name: String,
-    pub(crate) process: Process,
-    pub(crate) connector: Connector,
-    pub(crate) api: Arc<Api>,
-}
-
-impl Target {
-    /// The version of the collection now.
-    pub(crate) async fn version(&self) -> String {
-        let list: List = self.connector.connect().await.read(self.api.list("limit=1", JSON)).await;
-        list.metadata.resource_version
-    }
-}
 
 /// The steps against one server at one size.
 pub(crate) struct Run<'a> {
@@ -59,7 +43,7 @@ impl Run<'_> {
         &mut self,
         operation: &str,
         until: Until,
-        call: impl Fn(&Api, usize) -> Call + Copy + Send + 'static,
+        call: impl Fn(&Api, usize) -> Call + Clone + Send + 'static,
     ) -> usize {
         let (mut measured, bytes) = self.calls(self.args.clients, until, call).await;
         let bytes = bytes / measured.operations;
@@ -76,14 +60,14 @@ impl Run<'_> {
         &self,
         clients: usize,
         until: Until,
-        call: impl Fn(&Api, usize) -> Call + Copy + Send + 'static,
+        call: impl Fn(&Api, usize) -> Call + Clone + Send + 'static,
     ) -> (Measured, usize) {
         let next = Arc::new(AtomicUsize::new(0));
         let bytes = Arc::new(AtomicUsize::new(0));
         let connections = join_all((0..clients).map(|_| self.target.connector.connect())).await;
         let (start, cpu) = (Instant::now(), self.target.process.cpu());
         let workers = connections.into_iter().map(|mut connection| {
-            let (next, bytes, api) = (Arc::clone(&next), Arc::clone(&bytes), Arc::clone(&self.target.api));
+            let (next, bytes, api, call) = (Arc::clone(&next), Arc::clone(&bytes), Arc::clone(&self.target.api), call.clone());
             tokio::spawn(async move {
                 let mut latencies = Vec::new();
                 loop {

@@ -2,7 +2,7 @@
 
 use crate::client::Connector;
 use crate::failure::fail;
-use crate::step::Target;
+use crate::target::Target;
 use bytes::Bytes;
 use futures::future::join_all;
 use http_body_util::BodyExt;
