@@ -93,7 +93,6 @@ impl Sight {
             let (value, form) = self.value(&event.key, stored);
             (event.value, event.form) = (Some(value), form);
         }
-        event.previous = event.previous.map(|entry| self.entry(entry));
         event
     }
 

@@ -159,7 +159,6 @@ impl Watcher {
         let options = WatchOptions::new()
             .with_range(self.range.end.clone())
             .with_start_revision(start_revision(self.last)?)
-            .with_prev_key()
             .with_progress_notify()
             .with_fragment();
         let (requests, responses) = create(member, self.range.start.clone(), options).await?;
@@ -257,8 +256,7 @@ impl Watcher {
             EventType::Put => Some(value),
             EventType::Delete => None,
         };
-        let previous = event.prev_kv().map(|pair| self.shared.keys.entry(pair.clone())).transpose()?;
-        Ok(Event { key, revision, value, form: Form::Current, previous })
+        Ok(Event { key, revision, value, form: Form::Current })
     }
 }
 
@@ -371,8 +369,7 @@ mod tests {
             (&[6, 8, 7, 9], None),
         ];
         for (sent, want) in table {
-            let event =
-                |revision: &Revision| Event { key: Key::new("a"), revision: *revision, value: None, form: Form::Current, previous: None };
+            let event = |revision: &Revision| Event { key: Key::new("a"), revision: *revision, value: None, form: Form::Current };
             let told = newer(5, sent.iter().map(event).collect());
             let told = told.map(|events| events.iter().map(|event| event.revision).collect::<Vec<_>>());
             assert_eq!(told.as_deref().ok(), want, "{sent:?}");

@@ -147,7 +147,8 @@ pub struct RangeResponse {
     pub revision: Revision,
 }
 
-/// One change, as a watch tells it.
+/// One change, as a watch tells it. What was there before is not told: it would have to be read for every write, and whoever
+/// follows a store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The key that changed.
@@ -158,8 +159,6 @@ pub struct Event {
     pub value: Option<Bytes>,
     /// How they lie in the store.
     pub form: Form,
-    /// The entry before the event. `None`: there was none, or (at the edge of compacted history) it is not known.
-    pub previous: Option<Entry>,
 }
 
 /// A message of a watch.

@@ -9,7 +9,7 @@ use apiserver_store::flaky::{Calls, Fault};
 use apiserver_store::{Revision, Store, WatchMessage};
 use futures::StreamExt;
 use futures::future::join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -167,16 +167,21 @@ async fn watch(rig: &Rig, mut dice: Dice) -> History {
 async fn history(rig: &Rig) -> History {
     let prefix = "example.com/pods/";
     let mut watch = rig.store.watch(prefix, rig.revision(0)).await.unwrap();
-    let mut told = History::new();
+    let (mut told, mut there) = (History::new(), HashSet::new());
     loop {
         let message = tokio::time::timeout(Duration::from_secs(20), watch.next()).await.unwrap().unwrap().unwrap();
         let WatchMessage::Events(events) = message else { continue };
         for event in events {
             let path = event.key.as_str()[prefix.len()..].to_owned();
-            let kind = match (&event.previous, &event.value) {
-                (None, _) => EventKind::Added,
-                (Some(_), Some(_)) => EventKind::Modified,
-                (Some(_), None) => EventKind::Deleted,
+            let kind = match &event.value {
+                None => EventKind::Deleted,
+                Some(_) if there.contains(&path) => EventKind::Modified,
+                Some(_) => EventKind::Added,
+            };
+            if kind == EventKind::Deleted {
+                there.remove(&path)
+            } else {
+                there.insert(path.clone())
             };
             let is_end = path.ends_with("/end");
             told.push((kind, path, event.revision));

@@ -207,7 +207,7 @@ mod tests {
     use bytes::Bytes;
 
     fn event(revision: Revision, key: &str, size: usize) -> Event {
-        Event { key: Key::new(key), revision, value: Some(Bytes::from(vec![0; size])), form: Form::Current, previous: None }
+        Event { key: Key::new(key), revision, value: Some(Bytes::from(vec![0; size])), form: Form::Current }
     }
 
     fn told(watcher: &Watcher) -> Vec<Revision> {

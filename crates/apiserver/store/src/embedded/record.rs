@@ -13,7 +13,7 @@ const VALUE: u8 = 1;
 /// One write.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record<'a> {
-    /// The revision that wrote what was there before; 0: nothing was.
+    /// The revision that wrote what was there before; 0: nothing was. Nobody asks for it now: it is a part of the format.
     pub previous: Revision,
     pub key: &'a str,
     /// `None`: deleted.

@@ -111,7 +111,7 @@ impl Shared {
         let mut events = Vec::new();
         for record in log.range(current + 1..=newest).map_err(file::redb_error)? {
             let (revision, bytes) = record.map_err(file::redb_error)?;
-            events.push(event(&log, revision.value(), &Record::decode(revision.value(), bytes.value())?)?);
+            events.push(event(revision.value(), &Record::decode(revision.value(), bytes.value())?));
         }
         if !events.is_empty() {
             self.publish(&events);
@@ -204,7 +204,7 @@ fn looked_up(log: &Log, gap: Gap, changes: &[Revision]) -> Result<(Vec<Event>, O
         }
         let bytes = log.get(revision).map_err(file::redb_error)?;
         let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("revision {revision} is missing")))?;
-        let event = event(log, revision, &Record::decode(revision, bytes.value())?)?;
+        let event = event(revision, &Record::decode(revision, bytes.value())?);
         size += event_size(&event);
         events.push(event);
     }
@@ -222,7 +222,7 @@ fn scanned(log: &Log, prefix: &str, gap: Gap) -> Result<(Vec<Event>, Option<Gap>
         }
         let record = Record::decode(revision, bytes.value())?;
         if record.key.starts_with(prefix) {
-            let event = event(log, revision, &record)?;
+            let event = event(revision, &record);
             size += event_size(&event);
             events.push(event);
         }
@@ -232,16 +232,11 @@ fn scanned(log: &Log, prefix: &str, gap: Gap) -> Result<(Vec<Event>, Option<Gap>
 
 /// About how many bytes an event holds on to.
 pub(super) fn event_size(event: &Event) -> usize {
-    event.value.as_ref().map_or(0, Bytes::len) + event.previous.as_ref().map_or(0, |entry| entry.value.len())
+    event.value.as_ref().map_or(0, Bytes::len)
 }
 
-fn event(log: &Log, revision: Revision, record: &Record<'_>) -> Result<Event, StoreError> {
-    let key = Key::new(record.key);
-    let previous = match record.previous {
-        0 => None,
-        previous => Some(entry(log, key.clone(), previous)?),
-    };
-    Ok(Event { key, revision, value: record.value.map(Bytes::copy_from_slice), form: Form::Current, previous })
+fn event(revision: Revision, record: &Record<'_>) -> Event {
+    Event { key: Key::new(record.key), revision, value: record.value.map(Bytes::copy_from_slice), form: Form::Current }
 }
 
 /// The value that a revision wrote; the index says that it is there.

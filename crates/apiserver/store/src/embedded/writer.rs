@@ -335,18 +335,14 @@ impl<'a, 'txn> State<'a, 'txn> {
     }
 
     fn write(&mut self, key: &'a Key, value: Option<&Bytes>) -> Result<Revision, StoreError> {
-        let previous = self.entry(key)?;
+        let previous = self.newest(key).unwrap_or(0);
         self.revision += 1;
-        let record = Record {
-            previous: previous.as_ref().map_or(0, |entry| entry.revision),
-            key: key.as_str(),
-            value: value.map(|value| &value[..]),
-        };
+        let record = Record { previous, key: key.as_str(), value: value.map(|value| &value[..]) };
         let mut place = self.log.insert_reserve(self.revision, record.size()).map_err(redb_error)?;
         record.encode(place.as_mut());
         drop(place);
         self.changed.insert(key, value.is_some().then_some(self.revision));
-        self.events.push(Event { key: key.clone(), revision: self.revision, value: value.cloned(), form: Form::Current, previous });
+        self.events.push(Event { key: key.clone(), revision: self.revision, value: value.cloned(), form: Form::Current });
         Ok(self.revision)
     }
 }

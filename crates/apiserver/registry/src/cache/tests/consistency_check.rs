@@ -118,7 +118,7 @@ async fn events_that_go_back_are_dropped() {
     let mut watch = rig.watch("ns", &at(40)).await;
     watch.is_silent().await;
     for revision in [1, 39, 40] {
-        let event = Event { key: Key::new("example.com/widgets/ns/o01"), revision, value: None, form: Form::Current, previous: None };
+        let event = Event { key: Key::new("example.com/widgets/ns/o01"), revision, value: None, form: Form::Current };
         rig.store.tell_all(&WatchMessage::Events(vec![event]));
     }
     watch.is_silent().await;

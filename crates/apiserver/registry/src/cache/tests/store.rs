@@ -122,9 +122,8 @@ impl MemoryStore {
 
 impl Inner {
     fn write(&mut self, key: &Key, value: Option<Bytes>) -> Revision {
-        let previous = self.state(self.revision).remove(key);
         self.revision += 1;
-        let event = Event { key: key.clone(), revision: self.revision, value, form: Form::Current, previous };
+        let event = Event { key: key.clone(), revision: self.revision, value, form: Form::Current };
         self.log.push(event.clone());
         match self.faults {
             Faults { lossy: true, .. } => {}
