@@ -23,10 +23,9 @@ mod tests;
 #[cfg(test)]
 mod vectors;
 
-/// Applies the operations in order to a copy of the object.
-pub(crate) fn apply(object: &Value, patch: &[u8]) -> Result<Value, PatchError> {
+/// Applies the operations in order.
+pub(crate) fn apply(mut document: Value, patch: &[u8]) -> Result<Value, PatchError> {
     let operations = decode(patch)?;
-    let mut document = object.clone();
     let mut limits = Limits::new(&document);
     for (index, written) in operations.iter().enumerate() {
         run(&mut document, written, &mut limits).map_err(|failure| failure.of(index, written.op.as_deref(), written.path.as_deref()))?;

@@ -8,9 +8,9 @@
 //! use serde_json::json;
 //!
 //! let object = json!({"spec": {"width": 10, "material": "brass"}});
-//! let merged = merge_patch(&object, br#"{"spec": {"material": null}}"#)?;
+//! let merged = merge_patch(object.clone(), br#"{"spec": {"material": null}}"#)?;
 //! assert_eq!(merged, json!({"spec": {"width": 10}}));
-//! let patched = json_patch(&object, br#"[{"op": "replace", "path": "/spec/width", "value": 20}]"#)?;
+//! let patched = json_patch(object, br#"[{"op": "replace", "path": "/spec/width", "value": 20}]"#)?;
 //! assert_eq!(patched["spec"]["width"], 20);
 //! # Ok::<(), apiserver_patch::PatchError>(())
 //! ```
@@ -37,8 +37,8 @@ pub use json::MAX_COPIED_BYTES;
 /// `metadata.annotations` and `metadata.labels` count as empty objects where an operation adds a member below them.
 ///
 /// # Errors
-/// See [`PatchError`]; the object is unchanged then.
-pub fn json_patch(object: &Value, patch: &[u8]) -> Result<Value, PatchError> {
+/// See [`PatchError`].
+pub fn json_patch(object: Value, patch: &[u8]) -> Result<Value, PatchError> {
     json::apply(object, patch)
 }
 
@@ -46,7 +46,7 @@ pub fn json_patch(object: &Value, patch: &[u8]) -> Result<Value, PatchError> {
 ///
 /// # Errors
 /// [`PatchError::Malformed`].
-pub fn merge_patch(object: &Value, patch: &[u8]) -> Result<Value, PatchError> {
+pub fn merge_patch(object: Value, patch: &[u8]) -> Result<Value, PatchError> {
     merge::apply(object, patch)
 }
 
@@ -55,6 +55,6 @@ pub fn merge_patch(object: &Value, patch: &[u8]) -> Result<Value, PatchError> {
 ///
 /// # Errors
 /// See [`PatchError`].
-pub fn strategic_merge_patch(object: &Value, patch: &[u8], schema: &Schema) -> Result<Value, PatchError> {
+pub fn strategic_merge_patch(object: Value, patch: &[u8], schema: &Schema) -> Result<Value, PatchError> {
     strategic::apply(object, patch, schema)
 }

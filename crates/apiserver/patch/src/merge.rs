@@ -7,9 +7,8 @@ use serde_json::Value;
 #[cfg(test)]
 mod tests;
 
-pub(crate) fn apply(object: &Value, patch: &[u8]) -> Result<Value, PatchError> {
+pub(crate) fn apply(mut object: Value, patch: &[u8]) -> Result<Value, PatchError> {
     let patch = Value::Object(parse_object(patch, "a merge patch")?);
-    let mut merged = object.clone();
-    json_patch::merge(&mut merged, &patch);
-    Ok(merged)
+    json_patch::merge(&mut object, &patch);
+    Ok(object)
 }

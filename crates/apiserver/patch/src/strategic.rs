@@ -34,9 +34,12 @@ const RETAIN_KEYS: &str = "$retainKeys";
 const SET_ELEMENT_ORDER: &str = "$setElementOrder";
 const DELETE_FROM_LIST: &str = "$deleteFromPrimitiveList";
 
-pub(crate) fn apply(object: &Value, patch: &[u8], schema: &Schema) -> Result<Value, PatchError> {
+pub(crate) fn apply(object: Value, patch: &[u8], schema: &Schema) -> Result<Value, PatchError> {
     let patch = parse_object(patch, "a strategic merge patch")?;
-    let original = object.as_object().cloned().unwrap_or_default();
+    let original = match object {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    };
     merge_object(original, patch, Some(schema), &FieldPath::default()).map(Value::Object)
 }
 

@@ -8,7 +8,9 @@
 mod collection;
 mod commit;
 mod create;
+mod current;
 mod delete;
+mod encoded;
 mod failure;
 mod guard;
 mod outcome;

@@ -242,7 +242,7 @@ fn conditions_met(conditions: &[source::Condition], activation: &Activation) -> 
 
 /// The object after a webhook's patch, in the form of its kind.
 fn patched(object: &Object, patch: &[u8], request: AdmissionRequest<'_>) -> Result<Object, String> {
-    let after = apiserver_patch::json_patch(&typed(object, request), patch).map_err(|error| error.to_string())?;
+    let after = apiserver_patch::json_patch(typed(object, request), patch).map_err(|error| error.to_string())?;
     let conformed = decode::conform(after, request.schema).map_err(|error| error.to_string())?;
     let mut after = Object::from_value(conformed.value).ok_or("the patch makes something of it that is no object")?;
     // What it is, which one, and who has set what, is not a webhook's to say.

@@ -30,7 +30,7 @@ fn does_as_the_shared_collection_shows() {
 
 impl Case {
     fn check(&self) -> Result<(), String> {
-        let got = json_patch(&self.object, self.patch.to_string().as_bytes());
+        let got = json_patch(self.object.clone(), self.patch.to_string().as_bytes());
         let right = match (&got, &self.want, &self.reason) {
             (Ok(got), Some(want), None) => got == want,
             (Err(PatchError::Unprocessable { causes, .. }), None, Some(want)) => {

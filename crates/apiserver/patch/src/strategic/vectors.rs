@@ -55,7 +55,7 @@ fn does_as_the_recorded_cases_show() {
 
 impl Case {
     fn check(&self, schema: &Schema) -> Result<(), String> {
-        let got = strategic_merge_patch(&self.object, self.patch.to_string().as_bytes(), schema);
+        let got = strategic_merge_patch(self.object.clone(), self.patch.to_string().as_bytes(), schema);
         let right = match (&got, &self.want, &self.error) {
             (Ok(got), Some(want), None) => got == want,
             (Err(PatchError::Malformed(got)), None, Some(want)) => got == want,

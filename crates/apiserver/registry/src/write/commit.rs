@@ -4,10 +4,12 @@
 //! The cached object may be stale. So a result that it leads to counts only when the store has confirmed it: a write by its
 //! compare, an error or a write that changes nothing by a read of the live object.
 
+use super::current::Current;
+use super::encoded::Encoded;
 use super::failure::WriteFailure;
 use super::outcome::Outcome;
 use crate::admission::{Consistency, Guards};
-use crate::item::{splice, unreadable};
+use crate::item::unreadable;
 use crate::keys::storage_key;
 use crate::registry::Registry;
 use crate::store_error::from_store;
@@ -18,18 +20,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Instant;
 
-/// The object that a change starts from.
-pub(super) struct Current {
-    /// As stored, with the resourceVersion that a client would see.
-    pub(super) object: Object,
-    /// The revision that wrote it.
-    pub(super) revision: Revision,
-    stored: Bytes,
-    /// Not known of a cached object: the store has to confirm that nothing changes.
-    form: Form,
-    /// How fresh the object is, and everything else must be that decides about the change.
-    pub(super) consistency: Consistency,
-}
+/// How much longer the next state of an object mostly is at most: a field that is new, with who owns it.
+const GROWTH: usize = 512;
 
 /// The next state of an object.
 pub(super) enum Next {
@@ -89,26 +81,26 @@ impl Registry {
         let written = match next {
             Err(error) => return self.confirm(key, current, Err(error), operation).await,
             Ok(Next::Put(object, guards)) => {
-                let bytes = stored_bytes(object);
-                let changes_nothing = bytes == current.stored && current.form == Form::Current;
-                if changes_nothing || dry_run == DryRun::All {
-                    let shown = self.shown(&bytes, current.revision)?;
+                let encoded = Encoded::of(&object, current.size() + GROWTH);
+                if current.is(&encoded) || dry_run == DryRun::All {
+                    let shown = self.shown(&encoded, current.revision)?;
                     return self.confirm(key, current, Ok(Outcome::Stored(shown)), operation).await;
                 }
-                match self.put_shrinking(&storage_key, bytes, Expect::Revision(current.revision), &guards.guards).await {
-                    Ok((bytes, revision)) => Ok(self.shown(&bytes, revision).map(Outcome::Stored)),
+                match self.put_shrinking(&storage_key, encoded, Expect::Revision(current.revision), &guards.guards).await {
+                    Ok((encoded, revision)) => Ok(self.shown(&encoded, revision).map(Outcome::Stored)),
                     Err(GuardedError::Write(error)) => Err(error),
                     Err(GuardedError::GuardFailed) => return self.live(key, operation).await.map(Attempt::Again),
                 }
             }
             Ok(Next::Delete(object)) => {
-                let bytes = stored_bytes(object);
+                let encoded = Encoded::of(&object, current.size() + GROWTH);
                 if dry_run == DryRun::All {
-                    let shown = self.shown(&bytes, current.revision)?;
+                    let shown = self.shown(&encoded, current.revision)?;
                     return self.confirm(key, current, Ok(Outcome::Deleted(shown)), operation).await;
                 }
                 // With the revision it had: a watch from there tells of the deletion.
-                self.store.delete(&storage_key, current.revision).await.map(|_| self.shown(&bytes, current.revision).map(Outcome::Deleted))
+                let deleted = self.store.delete(&storage_key, current.revision).await;
+                deleted.map(|_| self.shown(&encoded, current.revision).map(Outcome::Deleted))
             }
         };
         match written {
@@ -131,9 +123,7 @@ impl Registry {
             return result.map(Attempt::Done);
         }
         let live = self.live(key, operation).await?;
-        // The bytes may differ at one revision: a cached object has them in the form that this server writes.
-        let is_current = live.revision == current.revision && live.stored == current.stored && live.form == current.form;
-        if is_current { result.map(Attempt::Done) } else { Ok(Attempt::Again(live)) }
+        if current.is_still(&live) { result.map(Attempt::Done) } else { Ok(Attempt::Again(live)) }
     }
 
     /// Writes; a value that the store finds too large is tried once more without managed fields, which help but
@@ -141,25 +131,25 @@ impl Registry {
     pub(super) async fn put_shrinking(
         &self,
         key: &apiserver_store::Key,
-        bytes: Bytes,
+        encoded: Encoded,
         expect: Expect,
         guards: &[Guard],
-    ) -> Result<(Bytes, Revision), GuardedError> {
-        let too_large = match self.store.put_guarded(key, bytes.clone(), expect, guards).await {
+    ) -> Result<(Encoded, Revision), GuardedError> {
+        let too_large = match self.store.put_guarded(key, encoded.stored().clone(), expect, guards).await {
             Err(GuardedError::Write(WriteError::Store(error @ StoreError::TooLarge { .. }))) => error,
-            result => return result.map(|revision| (bytes, revision)),
+            result => return result.map(|revision| (encoded, revision)),
         };
-        let Ok(mut object) = parse(&bytes) else { return Err(too_large.into()) };
+        let Ok(mut object) = parse(encoded.stored()) else { return Err(too_large.into()) };
         if object.metadata_mut().remove("managedFields").is_none() {
             return Err(too_large.into());
         }
-        let smaller = stored_bytes(object);
-        self.store.put_guarded(key, smaller.clone(), expect, guards).await.map(|revision| (smaller, revision))
+        let smaller = Encoded::of(&object, encoded.stored().len());
+        self.store.put_guarded(key, smaller.stored().clone(), expect, guards).await.map(|revision| (smaller, revision))
     }
 
-    /// Stored bytes as a client gets them.
-    pub(super) fn shown(&self, stored: &[u8], revision: Revision) -> Result<Bytes, ApiError> {
-        splice(stored, revision).map_err(|error| from_store(error, self.descriptor(), "read"))
+    /// An object as a client gets it.
+    pub(super) fn shown(&self, encoded: &Encoded, revision: Revision) -> Result<Bytes, ApiError> {
+        encoded.shown(revision).map_err(|error| from_store(error, self.descriptor(), "read"))
     }
 
     fn missing(&self, key: &ObjectKey) -> WriteFailure {
@@ -188,11 +178,8 @@ impl Registry {
 
     fn cached_existing(&self, key: &ObjectKey) -> Option<Current> {
         let item = self.cache.cached_existing(key)?;
-        let mut object = parse(&item.bytes).ok()?;
-        object.metadata_mut().remove("resourceVersion");
-        let stored = Bytes::from(object.to_bytes());
-        object.set_meta_str("resourceVersion", &item.revision.to_string());
-        Some(Current { object, revision: item.revision, stored, form: Form::Current, consistency: Consistency::Cached })
+        // It has the resourceVersion that it is shown with.
+        parse(&item.bytes).ok().map(|object| Current::cached(object, &item))
     }
 
     async fn live(&self, key: &ObjectKey, operation: &'static str) -> Result<Current, WriteFailure> {
@@ -210,13 +197,7 @@ impl Registry {
         }
         let mut object = parse(&entry.value).map_err(|error| corrupt(&error))?;
         object.set_meta_str("resourceVersion", &entry.revision.to_string());
-        Ok(Current {
-            object,
-            revision: entry.revision,
-            stored: entry.value.clone(),
-            form: entry.form,
-            consistency: Consistency::Linearizable,
-        })
+        Ok(Current::live(object, entry))
     }
 }
 
@@ -224,12 +205,6 @@ impl Registry {
 enum Attempt {
     Done(Outcome),
     Again(Current),
-}
-
-/// The canonical bytes of an object as the store keeps it: without its resourceVersion, which is the store's to say.
-pub(super) fn stored_bytes(mut object: Object) -> Bytes {
-    object.metadata_mut().remove("resourceVersion");
-    Bytes::from(object.to_bytes())
 }
 
 fn parse(bytes: &[u8]) -> Result<Object, serde_json::Error> {

@@ -1,6 +1,6 @@
 //! `create`.
 
-use super::commit::stored_bytes;
+use super::encoded::Encoded;
 use super::failure::WriteFailure;
 use super::outcome::Written;
 use super::system;
@@ -13,13 +13,15 @@ use apiserver_meta::object::encoded_len;
 use apiserver_meta::options::{DryRun, WriteOptions};
 use apiserver_meta::{ApiError, FieldError, FieldPath, Object, ObjectKey, RequestContext, Subresource, Verb};
 use apiserver_store::{Entry, Expect, GuardedError, Key, Revision, WriteError};
-use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// How often a generated name is drawn before giving up, as upstream does.
 const NAME_DRAWS: usize = 8;
+
+/// How many bytes most new objects have room in.
+const SIZE: usize = 2048;
 
 impl Registry {
     /// Creates an object from a decoded, canonical body. The namespace is the URL's.
@@ -100,26 +102,22 @@ impl Registry {
         self.admit(ctx, request, Some(object)).await?;
         self.refuse_version(object)?;
         let key = storage_key(self.descriptor(), &ObjectKey::new(object.namespace(), object.name()));
-        let conceal = self.resource.conceal();
-        let mut stored = object.clone();
-        if let Some(conceal) = conceal {
-            conceal(&mut stored);
-        }
-        let bytes = stored_bytes(stored);
+        let encoded = Encoded::of(object, SIZE);
+        let stored = self.resource.conceal().map(|conceal| concealed(object.clone(), conceal));
         let store_failed = |error| from_store(error, self.descriptor(), "create");
         if dry_run == DryRun::All {
             self.guards(ctx, request, object, Consistency::Cached).await?;
             return match self.store.get(&key).await.map_err(store_failed)? {
                 Some(holder) => Ok(Inserted::Taken(Some(holder))),
                 // An object that was never stored has no resourceVersion to show, and a secret that opens nothing is none.
-                None => Ok(Inserted::Done(Written { bytes, created: true })),
+                None => Ok(Inserted::Done(Written { bytes: stored.unwrap_or(encoded).stored().clone(), created: true })),
             };
         }
-        match self.put_new(ctx, request, object, &key, bytes).await? {
-            Ok((bytes, revision)) => {
+        match self.put_new(ctx, request, object, &key, stored.as_ref().unwrap_or(&encoded)).await? {
+            Ok((written, revision)) => {
                 // The secret is in the creator's copy alone.
-                let bytes = if conceal.is_some() { stored_bytes(object.clone()) } else { bytes };
-                Ok(Inserted::Done(Written { bytes: self.shown(&bytes, revision)?, created: true }))
+                let shown = if stored.is_some() { encoded } else { written };
+                Ok(Inserted::Done(Written { bytes: self.shown(&shown, revision)?, created: true }))
             }
             Err(WriteError::Conflict(holder)) => Ok(Inserted::Taken(holder)),
             Err(WriteError::Store(error)) => Err(store_failed(error)),
@@ -133,12 +131,12 @@ impl Registry {
         request: AdmissionRequest<'_>,
         object: &Object,
         key: &Key,
-        bytes: Bytes,
-    ) -> Result<Result<(Bytes, Revision), WriteError>, ApiError> {
+        encoded: &Encoded,
+    ) -> Result<Result<(Encoded, Revision), WriteError>, ApiError> {
         let mut consistency = Consistency::Cached;
         loop {
             let guards = self.guards(ctx, request, object, consistency).await?;
-            match self.put_shrinking(key, bytes.clone(), Expect::Absent, &guards.guards).await {
+            match self.put_shrinking(key, encoded.clone(), Expect::Absent, &guards.guards).await {
                 Ok(written) => return Ok(Ok(written)),
                 Err(GuardedError::Write(error)) => return Ok(Err(error)),
                 Err(GuardedError::GuardFailed) if Instant::now() >= ctx.deadline => {
@@ -181,6 +179,12 @@ impl Registry {
 enum Inserted {
     Done(Written),
     Taken(Option<Entry>),
+}
+
+/// An object without what only its creator is told.
+fn concealed(mut object: Object, conceal: fn(&mut Object)) -> Encoded {
+    conceal(&mut object);
+    Encoded::of(&object, SIZE)
 }
 
 /// Takes out what only the server may say and puts the namespace in. The resourceVersion is taken out as well.

@@ -1,6 +1,7 @@
 //! `delete`: at once, or by marking the object while finalizers hold it.
 
-use super::commit::{Change, Current, Next};
+use super::commit::{Change, Next};
+use super::current::Current;
 use super::failure::WriteFailure;
 use super::outcome::{Deleted, Outcome};
 use super::system;

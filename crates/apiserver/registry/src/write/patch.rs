@@ -1,7 +1,8 @@
 //! `patch`: JSON patch, merge patch, strategic merge patch, and server-side apply.
 
-use super::commit::{Change, Current, Next};
+use super::commit::{Change, Next};
 use super::create::wipe;
+use super::current::Current;
 use super::failure::WriteFailure;
 use super::outcome::{Outcome, Written};
 use super::system;
@@ -286,9 +287,9 @@ impl Change for Patched<'_> {
         let before = self.before(&current.object);
         let body = &self.patch.body;
         let after = match self.patch.kind {
-            PatchKind::Json => apiserver_patch::json_patch(&before, body),
-            PatchKind::Strategic => apiserver_patch::strategic_merge_patch(&before, body, self.registry.schema()),
-            PatchKind::Merge | PatchKind::Apply => apiserver_patch::merge_patch(&before, body),
+            PatchKind::Json => apiserver_patch::json_patch(before, body),
+            PatchKind::Strategic => apiserver_patch::strategic_merge_patch(before, body, self.registry.schema()),
+            PatchKind::Merge | PatchKind::Apply => apiserver_patch::merge_patch(before, body),
         };
         let parsed = Parsed { value: after.map_err(refused)?, duplicates: Vec::new() };
         let object = self.registry.conformed(ctx, parsed, self.options, Source::Patch { odd: self.odd() })?;

@@ -1,6 +1,7 @@
 //! `update`, of an object or its status; and the step that every change of an object ends with.
 
-use super::commit::{Change, Current, Next};
+use super::commit::{Change, Next};
+use super::current::Current;
 use super::failure::WriteFailure;
 use super::outcome::Written;
 use super::system;
