@@ -118,6 +118,13 @@ impl RequestInfo {
         self.is_health() || self.verb == "get" && self.resource.as_ref().is_some_and(is_object)
     }
 
+    /// Whether it writes one object, or its status, of the API that is served here.
+    pub fn writes_object(&self) -> bool {
+        let is_write = matches!(&*self.verb, "create" | "update" | "patch" | "delete");
+        let is_object = |resource: &ResourceInfo| matches!(resource.subresource.as_str(), "" | "status");
+        is_write && self.proxied.is_none() && self.resource.as_ref().is_some_and(is_object)
+    }
+
     /// Reads method and URL. `prefix` is taken off the path when it is there.
     ///
     /// # Errors

@@ -11,6 +11,9 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
+/// Up to how many bytes work is light: a fraction of a millisecond, so that it may be done even where sockets are waited for.
+pub const LIGHT: usize = 16 * 1024;
+
 /// From how many bytes on work is heavy: some milliseconds of it.
 const HEAVY: usize = 64 * 1024;
 

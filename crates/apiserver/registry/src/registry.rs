@@ -12,6 +12,7 @@ use apiserver_meta::{ApiError, Descriptor, ObjectFilter, ObjectKey, RequestConte
 use apiserver_store::Store;
 use std::future::Future;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +24,8 @@ pub struct Registry {
     pub(crate) cache: Arc<Cache>,
     pub(crate) admission: Vec<Arc<dyn Admission>>,
     writes: TaskTracker,
+    /// Where it was started.
+    runtime: Handle,
 }
 
 impl Registry {
@@ -37,7 +40,7 @@ impl Registry {
         let shared = store.into();
         let store = Arc::clone(&shared.store);
         let cache = Cache::start(Arc::clone(&resource), shared, config, stop);
-        Arc::new(Self { resource, store, cache, admission, writes: TaskTracker::new() })
+        Arc::new(Self { resource, store, cache, admission, writes: TaskTracker::new(), runtime: Handle::current() })
     }
 
     /// The kind's descriptor.
@@ -121,14 +124,16 @@ impl Registry {
         self.cache.cached_existing(key).map_or(0, |item| item.bytes.len())
     }
 
-    /// Runs a write on a task of its own and waits for it until the deadline. `bytes` is about what it reads and writes.
+    /// Runs a write on a task of its own and waits for it until the deadline. `bytes` is about what it reads and writes: a light
+    /// write runs on the runtime that it was asked on, which may be that of connections, and any other on the registry's own.
     pub(crate) async fn detached<T: Send + 'static>(
         &self,
         ctx: &RequestContext,
         bytes: usize,
         write: impl Future<Output = Result<T, WriteFailure>> + Send + 'static,
     ) -> Result<T, WriteFailure> {
-        let task = self.writes.spawn(offload::in_steps(bytes, write));
+        let work = offload::in_steps(bytes, write);
+        let task = if bytes <= offload::LIGHT { self.writes.spawn(work) } else { self.writes.spawn_on(work, &self.runtime) };
         match tokio::time::timeout_at(ctx.deadline.into(), task).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(ApiError::internal("the write ended unexpectedly").with_source(panic).into()),

@@ -3,14 +3,14 @@
 //! Handshakes run each in a task of its own, so that a slow client holds up nobody. A connection that lies idle is
 //! closed, one that is busy is not cut: at the end its requests are given time, and only watches are ended.
 //!
-//! Connections have a tokio runtime of their own, with its own threads: accepting, TLS, HTTP framing, and what is answered
-//! in microseconds (health, one object). Every other request is handled on the runtime of the rest of the program and its
-//! response comes back here. A handler that computes for long, wherever it may be, then holds up other handlers, but neither
+//! Connections have a tokio runtime of their own, with its own threads: accepting, TLS, HTTP framing, and what is handled
+//! in microseconds (health, one object, a small write). Every other request is handled on the runtime of the rest of the program
+//! and its response comes back here. A handler that computes for long, wherever it may be, then holds up other handlers, but neither
 //! health checks nor new connections: in one runtime the thread that waits for sockets is also one that runs handlers, and
-//! while it does, nobody hears the sockets. A hop to the other runtime costs some microseconds, which is why a GET of
-//! one object does without.
+//! while it does, nobody hears the sockets. A hop to the other runtime wakes two threads, which costs as much as what is brief.
 
 mod activity;
+mod brief;
 mod connection_limit;
 mod drain;
 mod linger;
@@ -24,6 +24,7 @@ use crate::tls;
 use activity::{Activity, Ending, Unwanted};
 use apiserver_auth::Identity;
 use apiserver_endpoints::{PeerCertificates, RequestInfoResolver, Upgrades};
+use apiserver_meta::Descriptor;
 use apiserver_meta::context::USER_ANONYMOUS;
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -106,6 +107,8 @@ pub(crate) struct Listening {
     pub(crate) failed_handshakes: Arc<FailedHandshakes>,
     /// Where requests are handled; connections are where this is awaited.
     pub(crate) handlers: Handle,
+    /// The kinds that registries serve.
+    pub(crate) kinds: Vec<&'static Descriptor>,
 }
 
 impl Listening {
@@ -248,11 +251,11 @@ impl Server {
         client: &Client<'_>,
         request: http::Request<Incoming>,
     ) -> impl Future<Output = Result<Response, Infallible>> + Send + 'static {
-        let Listening { router, requests, bounds, signals, handlers, .. } = &self.listening;
+        let Listening { router, requests, bounds, signals, handlers, kinds, .. } = &self.listening;
         let version = request.version();
         let info = requests.resolve(request.method(), request.uri(), request.headers()).ok().map(Arc::new);
         let is_long_running = info.as_ref().is_some_and(|info| info.is_long_running());
-        let is_brief = info.as_ref().is_some_and(|info| info.is_brief());
+        let is_brief = info.as_ref().is_some_and(|info| brief::is_brief(info, request.body(), kinds));
         // What comes from elsewhere may be of any length: only that it is read on is bounded.
         let is_proxied = info.as_ref().is_some_and(|info| info.proxied.is_some());
         let deadline = if is_long_running || is_proxied { SendDeadline::frames } else { SendDeadline::whole }(bounds.request_timeout);

@@ -165,6 +165,23 @@ fn what_is_answered_in_microseconds() {
 }
 
 #[test]
+fn what_writes_one_object() {
+    let cases = [
+        ("POST", "/apis/g/v/namespaces/a/r", true),
+        ("PUT", "/some/prefix/apis/g/v/namespaces/a/r/n", true),
+        ("PATCH", "/apis/g/v/namespaces/a/r/n/status", true),
+        ("DELETE", "/apis/g/v/r/n", true),
+        ("DELETE", "/apis/g/v/r", false),
+        ("POST", "/apis/g/v/namespaces/a/r/n/token", false),
+        ("GET", "/apis/g/v/r/n", false),
+        ("POST", "/version", false),
+    ];
+    for (method, url, want) in cases {
+        assert_eq!(parse(method, url).writes_object(), want, "{method} {url}");
+    }
+}
+
+#[test]
 fn paths_below_a_proxys_prefix() {
     use crate::tests::elsewhere;
     let resolver = RequestInfoResolver::new("/some/prefix", vec![elsewhere()]);
@@ -207,6 +224,7 @@ fn paths_below_a_proxys_prefix() {
         assert_eq!((proxied.is_upgrade, info.is_long_running()), (is_upgrade, is_long_running), "{method} {uri}");
         assert_eq!((&*resource.resource, &*resource.namespace, &*resource.name, &*resource.subresource), ("widgets", "a", "w", "proxy"));
         assert!(!info.is_brief(), "its connection is not to wait for another server");
+        assert!(!info.writes_object(), "what it writes is not served here");
     }
     for uri in ["/elsewhere", "/elsewhere/", "/elsewherew", "/other/elsewhere/w", "//elsewhere/w"] {
         assert_eq!(resolve("GET", uri, &[]).proxied, None, "{uri}");

@@ -2,7 +2,8 @@
 use super::*;
 use crate::pki;
 use crate::tls::Serving;
-use apiserver_meta::testing::WATCH_QUERIES;
+use apiserver_meta::testing::{WATCH_QUERIES, books};
+use apiserver_registry::offload;
 use axum::Extension;
 use axum::body::Body;
 use axum::routing::get;
@@ -56,6 +57,7 @@ fn start_with(more: Router, handlers: Handle, change: impl FnOnce(&mut Connectio
         signals: signals.clone(),
         failed_handshakes: Arc::default(),
         handlers,
+        kinds: vec![books().descriptor()],
     };
     let ended = tokio::spawn(async { listening.serve(listener).await.unwrap() });
     Running { serving, address, root: made.ca_certificate, signals, ended }
@@ -259,6 +261,41 @@ async fn handlers_that_compute_hold_up_neither_health_nor_new_connections() {
         read_until(&mut server.send("/livez").await, "ok").await;
     }
     drop(end);
+    handlers.shutdown_background();
+}
+
+#[tokio::test]
+async fn small_writes_are_handled_where_their_connection_is_and_others_are_not() {
+    let handlers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("handlers").build().unwrap();
+    let place = axum::routing::any(|_: axum::body::Bytes| async {
+        if std::thread::current().name() == Some("handlers") { "among handlers" } else { "at the connection" }
+    });
+    let server = start_with(Router::new().route("/apis/{*rest}", place), handlers.handle().clone(), |_| ());
+    let Descriptor { group, version, plural, .. } = books().descriptor();
+    let (books, of_others) =
+        (format!("/apis/{group}/{version}/namespaces/a/{plural}"), format!("/apis/{group}/{version}/namespaces/a/others"));
+    let (light, more) = (offload::LIGHT, offload::LIGHT + 1);
+    for (method, path, length, want) in [
+        ("POST", books.clone(), Some(light), "at the connection"),
+        ("POST", books.clone(), Some(more), "among handlers"),
+        ("POST", books.clone(), None, "among handlers"),
+        ("POST", of_others, Some(1), "among handlers"),
+        ("PUT", format!("{books}/b"), Some(light), "at the connection"),
+        ("PATCH", format!("{books}/b/status"), Some(light), "at the connection"),
+        ("POST", format!("{books}/b/token"), Some(1), "among handlers"),
+        ("DELETE", format!("{books}/b"), Some(0), "at the connection"),
+        ("DELETE", books.clone(), Some(0), "among handlers"),
+        ("GET", books, Some(0), "among handlers"),
+    ] {
+        let mut stream = server.connect().await;
+        let (framing, body) = match length {
+            Some(length) => (format!("Content-Length: {length}"), "x".repeat(length)),
+            None => ("Transfer-Encoding: chunked".to_owned(), "1\r\nx\r\n0\r\n\r\n".to_owned()),
+        };
+        stream.write_all(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n{body}").as_bytes()).await.unwrap();
+        let answer = read_until(&mut stream, want).await;
+        assert!(answer.ends_with(want), "{method} {path} with {length:?} bytes: {answer}");
+    }
     handlers.shutdown_background();
 }
 

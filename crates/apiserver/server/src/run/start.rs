@@ -103,6 +103,7 @@ impl Prepared {
             signals: signals.clone(),
             failed_handshakes: handshakes,
             handlers: Handle::current(),
+            kinds: registries.iter().map(|registry| registry.descriptor()).collect(),
         };
         let connections = ConnectionRuntime::start()?;
         let server = Server {
