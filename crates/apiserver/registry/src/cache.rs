@@ -5,7 +5,7 @@
 //! resourceVersion are linearizable: they see at least the store's revision at the time they began. Where that
 //! cannot be had from the cache, the store is read; a stale answer is never given instead.
 //!
-//! The parts: `follow` fills, `replay` brings the history from before the start, `state` is where a change becomes visible, `history` keeps the events of the last
+//! The parts: `load` fills and `follow` keeps current, `replay` brings the history from before the start, `state` is where a change becomes visible, `history` keeps the events of the last
 //! minutes, `hub` finds the watchers of an event, `objects` and its `index` find what selectors ask for, `freshness` decides how long a read waits; `get`, `list` and `watch` are
 //! the verbs, `consistency` compares all of this with the store now and then.
 
@@ -20,11 +20,12 @@ use apiserver_store::StoreError;
 pub use counters::{CacheStats, ConsistencyChecks, ListStats, ReadStats, WAIT_BOUNDS};
 use counters::{ConsistencyCounters, Counters};
 use filter::Filter;
-use follow::{Follower, Source};
+use follow::Follower;
 use futures::stream::BoxStream;
 use history::Bounds;
 use progress::ProgressRequester;
 use snapshot::Snapshot;
+use source::Source;
 use state::State;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,12 +46,15 @@ mod history;
 mod hub;
 mod index;
 mod list;
+mod load;
 mod objects;
+mod past;
 mod progress;
 mod replay;
 mod sharing;
 mod snapshot;
 mod snapshots;
+mod source;
 mod state;
 mod visibility_change;
 mod watch;
@@ -71,7 +75,8 @@ pub struct CacheConfig {
     pub bookmark_period: Duration,
     /// How many events may wait for one watcher before it has to catch up from the history.
     pub watcher_queue: usize,
-    /// How long a read waits for the cache to reach a revision, and the start for the store to send its history.
+    /// How long a read waits for the cache to reach a revision, and how long the store may be silent while it sends the history
+    /// from before the start.
     pub freshness_timeout: Duration,
     /// Shortest time of a watch that names none; the longest is twice that.
     pub min_watch: Duration,
@@ -120,7 +125,7 @@ impl Cache {
         let SharedStore { store, revision_reader } = store.into();
         let bounds = Bounds { age: config.history, events: config.history_events, bytes: config.history_bytes };
         let follower = Follower {
-            source: Source::new(resource, store),
+            source: Arc::new(Source::new(resource, store)),
             state: Arc::new(State::new(bounds)),
             following: AtomicBool::new(false),
             corrupt: AtomicU64::new(0),

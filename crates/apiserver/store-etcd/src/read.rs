@@ -8,8 +8,8 @@ use crate::fault::Fault;
 use crate::keys::KeyRange;
 
 /// Wanted size of one page of a range.
-const PAGE_BYTES: usize = 2 << 20;
-/// Entries of the first page, before anything is known of their size. etcd counts the whole rest of a range for every page, so
+const PAGE_BYTES: usize = 4 << 20;
+/// Entries of the first page, if nothing is known of their size. etcd counts the whole rest of a range for every page, so
 /// pages are not made smaller than they must.
 const FIRST_PAGE: usize = 1000;
 /// Entries of any page.
@@ -58,7 +58,7 @@ impl Shared {
         let mut at = request.at;
         let mut entries: Vec<Entry> = Vec::new();
         let mut size = 0;
-        let mut page = FIRST_PAGE;
+        let mut page = PAGE_BYTES.checked_div(request.entry_size).map_or(FIRST_PAGE, |fitting| fitting.clamp(1, MAX_PAGE));
         loop {
             let wanted = if request.limit == 0 { page } else { page.min(request.limit - entries.len()) };
             let options = GetOptions::new().with_range(end.clone()).with_limit(wanted as i64);

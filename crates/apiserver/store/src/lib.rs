@@ -132,6 +132,8 @@ pub struct RangeRequest {
     pub at: Option<Revision>,
     /// At most this many entries; 0 is no limit.
     pub limit: usize,
+    /// About how many bytes an entry has, for a store that has to read it in parts; 0: not known.
+    pub entry_size: usize,
 }
 
 /// The result of [`Store::range`], in key order.

@@ -66,6 +66,7 @@ impl Cache {
                 start: format!("{}{start}", self.source().prefix),
                 at: Some(snapshot.revision),
                 limit: page_length(&snapshot, &start),
+                ..RangeRequest::default()
             };
             let page = self.source().store.range(&request).await?;
             is_last = !page.more;

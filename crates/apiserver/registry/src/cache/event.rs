@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 pub(super) const STRIDE: usize = 256;
 
 /// About how many bytes an event costs beside those of an object: its path, the object's key, labels and access facts.
-const OVERHEAD: usize = 600;
+pub(super) const OVERHEAD: usize = 600;
 
 /// A change of one object.
 #[derive(Debug)]

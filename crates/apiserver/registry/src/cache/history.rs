@@ -22,6 +22,9 @@ pub(super) struct Bounds {
 /// A place in the sequence of events, finer than a revision: one revision may change several objects.
 pub(super) type Position = u64;
 
+/// The position of the first event after the start. Those before it come later, and there is room for them.
+const START: Position = 1 << 32;
+
 #[derive(Debug)]
 pub(super) struct History {
     bounds: Bounds,
@@ -35,7 +38,7 @@ pub(super) struct History {
 impl History {
     /// A history that begins behind `floor`.
     pub(super) fn new(bounds: Bounds, floor: Revision) -> Self {
-        Self { bounds, events: VecDeque::new(), first: 0, bytes: 0, floor }
+        Self { bounds, events: VecDeque::new(), first: START, bytes: 0, floor }
     }
 
     /// The oldest revision that can be resumed from.
@@ -72,6 +75,18 @@ impl History {
     pub(super) fn push(&mut self, event: Arc<Event>) {
         self.bytes += event.weight();
         self.events.push_back((Instant::now(), event));
+        self.trim();
+    }
+
+    /// Puts events in front of all others, which they lead to without a gap. The history begins behind `floor` then.
+    pub(super) fn prepend(&mut self, events: VecDeque<Arc<Event>>, floor: Revision) {
+        let now = Instant::now();
+        self.first -= events.len() as u64;
+        self.bytes += events.iter().map(|event| event.weight()).sum::<usize>();
+        self.floor = floor;
+        for event in events.into_iter().rev() {
+            self.events.push_front((now, event));
+        }
         self.trim();
     }
 

@@ -192,6 +192,7 @@ impl Cache {
                 // One more than the page holds tells whether there is a next one.
                 limit => limit.saturating_add(1).min(STORE_PAGE),
             },
+            ..RangeRequest::default()
         };
         let mut items: Vec<Arc<Item>> = Vec::new();
         let (mut next, mut remaining) = (None, None);

@@ -4,6 +4,7 @@
 use super::event::Event;
 use super::history::{Bounds, History};
 use super::hub::Hub;
+use super::load::Loaded;
 use super::sharing::Sharing;
 use super::snapshot::Snapshot;
 use super::snapshots::Snapshots;
@@ -11,8 +12,9 @@ use crate::item::Item;
 use crate::keys::Path;
 use apiserver_meta::ApiError;
 use apiserver_store::{Revision, StoreError};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{SetOnce, watch};
 
 /// One entry as the store has it from a revision on.
 #[derive(Debug)]
@@ -53,13 +55,21 @@ pub(super) struct State {
     /// `None` until the first load is done.
     published: watch::Sender<Option<Arc<Snapshot>>>,
     pub(super) snapshots: Snapshots,
+    /// Whether all is there of the history from before the start that ever will be.
+    past_settled: SetOnce<()>,
 }
 
 impl State {
     pub(super) fn new(bounds: Bounds) -> Self {
         let (newest, history, hub) = (Snapshot::default(), History::new(bounds, 0), Hub::default());
         let feed = Feed { newest, history, hub, sharing: Sharing::default(), stopped: false };
-        Self { bounds, feed: Mutex::new(feed), published: watch::Sender::new(None), snapshots: Snapshots::default() }
+        Self {
+            bounds,
+            feed: Mutex::new(feed),
+            published: watch::Sender::new(None),
+            snapshots: Snapshots::default(),
+            past_settled: SetOnce::new(),
+        }
     }
 
     /// The published snapshot, which readers see; `None` until the first load is done. Its revision is never ahead of the events in
@@ -83,41 +93,46 @@ impl State {
         self.bounds
     }
 
-    /// The revision that everything is known up to.
-    pub(super) fn revision(&self) -> Revision {
-        self.feed().newest.revision
-    }
-
-    /// The newest revision, how many objects there are, and the revision that the history begins behind.
-    pub(super) fn extent(&self) -> (Revision, usize, Revision) {
-        let feed = self.feed();
-        (feed.newest.revision, feed.newest.objects.len(), feed.history.floor())
-    }
-
-    /// Whether something cannot be read.
-    pub(super) fn has_corrupt(&self) -> bool {
-        !self.feed().newest.corrupt.is_empty()
-    }
-
-    /// The first load, where it was made elsewhere, with the history that led to it. Nobody watches yet.
-    pub(super) fn begin_with(&self, other: Self) {
-        let Feed { newest, history, .. } = other.feed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut feed = self.feed();
-        (feed.newest, feed.history) = (newest, history);
-        self.publish(&feed);
-    }
-
     /// The first load, or another one after the store lost what happened since. What came of it is known then, but not
     /// what happened when: all watches end, and none is resumed from before.
-    pub(super) fn load(&self, entries: Vec<Change>, revision: Revision) {
+    pub(super) fn load(&self, loaded: Loaded) {
+        let revision = loaded.snapshot.revision;
         let mut feed = self.feed();
         if revision < feed.newest.revision {
             tracing::error!(cached = feed.newest.revision, store = revision, "the store went back in time, all watches end");
             // They are of a time that has not been.
             self.snapshots.clear();
         }
-        feed.replace(entries, revision);
+        let former = feed.replace(loaded);
         self.publish(&feed);
+        drop(feed);
+        // Perhaps the last that has all these objects.
+        drop(former);
+    }
+
+    /// Puts events from before the load at revision `at` in front of the history. They are refused when it does not begin there
+    /// any more.
+    pub(super) fn join_past(&self, events: VecDeque<Arc<Event>>, begin: Revision, at: Revision) -> bool {
+        let mut feed = self.feed();
+        let is_whole = feed.history.floor() == at;
+        if is_whole {
+            feed.history.prepend(events, begin);
+        }
+        is_whole
+    }
+
+    /// From here on the history does not begin earlier than it does now.
+    pub(super) fn settle_past(&self) {
+        // Once is enough.
+        let _ = self.past_settled.set(());
+    }
+
+    /// Waits until the history begins as early as it ever will, if it does not cover a revision yet.
+    pub(super) async fn covers_soon(&self, revision: Revision) {
+        let is_covered = self.feed().history.covers(revision);
+        if !is_covered {
+            self.past_settled.wait().await;
+        }
     }
 
     /// Applies changes of the store, in order, each revision whole. One that is not newer than the state is dropped: the store should
@@ -166,6 +181,8 @@ impl State {
         let mut feed = self.feed();
         feed.stopped = true;
         feed.hub.clear();
+        drop(feed);
+        self.settle_past();
     }
 
     fn publish(&self, feed: &Feed) {
@@ -174,23 +191,13 @@ impl State {
 }
 
 impl Feed {
-    /// Everything anew, and no watch goes on.
-    fn replace(&mut self, entries: Vec<Change>, revision: Revision) {
-        let mut newest = Snapshot { revision, ..Snapshot::default() };
-        for Change { path, content, .. } in entries {
-            match content {
-                Content::Object(item) => {
-                    let item = self.sharing.shared(item, &newest.objects);
-                    newest.objects.insert(&path, &item);
-                }
-                Content::Corrupt(_) => drop(newest.corrupt.insert(path)),
-                Content::Nothing => {}
-            }
-        }
-        self.newest = newest;
-        self.history.restart(revision);
+    /// Everything anew, and no watch goes on. Returns what was there before.
+    fn replace(&mut self, loaded: Loaded) -> (Snapshot, Sharing) {
+        let former = (std::mem::replace(&mut self.newest, loaded.snapshot), std::mem::replace(&mut self.sharing, loaded.sharing));
+        self.history.restart(self.newest.revision);
         let status = ApiError::expired("too old resource version: the store has no history of it").status();
         self.hub.fail(&Arc::new(status), |_| true);
+        former
     }
 
     fn apply(&mut self, change: Change) {

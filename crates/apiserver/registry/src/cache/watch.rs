@@ -28,8 +28,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
-/// Room for frames that a watch keeps while it has none.
-const KEPT: usize = 4;
 /// How long before its end a watch gets its last bookmark.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 /// When a bookmark is tried again that found events in its way, or a cache that is behind what the client knows.
@@ -158,8 +156,6 @@ impl Watcher {
             if let Some(frame) = self.pending.pop_front() {
                 return Some(frame);
             }
-            // A watch may wait for hours with the room of its initial events.
-            self.pending.shrink_to(KEPT);
             if Instant::now() >= self.deadline {
                 self.phase = Phase::Ended;
             }
@@ -186,6 +182,9 @@ impl Watcher {
             Start::After(revision) => {
                 // That the revision exists is enough: what the cache still has to hear of up to it, the client knows.
                 self.cache.at_least(revision, self.deadline.into()).await?;
+                if tokio::time::timeout_at(self.deadline, self.cache.state().covers_soon(revision)).await.is_err() {
+                    return Ok(Phase::Ended);
+                }
                 self.filter.observe(&self.cache.loaded()?.objects);
                 self.resume(revision)
             }

@@ -127,7 +127,7 @@ pub async fn range_pages_at_one_revision(store: Arc<dyn Store>) {
             remove(&*store, victim.key.as_str(), changed).await;
         }
         add(&*store, &format!("{last}-new"), "new").await;
-        let request = RangeRequest { prefix: "pods/ns/".into(), start: format!("{last}\0"), at: Some(at), limit: 4 };
+        let request = RangeRequest { prefix: "pods/ns/".into(), start: format!("{last}\0"), at: Some(at), limit: 4, entry_size: 0 };
         let page = store.range(&request).await.unwrap();
         assert_eq!(page.revision, at);
         assert!(page.entries.len() == 4 || !page.more);

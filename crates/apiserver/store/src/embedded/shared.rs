@@ -149,7 +149,7 @@ impl Shared {
     }
 
     pub(super) fn range(&self, request: &RangeRequest) -> Result<RangeResponse, StoreError> {
-        let RangeRequest { prefix, start, at, limit } = request;
+        let RangeRequest { prefix, start, at, limit, .. } = request;
         let limit = if *limit == 0 { usize::MAX } else { *limit };
         let index = self.index();
         let at = at.unwrap_or(index.current);

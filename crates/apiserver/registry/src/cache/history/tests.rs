@@ -40,7 +40,7 @@ async fn what_is_over_the_bytes_is_forgotten() {
     }
     assert_eq!(history.floor(), 1, "an object is counted once, where it was replaced");
     history.push(event(4, "a", 5000));
-    assert_eq!((history.floor(), history.end()), (4, 4));
+    assert_eq!((history.floor(), history.end()), (4, START + 4));
     assert_eq!(history.bytes, 0);
 }
 
@@ -66,6 +66,29 @@ async fn after_a_restart_no_old_position_is_known() {
     history.restart(30);
     assert_eq!(revisions(&history, end), None);
     assert_eq!(revisions(&history, history.behind(30)), Some(vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_before_comes_in_front() {
+    let before = |revisions: &[Revision]| revisions.iter().map(|revision| event(*revision, "a", 1)).collect();
+    let mut history = History::new(BOUNDS, 8);
+    history.push(event(9, "a", 1));
+    history.push(event(10, "a", 1));
+    let reader = history.behind(9);
+    history.prepend(before(&[6, 7]), 5);
+    assert_eq!((history.floor(), history.covers(5), history.covers(4)), (5, true, false));
+    assert_eq!(revisions(&history, history.behind(5)), Some(vec![6, 7, 9, 10]));
+    assert_eq!(revisions(&history, reader), Some(vec![10]), "a place in it stays what it was");
+    // What is over the bounds are the oldest.
+    history.push(event(11, "a", 1));
+    assert_eq!((history.floor(), revisions(&history, history.behind(6))), (6, Some(vec![7, 9, 10, 11])));
+    let mut history = History::new(BOUNDS, 8);
+    history.push(event(9, "a", 1));
+    history.prepend(before(&[2, 3, 4, 5, 6]), 1);
+    assert_eq!((history.floor(), revisions(&history, history.behind(3))), (3, Some(vec![4, 5, 6, 9])));
+    let mut history = History::new(BOUNDS, 8);
+    history.prepend(VecDeque::new(), 3);
+    assert_eq!((history.floor(), history.behind(3)), (3, history.end()));
 }
 
 #[test]

@@ -153,7 +153,8 @@ async fn a_large_collection_is_loaded_in_pages() {
     store.compact(1202).await.unwrap();
     let rig = Rig::over(Arc::clone(&store), |_| {});
     rig.cache.ready().await;
-    assert_eq!(rig.cache.items().len(), 1201);
+    assert!(rig.cache.items().iter().map(|item| &*item.path).eq((0..1201).map(|n| format!("ns/o{n:04}"))));
     assert_eq!(rig.cache.stats().revision, 1202);
-    assert_eq!(store.calls().ranges, 3);
+    // One tells how large the entries are; the rest fits on the next one.
+    assert_eq!(store.calls().ranges, 2);
 }

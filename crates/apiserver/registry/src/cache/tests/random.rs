@@ -22,10 +22,10 @@ const NAMESPACES: [&str; 3] = ["ns", "ns-x", "ns2"];
 const SELECTORS: [&str; 5] = ["", "color=red", "color!=red", "size", "color in (red,blue),size!=1"];
 
 /// A small generator of numbers that look random (splitmix64), so that a failure can be repeated.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,14 +1,22 @@
 //! What a cache knows of the time before it.
 #![allow(clippy::unwrap_used)]
 
+use super::random::Dice;
 use super::rig::{Rig, at, fields, labels, paths, widget};
 use super::store::MemoryStore;
 use crate::cache::CacheConfig;
+use crate::cache::event::Event as CacheEvent;
+use crate::cache::history::Bounds;
+use crate::cache::load::Loaded;
+use crate::cache::snapshot::Snapshot;
+use crate::cache::state::{Change, Content, State};
 use apiserver_meta::options::{ListOptions, ResourceVersion, VersionMatch};
-use apiserver_store::{Revision, Store, StoreError};
+use apiserver_store::{Event, Form, Key, Revision, Store, StoreError, WatchMessage};
+use bytes::Bytes;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A store in which things have happened: revisions 1 to 9.
 fn store_with_a_past() -> Arc<MemoryStore> {
@@ -34,6 +42,10 @@ async fn ready(store: &Arc<MemoryStore>, change: impl FnOnce(&mut CacheConfig)) 
     rig
 }
 
+fn from(revision: Revision, options: ListOptions) -> ListOptions {
+    ListOptions { resource_version: ResourceVersion::At(revision), ..options }
+}
+
 async fn is_too_old(rig: &Rig, revision: Revision, floor: Revision) {
     let error = format!("ERROR 410 too old resource version: {revision} ({floor})");
     rig.watch("", &at(revision)).await.hears(&[&error]).await;
@@ -53,7 +65,7 @@ async fn a_watch_from_before_the_start_is_resumed() {
         watch.is_silent().await;
         watches.push(watch);
     }
-    // And it goes on, by the stream that told the past: nothing was missed between the two.
+    // And it goes on: nothing is missed between the past and what comes.
     rig.set("ns/a", "");
     rig.delete("ns/b");
     for watch in &mut watches {
@@ -64,14 +76,14 @@ async fn a_watch_from_before_the_start_is_resumed() {
     for watch in &mut watches {
         watch.hears(&["MODIFIED ns/a@12"]).await;
     }
-    assert_eq!((rig.store.calls().ranges, rig.cache.stats().loads), (1, 1), "the state is read once");
+    // Besides, whether the past is still there.
+    assert_eq!((rig.store.calls().ranges, rig.cache.stats().loads), (2, 1), "the state is read once");
 }
 
 /// What enters or leaves a selection is known by what was there before.
 #[tokio::test(start_paused = true)]
 async fn a_selection_is_resumed_by_true_previous_states() {
     let rig = ready(&store_with_a_past(), |_| {}).await;
-    let from = |revision, options| ListOptions { resource_version: ResourceVersion::At(revision), ..options };
     let gold = ["DELETED ns/a@4", "ADDED ns/b@5", "ADDED ns2/c@7", "MODIFIED ns2/c@8"];
     rig.watch("", &from(3, labels("tier=gold"))).await.hears(&gold).await;
     rig.watch("ns", &from(4, labels("tier=gold"))).await.hears(&gold[1..2]).await;
@@ -132,7 +144,7 @@ async fn history_that_is_forgotten_meanwhile_is_done_without() {
     let store = store_with_a_past();
     store.fault(|faults| faults.forgetful = true);
     let rig = ready(&store, |_| {}).await;
-    assert_eq!((rig.cache.stats().revision, rig.cache.items().len(), store.calls().ranges), (9, 3, 2));
+    assert_eq!((rig.cache.stats().revision, rig.cache.items().len(), store.calls().ranges), (9, 3, 1));
     is_too_old(&rig, 8, 9).await;
     rig.watch("", &at(9)).await.is_silent().await;
 }
@@ -146,28 +158,96 @@ async fn a_store_that_cannot_say_how_far_it_is_is_taken_as_it_is_now() {
     is_too_old(&rig, 8, 9).await;
 }
 
+/// Nobody waits for the past but a watch that goes on from there.
 #[tokio::test(start_paused = true)]
-async fn nobody_sees_the_past_while_it_is_told() {
-    // The last write is elsewhere: only progress tells that nothing is missing.
+async fn readers_do_not_wait_for_the_past() {
     for answers in [true, false] {
+        // The last write is elsewhere: only progress tells that nothing is missing.
         let store = store_with_a_past();
         store.fault(|faults| faults.mute = true);
-        let rig = Rig::over(Arc::clone(&store), |_| {});
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let begun = Instant::now();
+        let rig = ready(&store, |_| {}).await;
         let any = ListOptions { resource_version: ResourceVersion::Any, ..ListOptions::default() };
-        assert_eq!(rig.list("", &any).await.unwrap_err().code(), 429);
-        assert!(rig.cache.items().is_empty() && !rig.cache.is_ready());
-        let begun = tokio::time::Instant::now();
+        assert_eq!(paths(&rig.list("", &any).await.unwrap()), ["ns/a", "ns/b", "ns2/c"]);
+        assert!(rig.cache.is_ready() && begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
+        let (mut resumed, mut new) = (rig.watch("", &at(7)).await, rig.watch("", &at(9)).await);
+        resumed.is_silent().await;
+        let mut impatient = rig.watch("", &ListOptions { timeout_seconds: Some(1), ..at(7) }).await;
+        impatient.is_over().await;
         store.fault(|faults| faults.mute = !answers);
-        rig.cache.ready().await;
-        assert_eq!((rig.cache.stats().revision, rig.cache.items().len()), (9, 3));
-        // One that does not answer is not waited for much longer.
-        assert!(begun.elapsed() <= if answers { Duration::from_millis(200) } else { Duration::from_secs(3) });
         if answers {
-            rig.watch("", &at(7)).await.hears(&["MODIFIED ns2/c@8"]).await;
+            resumed.hears(&["MODIFIED ns2/c@8"]).await;
+            rig.delete("ns/b");
+            resumed.hears(&["DELETED ns/b@10"]).await;
+            new.hears(&["DELETED ns/b@10"]).await;
         } else {
-            is_too_old(&rig, 8, 9).await;
+            // One that tells nothing is not waited for much longer.
+            resumed.hears(&["ERROR 410 too old resource version: 7 (9)"]).await;
         }
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    }
+}
+
+/// What happens between the load and the arrival of the past is neither lost nor told twice, and in its order.
+#[tokio::test(start_paused = true)]
+async fn the_present_goes_on_while_the_past_is_told() {
+    let store = store_with_a_past();
+    store.fault(|faults| faults.mute = true);
+    let rig = ready(&store, |_| {}).await;
+    let mut early = rig.watch("ns", &from(3, labels("tier=gold"))).await;
+    rig.set("ns/b", "tier=lead");
+    rig.set("ns/d", "tier=gold");
+    rig.reached(11).await;
+    store.fault(|faults| faults.mute = false);
+    let told = ["DELETED ns/a@4", "ADDED ns/b@5", "DELETED ns/b@10", "ADDED ns/d@11"];
+    early.hears(&told).await;
+    rig.watch("ns", &from(3, labels("tier=gold"))).await.hears(&told).await;
+    rig.watch("ns", &from(9, labels("tier=gold"))).await.hears(&told[2..]).await;
+    let then = ListOptions { version_match: Some(VersionMatch::Exact), ..at(5) };
+    assert_eq!(paths(&rig.list("", &then).await.unwrap()), ["ns/a", "ns/b", "ns/old"]);
+}
+
+/// A history that has forgotten its beginning by then does not begin before it.
+#[tokio::test(start_paused = true)]
+async fn the_past_is_not_put_in_front_of_a_gap() {
+    let event = |revision| Arc::new(CacheEvent::new(revision, "ns/a".into(), None, Some(Arc::default())));
+    let change = |revision| Change { revision, path: "ns/a".into(), content: Content::Object(Arc::default()) };
+    let past = || [7, 8].map(event).into();
+    for (later, joined, floor) in [(vec![], true, 5), (vec![10, 11], true, 5), (vec![10, 11, 12, 13, 14], false, 10)] {
+        let state = State::new(Bounds { age: Duration::from_secs(300), events: 4, bytes: 1 << 20 });
+        state.load(Loaded { snapshot: Snapshot { revision: 9, ..Snapshot::default() }, ..Loaded::default() });
+        state.apply(later.into_iter().map(change).collect());
+        assert_eq!((state.join_past(past(), 5, 9), state.feed().history.floor()), (joined, floor));
+    }
+}
+
+/// Where the store forgets meanwhile, an event may not say what was there before it.
+#[tokio::test(start_paused = true)]
+async fn what_is_forgotten_while_it_is_told_is_not_resumed_from() {
+    let store = store_with_a_past();
+    store.fault(|faults| faults.mute = true);
+    let rig = ready(&store, |_| {}).await;
+    let mut watch = rig.watch("", &at(6)).await;
+    watch.is_silent().await;
+    store.compact(6).await.unwrap();
+    store.fault(|faults| faults.mute = false);
+    watch.hears(&["ADDED ns2/c@7", "MODIFIED ns2/c@8"]).await;
+    is_too_old(&rig, 5, 6).await;
+}
+
+/// A store that tells of the past what cannot be true is not believed.
+#[tokio::test(start_paused = true)]
+async fn a_past_that_does_not_lead_to_the_present_is_refused() {
+    let new = widget("ns/new", "", &json!({}));
+    for (path, value) in [("ns/a", None), ("ns/new", Some(new))] {
+        let store = store_with_a_past();
+        store.fault(|faults| faults.mute = true);
+        let rig = ready(&store, |_| {}).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (key, value) = (Key::new(format!("example.com/widgets/{path}")), value.map(Bytes::from));
+        store.tell_all(&WatchMessage::Events(vec![Event { key, revision: 8, value, form: Form::Current }]));
+        store.fault(|faults| faults.mute = false);
+        is_too_old(&rig, 8, 9).await;
     }
 }
 
@@ -194,4 +274,66 @@ async fn what_can_no_longer_be_read_is_resumed_from_after_it() {
     assert_eq!((rig.cache.stats().corrupt, rig.cache.stats().revision), (1, 16));
     assert_eq!(rig.list("ns", &ListOptions::default()).await.unwrap_err().code(), 500);
     is_too_old(&rig, 15, 16).await;
+}
+
+/// Whatever has happened: who goes on from a time before the start is told what he would have been told without it.
+#[tokio::test(start_paused = true)]
+async fn the_past_is_what_it_was() {
+    // With few other objects all are read as they were, with many those that changed.
+    for (seed, others) in [(1, 0), (2, 3), (3, 400), (4, 400)] {
+        let mut dice = Dice(seed);
+        let live = Rig::new().await;
+        for n in 0..others {
+            live.set(&format!("other/o{n:03}"), "tier=gold");
+        }
+        let begin = live.write_elsewhere();
+        for _ in 0..150 {
+            let path = format!("ns/{}", dice.roll(8));
+            match dice.roll(6) {
+                0 => _ = live.write_elsewhere(),
+                1 => _ = live.delete(&path),
+                tier => _ = live.set(&path, if tier < 4 { "tier=gold" } else { "tier=lead" }),
+            }
+        }
+        let again = ready(&live.store, |config| config.replay = 140).await;
+        let end = live.set("ns/end", "tier=gold");
+        for revision in end - 140..end {
+            for selection in [ListOptions::default(), labels("tier=gold"), fields("metadata.name=3")] {
+                let selection = from(revision, ListOptions { timeout_seconds: Some(1), ..selection });
+                let (mut one, mut other) = (live.watch("ns", &selection).await, again.watch("ns", &selection).await);
+                loop {
+                    let told = one.next().await;
+                    assert_eq!(other.next().await, told, "seed {seed}, from {revision}");
+                    if told.is_none() {
+                        break;
+                    }
+                }
+            }
+            let then = ListOptions { version_match: Some(VersionMatch::Exact), ..at(revision) };
+            let (one, other) = (live.list("ns", &then).await.unwrap(), again.list("ns", &then).await.unwrap());
+            assert_eq!(one.items, other.items, "seed {seed} at {revision}");
+        }
+        assert!(begin < end);
+    }
+}
+
+/// What was there before may be far more than is held: then less of it is asked for.
+#[tokio::test(start_paused = true)]
+async fn a_past_that_is_too_large_begins_later() {
+    let store = Arc::new(MemoryStore::default());
+    let spec = json!({ "text": "x".repeat(10_000) });
+    for n in 0..64 {
+        store.set(&format!("example.com/widgets/ns/{n}"), Some(&widget(&format!("ns/{n}"), "", &spec)));
+    }
+    for n in 0..64 {
+        store.set(&format!("example.com/widgets/ns/{n}"), None);
+    }
+    store.set("example.com/widgets/ns/end", Some(&widget("ns/end", "", &json!({}))));
+    // An object that is deleted counts twice.
+    let rig = ready(&store, |config| (config.replay, config.history_bytes) = (65, 100_000)).await;
+    is_too_old(&rig, 64, 124).await;
+    rig.watch("", &at(124))
+        .await
+        .hears(&["DELETED ns/60@125", "DELETED ns/61@126", "DELETED ns/62@127", "DELETED ns/63@128", "ADDED ns/end@129"])
+        .await;
 }
