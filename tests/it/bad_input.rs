@@ -188,17 +188,23 @@ async fn what_headers_wish_is_refused_and_not_passed_over() {
 
 /// A bare TLS connection.
 pub(crate) async fn connect(server: &TestServer) -> TlsStream<TcpStream> {
+    connect_for(server, &[]).await
+}
+
+/// A bare TLS connection that offers these protocols.
+pub(crate) async fn connect_for(server: &TestServer, protocols: &[&str]) -> TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(server.ca_pem().as_bytes()) {
         roots.add(root.expect("PEM")).expect("an authority");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("TLS");
-    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     let address = server.base_url().trim_start_matches("https://").to_owned();
     let stream = TcpStream::connect(address).await.expect("a connection");
     let name = "127.0.0.1".try_into().expect("a name");
-    TlsConnector::from(config).connect(name, stream).await.expect("TLS")
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS")
 }
 
 /// What raw bytes are answered: the status, or 0 when there is none.

@@ -1,6 +1,6 @@
 //! HTTP/2 frame by frame, for what no client library does: windows of nothing, requests that are taken back at once.
 
-use crate::bad_input::connect;
+use crate::bad_input::connect_for;
 use std::collections::BTreeMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -26,7 +26,7 @@ pub(super) struct Frames {
 impl Frames {
     /// A connection that allows so many bytes of each answer.
     pub(super) async fn connect(server: &TestServer, window: u32) -> Self {
-        let mut connection = Self { stream: connect(server).await, read: Vec::new(), next: 1, seen: BTreeMap::new() };
+        let mut connection = Self { stream: connect_for(server, &["h2"]).await, read: Vec::new(), next: 1, seen: BTreeMap::new() };
         let initial_window_size = [&[0, 4], &window.to_be_bytes()[..]].concat();
         let opening = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &initial_window_size)].concat();
         connection.write(&opening).await;

@@ -13,6 +13,7 @@ mod activity;
 mod brief;
 mod connection_limit;
 mod drain;
+mod gather;
 mod linger;
 mod send_deadline;
 #[cfg(test)]
@@ -32,17 +33,20 @@ use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use connection_limit::{ConnectionLimit, Slot};
 use drain::Rest;
+use futures::future::BoxFuture;
+use gather::Gather;
 use http::header::CONNECTION;
 use http::{HeaderValue, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use linger::Linger;
 use send_deadline::{SendDeadline, StreamExecutor};
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -202,20 +206,37 @@ impl Server {
     async fn connection(&self, stream: TcpStream, address: SocketAddr, activity: &Arc<Activity>, slot: &Slot) {
         let Some(stream) = self.handshake(stream, address).await else { return };
         let Listening { bounds, signals, .. } = &self.listening;
-        // Each connection has a token of its own: waiting on the shared one takes its lock, for every event of every watch.
-        let (stop, watches) = (signals.connections.child_token(), signals.watches.child_token());
-        let (moves, is_newer) = (signals.older_connections.child_token(), signals.older_connections.is_cancelled());
+        // HTTP/2 is spoken over TLS only where both sides have said so beforehand (RFC 9113, section 3.3).
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let client = Client {
             address,
             certificates: PeerCertificates(tls::peer_certificates(stream.get_ref().1)),
-            upgrades: Upgrades { end: watches, tasks: self.connections.clone() },
+            upgrades: Upgrades { end: signals.watches.child_token(), tasks: self.connections.clone() },
             activity,
             streams: StreamExecutor::default(),
             runtime: Handle::current(),
         };
-        let http = http_builder(bounds, client.streams.clone());
         let service = service_fn(|request| self.answer(&client, request));
-        let connection = http.serve_connection_with_upgrades(TokioIo::new(Linger::new(stream, Arc::clone(activity))), service);
+        let stream = Linger::new(stream, Arc::clone(activity));
+        if is_http2 {
+            let connection = http2_builder(bounds, client.streams.clone()).serve_connection(TokioIo::new(Gather::frames(stream)), service);
+            self.until_it_ends(connection, http2::Connection::graceful_shutdown, &client, slot).await;
+        } else {
+            let connection = http1_builder(bounds).serve_connection(TokioIo::new(Gather::nothing(stream)), service);
+            self.until_it_ends(connection.with_upgrades(), http1::UpgradeableConnection::graceful_shutdown, &client, slot).await;
+        }
+    }
+
+    /// `finish` tells the connection to end with what is under way on it.
+    async fn until_it_ends<C>(&self, connection: C, finish: impl Fn(Pin<&mut C>), client: &Client<'_>, slot: &Slot)
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        let Listening { bounds, signals, .. } = &self.listening;
+        let Client { address, activity, .. } = client;
+        // Each connection has a token of its own: waiting on the shared one takes its lock, for every event of every watch.
+        let stop = signals.connections.child_token();
+        let (moves, is_newer) = (signals.older_connections.child_token(), signals.older_connections.is_cancelled());
         let mut connection = std::pin::pin!(connection);
         let mut idle_timeout = bounds.idle_timeout;
         let mut is_leaving = false;
@@ -237,20 +258,17 @@ impl Server {
                 () = moves.cancelled(), if !is_leaving && !is_newer => {}
                 () = slot.leave.cancelled(), if !is_leaving => {}
             }
-            connection.as_mut().graceful_shutdown();
+            finish(connection.as_mut());
             (is_leaving, idle_timeout) = (true, FAREWELL);
         };
         if let Err(error) = ended {
-            tracing::debug!(%address, error, "connection");
+            tracing::debug!(%address, %error, "connection");
         }
     }
 
-    /// Answers one request.
-    fn answer(
-        &self,
-        client: &Client<'_>,
-        request: http::Request<Incoming>,
-    ) -> impl Future<Output = Result<Response, Infallible>> + Send + 'static {
+    /// Answers one request. In a box of its own: hyper keeps the room of this future for as long as the body goes on, and a watch may
+    /// do so for hours.
+    fn answer(&self, client: &Client<'_>, request: http::Request<Incoming>) -> BoxFuture<'static, Result<Response, Infallible>> {
         let Listening { router, requests, bounds, signals, handlers, kinds, .. } = &self.listening;
         let version = request.version();
         let info = requests.resolve(request.method(), request.uri(), request.headers()).ok().map(Arc::new);
@@ -276,7 +294,7 @@ impl Server {
         }
         let (router, activity) = (router.clone(), Arc::clone(client.activity));
         let handlers = (!is_brief).then(|| handlers.clone());
-        async move {
+        Box::pin(async move {
             let mut response = handled(router, request, handlers).await;
             if response.extensions().get::<Identity>().is_some_and(|identity| identity.user.name != USER_ANONYMOUS) {
                 activity.authenticated();
@@ -289,7 +307,7 @@ impl Server {
                 response = rest.before(response).await;
             }
             Ok(response.map(|body| busy.until_end_of(body, ending, deadline, version)))
-        }
+        })
     }
 }
 
@@ -333,17 +351,19 @@ impl Client<'_> {
     }
 }
 
-fn http_builder(bounds: &Connections, streams: StreamExecutor) -> Builder<StreamExecutor> {
-    let mut builder = Builder::new(streams);
-    let header_bytes = usize::try_from(bounds.max_header_bytes).unwrap_or(usize::MAX);
+fn http1_builder(bounds: &Connections) -> http1::Builder {
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.header_timeout)
-        .max_buf_size(header_bytes)
+        .max_buf_size(usize::try_from(bounds.max_header_bytes).unwrap_or(usize::MAX))
         .max_headers(HEADER_FIELDS);
     builder
-        .http2()
+}
+
+fn http2_builder(bounds: &Connections, streams: StreamExecutor) -> http2::Builder<StreamExecutor> {
+    let mut builder = http2::Builder::new(streams);
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(bounds.max_streams)
         // A connection that kube-apiserver shares among its users must not end because some of them give up requests:

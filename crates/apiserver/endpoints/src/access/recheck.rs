@@ -13,15 +13,15 @@ use crate::extensions::PeerCertificates;
 use crate::request_info::RequestInfo;
 use apiserver_auth::{Credentials, Identity};
 use apiserver_meta::{ApiError, ObjectFilter};
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// Credentials of a caller, and when to look at them again. A request extension; has no `Debug`, because it holds secrets.
 #[derive(Clone)]
 pub(crate) struct RetainedCredentials {
-    headers: HeaderMap,
+    headers: Box<[(HeaderName, HeaderValue)]>,
     certificates: PeerCertificates,
     /// `None` where callers of watches are not looked at again.
     pub(crate) changes: Option<watch::Receiver<u64>>,
@@ -62,7 +62,7 @@ impl RetainedCredentials {
         changes.iter_mut().for_each(watch::Receiver::mark_unchanged);
         let chain = &app.config.authenticators;
         let offered = parts.headers.iter().filter(|(name, _)| is_credential(name, chain) || is_impersonation_header(name));
-        let headers = offered.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let headers = offered.map(|(name, value)| (name.clone(), copied(value))).collect();
         let certificates = parts.extensions.get::<PeerCertificates>().cloned().unwrap_or_default();
         Self { headers, certificates, changes, moment }
     }
@@ -86,8 +86,19 @@ impl RetainedCredentials {
 
     /// The caller of a request that came now.
     pub(crate) async fn who(&self, app: &App) -> Result<(Identity, AuthenticationState), ApiError> {
-        let credentials = Credentials { headers: &self.headers, certificates: &self.certificates.0 };
+        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        let credentials = Credentials { headers: &headers, certificates: &self.certificates.0 };
         let (caller, standing) = identify(&app.config.authenticators, credentials).await?;
-        impersonated_user(app, &self.headers, &caller, standing).await
+        impersonated_user(app, &headers, &caller, standing).await
     }
+}
+
+/// The value in memory of its own: it is a part of all that was read with the head of the request, which would be kept with it.
+fn copied(value: &HeaderValue) -> HeaderValue {
+    let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) else { return value.clone() };
+    own.set_sensitive(value.is_sensitive());
+    own
 }

@@ -110,7 +110,8 @@ impl WatchAuthorization {
     async fn lost(mut self) {
         // Without a sender nothing changes any more.
         while self.changes.changed().await.is_ok() {
-            if !self.holds().await {
+            // In a box of its own: it is large, and nearly always there is nothing to look at.
+            if !Box::pin(self.holds()).await {
                 return;
             }
         }

@@ -228,10 +228,10 @@ pub(super) mod tests {
     use super::*;
 
     /// A value, how many objects have it, and which, if they are listed.
-    pub(in crate::cache) type Holding = (Term, usize, Option<Vec<Path>>);
+    pub(crate) type Holding = (Term, usize, Option<Vec<Path>>);
 
     /// Everything in an index, and whether each label and field has the sum of its values.
-    pub(in crate::cache) fn contents(index: &Index) -> Vec<Holding> {
+    pub(crate) fn contents(index: &Index) -> Vec<Holding> {
         let labels = index.labels.iter().map(|(key, values)| (None, Some(key), values));
         let fields = index.fields.iter().map(|(field, values)| (Some(*field), None, values));
         let mut all = Vec::new();

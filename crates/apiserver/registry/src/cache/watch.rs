@@ -28,6 +28,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
+/// Room for frames that a watch keeps while it has none.
+const KEPT: usize = 4;
 /// How long before its end a watch gets its last bookmark.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 /// When a bookmark is tried again that found events in its way, or a cache that is behind what the client knows.
@@ -156,6 +158,8 @@ impl Watcher {
             if let Some(frame) = self.pending.pop_front() {
                 return Some(frame);
             }
+            // A watch may wait for hours with the room of its initial events.
+            self.pending.shrink_to(KEPT);
             if Instant::now() >= self.deadline {
                 self.phase = Phase::Ended;
             }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 const KEPT: usize = 4;
 
 /// A queue for at most so many values.
-pub(in crate::cache) fn queue<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+pub(crate) fn queue<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared { capacity: capacity.max(1), state: Mutex::default(), reader: AtomicWaker::new() });
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
@@ -51,7 +51,7 @@ pub(super) enum Refused {
 
 /// The end that is written to. When it is dropped, the reader gets what waits, and then the end.
 #[derive(Debug)]
-pub(in crate::cache) struct Sender<T>(Arc<Shared<T>>);
+pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
 impl<T> Sender<T> {
     /// Never waits.
@@ -79,11 +79,11 @@ impl<T> Drop for Sender<T> {
 
 /// The end that is read from.
 #[derive(Debug)]
-pub(in crate::cache) struct Receiver<T>(Arc<Shared<T>>);
+pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
 impl<T> Receiver<T> {
     /// The next value; `None` when there is none and never will be.
-    pub(in crate::cache) async fn recv(&mut self) -> Option<T> {
+    pub(crate) async fn recv(&mut self) -> Option<T> {
         std::future::poll_fn(|cx| self.poll_recv(cx)).await
     }
 
@@ -109,7 +109,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    pub(in crate::cache) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.state().waiting.is_empty()
     }
 }
@@ -131,11 +131,11 @@ pub(super) mod tests {
     use futures::FutureExt;
 
     /// Everything that waits.
-    pub(in super::super) fn drained<T>(receiver: &mut Receiver<T>) -> Vec<T> {
+    pub(crate) fn drained<T>(receiver: &mut Receiver<T>) -> Vec<T> {
         std::iter::from_fn(|| receiver.recv().now_or_never().flatten()).collect()
     }
 
-    pub(in super::super) fn is_closed<T>(receiver: &mut Receiver<T>) -> bool {
+    pub(crate) fn is_closed<T>(receiver: &mut Receiver<T>) -> bool {
         matches!(receiver.recv().now_or_never(), Some(None))
     }
 
