@@ -38,7 +38,10 @@ impl Frames {
     fn append(&mut self, frame: &Frame, out: &mut Vec<u8>) {
         match frame {
             Frame::Event { kind, item } if matches!(self.renderer, Renderer::Object) && self.extended.is_empty() => {
-                begin(word(*kind), out);
+                let word = word(*kind);
+                // Most frames go out alone: then nothing is copied over to a larger place, and the place has the right size.
+                out.reserve(BEGIN[0].len() + BEGIN[1].len() + word.len() + item.bytes.len() + END.len());
+                begin(word, out);
                 out.extend_from_slice(&item.bytes);
                 out.extend_from_slice(END);
             }
@@ -72,11 +75,13 @@ fn rendered(word: &str, shown: &Shown<'_>, renderer: &Renderer, columns: Columns
     out.extend_from_slice(END);
 }
 
+/// The beginning of a frame, around the kind of the event.
+const BEGIN: [&str; 2] = ["{\"type\":\"", "\",\"object\":"];
 /// The end of a frame, behind its object.
 const END: &[u8] = b"}\n";
 
 fn begin(word: &str, out: &mut Vec<u8>) {
-    for part in ["{\"type\":\"", word, "\",\"object\":"] {
+    for part in [BEGIN[0], word, BEGIN[1]] {
         out.extend_from_slice(part.as_bytes());
     }
 }
