@@ -26,6 +26,8 @@ pub(super) struct Activity {
     load: watch::Sender<Load>,
     unread: AtomicBool,
     authenticated: AtomicBool,
+    /// What was written waits for the client to take it.
+    blocked: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,12 @@ pub(super) enum Unwanted {
 impl Default for Activity {
     fn default() -> Self {
         let load = Load { requests: 0, since: Instant::now(), deadline: None };
-        Self { load: watch::Sender::new(load), unread: AtomicBool::new(false), authenticated: AtomicBool::new(false) }
+        Self {
+            load: watch::Sender::new(load),
+            unread: AtomicBool::new(false),
+            authenticated: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+        }
     }
 }
 
@@ -79,6 +86,22 @@ impl Activity {
     /// Whether a request on this connection ever came from a known user.
     pub(super) fn is_authenticated(&self) -> bool {
         self.authenticated.load(Ordering::Relaxed)
+    }
+
+    /// Something was written, or could not be as long as the client takes nothing.
+    pub(super) fn wrote(&self, is_taken: bool) {
+        if !is_taken {
+            self.blocked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Everything is written. Returns whether it had to wait.
+    pub(super) fn flushed(&self) -> bool {
+        self.blocked.swap(false, Ordering::Relaxed)
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
     }
 
     /// Since when no request is under way; `None` while there is one.
@@ -136,7 +159,7 @@ impl Busy {
     /// Wraps the body of a response. At its end the request has ended.
     pub(super) fn until_end_of(self, body: Body, ending: Ending, deadline: Arc<SendDeadline>, version: Version) -> Body {
         let split = (version == Version::HTTP_2).then(Bytes::new);
-        Body::new(Tracked { body, ending, deadline, split, _busy: self })
+        Body::new(Tracked { body, ending, deadline, split, busy: self })
     }
 }
 
@@ -210,7 +233,7 @@ struct Tracked {
     deadline: Arc<SendDeadline>,
     /// Over HTTP/2: what is left of a frame that is too large for one.
     split: Option<Bytes>,
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl Tracked {
@@ -256,6 +279,10 @@ impl HttpBody for Tracked {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // hyper would take pieces until it holds 1 MiB of them. When all is written it asks again.
+        if self.split.is_none() && self.busy.0.is_blocked() {
+            return Poll::Pending;
+        }
         self.deadline.asked();
         let polled = self.poll_whole(cx);
         if polled.is_ready() {
