@@ -52,11 +52,11 @@ pub mod work_queue;
 pub mod write;
 
 pub use admission::{Admission, AdmissionRequest, Consistency, Guards, Memo};
-pub use cache::{Cache, CacheConfig, CacheStats, ConsistencyChecks, ListStats, ReadStats, WAIT_BOUNDS, Watch};
+pub use cache::{Cache, CacheConfig, CacheStats, ConsistencyChecks, ListStats, ReadStats, Rows, WAIT_BOUNDS, Watch};
 pub use frame::{EventKind, Frame};
 pub use item::{Item, OwnerUid};
 pub use keys::{collection_prefix, storage_key};
-pub use list::List;
+pub use list::{List, ListRows};
 pub use registries::Registries;
 pub use registry::Registry;
 pub use shared_store::SharedStore;

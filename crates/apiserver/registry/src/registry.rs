@@ -3,7 +3,7 @@
 use crate::admission::Admission;
 use crate::cache::{Cache, CacheConfig, Watch};
 use crate::item::Item;
-use crate::list::List;
+use crate::list::{List, ListRows};
 use crate::offload;
 use crate::shared_store::SharedStore;
 use crate::write::WriteFailure;
@@ -103,6 +103,20 @@ impl Registry {
     /// `Expired` when the wanted revision or page is older than history.
     pub async fn list(&self, ctx: &RequestContext, namespace: &str, options: &ListOptions, view: &ObjectFilter) -> Result<List, ApiError> {
         self.cache.list(ctx, namespace, options, view).await
+    }
+
+    /// The objects of a namespace, or of all when it is empty, for somebody who takes one after the other.
+    ///
+    /// # Errors
+    /// As [`Registry::list`].
+    pub async fn list_rows(
+        &self,
+        ctx: &RequestContext,
+        namespace: &str,
+        options: &ListOptions,
+        view: &ObjectFilter,
+    ) -> Result<ListRows, ApiError> {
+        self.cache.list_rows(ctx, namespace, options, view).await
     }
 
     /// The changes of a namespace, or of all when it is empty.

@@ -14,5 +14,5 @@ pub(crate) async fn serve(call: &mut Call, body: Body) -> Result<Response, ApiEr
     let selection = list_options(call.descriptor(), call.query())?;
     let options = delete::options(call, body).await?;
     let deleted = call.registry.delete_collection(&call.ctx, &call.resource.namespace, &selection, &options, &call.filter).await?;
-    list::respond(call, deleted, ReaderView::of_answer(call).await, representation)
+    list::respond(call, deleted.into(), ReaderView::of_answer(call).await, representation)
 }

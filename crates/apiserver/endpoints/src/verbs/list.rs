@@ -8,17 +8,16 @@ use crate::reader_view::ReaderView;
 use crate::render::{self, Renderer};
 use crate::selectable::list_options;
 use apiserver_meta::{ApiError, Descriptor};
-use apiserver_registry::{Item, List};
+use apiserver_registry::{ListRows, Rows};
 use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     let representation = call.negotiate(Offer::Objects)?;
     let options = list_options(call.descriptor(), call.query())?;
-    let list = call.registry.list(&call.ctx, &call.resource.namespace, &options, &call.filter).await?;
+    let list = call.registry.list_rows(&call.ctx, &call.resource.namespace, &options, &call.filter).await?;
     let extended = ReaderView::of(call).await;
     let private = extended.private().cloned();
     let response = respond(call, list, extended, representation)?;
@@ -26,17 +25,17 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
 }
 
 /// A list as an answer.
-pub(crate) fn respond(call: &Call, list: List, extended: ReaderView, representation: Representation) -> Result<Response, ApiError> {
+pub(crate) fn respond(call: &Call, list: ListRows, extended: ReaderView, representation: Representation) -> Result<Response, ApiError> {
     let renderer = Renderer::of_list(representation.target, call.registry.resource())?;
     let body = ListBody::new(call.descriptor(), list, extended, renderer);
     let length = body.length();
     Ok(call.wire(representation).stream(StatusCode::OK, body, length))
 }
 
-/// The pieces of a list. It shares the items with the cache; one piece is in memory beside them.
+/// The pieces of a list. It shares the items with the cache; a few of them and one piece are in memory beside it.
 struct ListBody {
     head: Vec<u8>,
-    items: std::vec::IntoIter<Arc<Item>>,
+    rows: Rows,
     extended: ReaderView,
     renderer: Renderer,
     /// The time by which ages are shown, the same for all rows.
@@ -54,9 +53,9 @@ enum ListPosition {
 const TAIL: &[u8] = b"]}\n";
 
 impl ListBody {
-    fn new(descriptor: &Descriptor, list: List, extended: ReaderView, renderer: Renderer) -> Self {
+    fn new(descriptor: &Descriptor, list: ListRows, extended: ReaderView, renderer: Renderer) -> Self {
         let head = renderer.list_head(descriptor, &metadata(&list));
-        Self { head, items: list.items.into_iter(), extended, renderer, now: render::now(), place: ListPosition::Head }
+        Self { head, rows: list.rows, extended, renderer, now: render::now(), place: ListPosition::Head }
     }
 
     /// The length of the whole, when nothing has to be decoded to know it.
@@ -64,9 +63,8 @@ impl ListBody {
         if !self.extended.is_empty() {
             return None;
         }
-        let items = self.items.as_slice();
-        let bytes = items.iter().map(|item| self.renderer.length(item, self.now)).sum::<Option<usize>>()?;
-        Some((self.head.len() + bytes + items.len().saturating_sub(1) + TAIL.len()) as u64)
+        let (count, bytes) = self.rows.measure(|item| self.renderer.length(item, self.now))?;
+        Some((self.head.len() + bytes + count.saturating_sub(1) + TAIL.len()) as u64)
     }
 }
 
@@ -78,7 +76,7 @@ impl Iterator for ListBody {
         match self.place {
             ListPosition::Head => {
                 out.append(&mut self.head);
-                if let Some(first) = self.items.next() {
+                if let Some(first) = self.rows.next() {
                     self.renderer.item(&self.extended.fill(&first), self.now, &mut out);
                 }
                 self.place = ListPosition::Items;
@@ -87,7 +85,7 @@ impl Iterator for ListBody {
             ListPosition::End => return None,
         }
         while out.len() < PIECE {
-            let Some(item) = self.items.next() else {
+            let Some(item) = self.rows.next() else {
                 out.extend_from_slice(TAIL);
                 self.place = ListPosition::End;
                 break;
@@ -99,7 +97,7 @@ impl Iterator for ListBody {
     }
 }
 
-fn metadata(list: &List) -> Value {
+fn metadata(list: &ListRows) -> Value {
     let mut metadata = Map::new();
     metadata.insert("resourceVersion".into(), list.revision.to_string().into());
     if let Some(token) = &list.continue_token {

@@ -5,9 +5,10 @@ use super::continue_token::Continue;
 use super::filter::{Extent, Filter};
 use super::freshness::Freshness;
 use super::history::undo;
+use super::rows::Rows;
 use super::snapshot::Snapshot;
 use crate::item::Item;
-use crate::list::List;
+use crate::list::{List, ListRows};
 use crate::store_error::from_store;
 use apiserver_meta::options::{ListOptions, ResourceVersion, VersionMatch};
 use apiserver_meta::{ApiError, ObjectFilter, RequestContext};
@@ -55,6 +56,12 @@ impl Page {
         let token = Continue::decode(&options.continue_token, &prefix)?;
         let shown = token.revision.map_or(Shown::Fresh(ResourceVersion::Unset), Shown::Exactly);
         Ok(Self { shown, start: token.start, filter, limit, left: token.left, goes_on: true })
+    }
+
+    /// Whether it has all objects from the beginning to the end, whoever asks.
+    fn is_everything(&self) -> bool {
+        let is_open = matches!(self.filter.extent, Extent::All | Extent::Namespace(_));
+        is_open && self.filter.is_plain() && self.limit == 0 && !self.goes_on
     }
 
     /// The page of a snapshot, and how many objects were looked at for it.
@@ -117,20 +124,56 @@ impl Cache {
     /// at the newest where the list was going on.
     pub async fn list(&self, ctx: &RequestContext, namespace: &str, options: &ListOptions, view: &ObjectFilter) -> Result<List, ApiError> {
         let page = Page::new(self, namespace, options, view)?;
+        match self.source_of(ctx, &page).await? {
+            Freshness::Cached(snapshot) => Ok(self.page_of_snapshot(&page, &snapshot)),
+            Freshness::AskStore => self.page_of_store(&page).await,
+        }
+    }
+
+    /// As [`Cache::list`], for somebody who takes one object after the other. A list of all that there is costs no memory of its own.
+    ///
+    /// # Errors
+    /// As [`Cache::list`].
+    pub async fn list_rows(
+        &self,
+        ctx: &RequestContext,
+        namespace: &str,
+        options: &ListOptions,
+        view: &ObjectFilter,
+    ) -> Result<ListRows, ApiError> {
+        let page = Page::new(self, namespace, options, view)?;
+        match self.source_of(ctx, &page).await? {
+            Freshness::Cached(snapshot) if page.is_everything() => {
+                let count = snapshot.objects.count(&page.filter.extent);
+                self.counters.list(count, count);
+                let revision = snapshot.revision;
+                let rows = Rows::of(snapshot, page.filter.prefix(), &page.start);
+                Ok(ListRows { rows, revision, continue_token: None, remaining: None })
+            }
+            Freshness::Cached(snapshot) => Ok(self.page_of_snapshot(&page, &snapshot).into()),
+            Freshness::AskStore => self.page_of_store(&page).await.map(ListRows::from),
+        }
+    }
+
+    /// Where a page is taken from.
+    async fn source_of(&self, ctx: &RequestContext, page: &Page) -> Result<Freshness, ApiError> {
         let freshness = match page.shown {
             Shown::Fresh(version) => self.fresh(version, ctx.deadline, "list").await?,
             Shown::Exactly(revision) => self.exactly(ctx, revision).await?,
         };
-        let Freshness::Cached(snapshot) = freshness else {
-            return self.page_of_store(&page).await;
-        };
-        self.refuse_corrupt(&snapshot, &page.filter, "list")?;
-        let (list, looked_at) = page.of(&snapshot);
+        if let Freshness::Cached(snapshot) = &freshness {
+            self.refuse_corrupt(snapshot, &page.filter, "list")?;
+        }
+        Ok(freshness)
+    }
+
+    fn page_of_snapshot(&self, page: &Page, snapshot: &Arc<Snapshot>) -> List {
+        let (list, looked_at) = page.of(snapshot);
         self.counters.list(looked_at, list.items.len());
         if list.continue_token.is_some() {
-            self.state().snapshots.keep(&snapshot);
+            self.state().snapshots.keep(snapshot);
         }
-        Ok(list)
+        list
     }
 
     /// The collection at exactly this revision, or word that only the store may know it.

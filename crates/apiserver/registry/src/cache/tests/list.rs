@@ -1,9 +1,9 @@
 //! Lists: which revision they show, pages, scopes, selectors.
 #![allow(clippy::unwrap_used)]
 
-use super::rig::{Rig, at, fields, labels, paths};
+use super::rig::{Rig, at, context, fields, labels, paths};
 use apiserver_meta::options::{ListOptions, ResourceVersion, VersionMatch};
-use apiserver_meta::{ApiError, Reason};
+use apiserver_meta::{ApiError, ObjectFilter, Reason};
 use apiserver_store::Revision;
 use serde_json::json;
 
@@ -243,5 +243,32 @@ async fn namespace_scoped_list() {
         rig.store.fault(|faults| faults.unreliable = true);
         assert_eq!(told(rig.list(namespace, options).await), *expected, "from the store: {namespace:?} {:?}", options.fields);
         rig.store.fault(|faults| faults.unreliable = false);
+    }
+}
+
+/// Taken one after the other, the objects of a list are the same, whether it is the whole collection or less.
+#[tokio::test(start_paused = true)]
+async fn rows_are_those_of_the_list() {
+    let rig = Rig::new().await;
+    for n in 0..600 {
+        rig.set(&format!("{}/o{n:03}", ["ns", "ns-x", "ns2"][n % 3]), if n % 2 == 0 { "tier=gold" } else { "" });
+    }
+    let first = rig.list("", &ListOptions { limit: 250, ..ListOptions::default() }).await.unwrap();
+    let rest = ListOptions { continue_token: first.continue_token.clone().unwrap(), ..ListOptions::default() };
+    for options in [ListOptions::default(), ListOptions { limit: 7, ..ListOptions::default() }, labels("tier=gold"), at(300), rest] {
+        for namespace in ["", "ns", "nobody"] {
+            if !options.continue_token.is_empty() && !namespace.is_empty() {
+                continue;
+            }
+            let list = rig.list(namespace, &options).await.unwrap();
+            let rows = rig.cache.list_rows(&context(), namespace, &options, &ObjectFilter::All).await.unwrap();
+            assert_eq!((rows.revision, &rows.continue_token, rows.remaining), (list.revision, &list.continue_token, list.remaining));
+            let bytes = list.items.iter().map(|item| item.bytes.len()).sum::<usize>();
+            assert_eq!(rows.rows.measure(|item| Some(item.bytes.len())), Some((list.items.len(), bytes)));
+            // What happens while they are taken is not seen.
+            rig.delete("ns/o000");
+            assert_eq!(rows.rows.collect::<Vec<_>>(), list.items, "{namespace} {options:?}");
+            rig.set("ns/o000", "tier=gold");
+        }
     }
 }
