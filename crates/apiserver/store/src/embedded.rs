@@ -15,6 +15,8 @@ mod disk;
 mod file;
 mod hub;
 mod index;
+mod pace;
+mod queue;
 mod record;
 mod shared;
 mod watch;
@@ -31,10 +33,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use compactor::Compactor;
 use disk::{Medium, OnDisk};
+use queue::Sender;
 use shared::Shared;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
@@ -68,7 +70,7 @@ impl EmbeddedConfig {
 #[derive(Debug)]
 pub struct EmbeddedStore {
     shared: Arc<Shared>,
-    jobs: Sender<Job>,
+    jobs: Sender,
     room: Arc<Semaphore>,
     writer: Option<JoinHandle<()>>,
     /// The file; `None` where there is none, in memory.
@@ -92,7 +94,7 @@ impl EmbeddedStore {
     fn start(medium: Box<dyn Medium>, config: &EmbeddedConfig) -> Result<Self, StoreError> {
         let (db, index) = medium.open()?;
         let shared = Arc::new(Shared::new(db, index));
-        let (jobs, queue) = mpsc::channel();
+        let (jobs, queue) = queue::queue();
         let writer = Writer::new(shared.clone(), medium, queue, Compactor::new(config.history, Instant::now()));
         let writer = std::thread::Builder::new()
             .name("store-writer".into())

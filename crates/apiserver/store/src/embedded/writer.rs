@@ -1,11 +1,13 @@
 //! The one thread that writes. It takes every write that is queued, carries them out in order in one transaction,
 //! commits once, makes the outcome visible, then answers: a write that comes alone waits for nobody, and many that
-//! come together share one flush to the disk. Between groups it removes what compaction may remove, a little at a
+//! come together share one flush to the disk ([`super::pace`]). Between groups it removes what compaction may remove, a little at a
 //! time.
 
 use super::compactor::Compactor;
 use super::disk::Medium;
 use super::file::{LOG, META, OLDEST, redb_error};
+use super::pace::Pace;
+use super::queue::Receiver;
 use super::record::Record;
 use super::shared::{self, Shared};
 use crate::{Entry, Event, Expect, Form, Guard, GuardMode, GuardedError, Key, Revision, StoreError, WriteError};
@@ -13,7 +15,6 @@ use bytes::Bytes;
 use redb::{CommitError, Table};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -25,6 +26,7 @@ const COMPACTION_STEP: usize = 128;
 /// How often it is seen whether a store that takes no writes could take some.
 const RECOVERY: Duration = Duration::from_secs(1);
 
+#[derive(Debug)]
 pub(super) enum Job {
     Write(Write),
     Compact { revision: Revision, reply: oneshot::Sender<Result<(), StoreError>> },
@@ -32,6 +34,7 @@ pub(super) enum Job {
 }
 
 /// One write that waits to be carried out.
+#[derive(Debug)]
 pub(super) struct Write {
     pub key: Key,
     /// `None`: delete.
@@ -54,8 +57,10 @@ impl Write {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     medium: Box<dyn Medium>,
-    jobs: Receiver<Job>,
+    jobs: Receiver,
     compactor: Compactor,
+    /// Of the last group.
+    pace: Option<Pace>,
     /// Taken from the queue while a group was gathered, but not part of it.
     next: Option<Job>,
 }
@@ -89,8 +94,8 @@ enum Failure {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, medium: Box<dyn Medium>, jobs: Receiver<Job>, compactor: Compactor) -> Self {
-        Self { shared, medium, jobs, compactor, next: None }
+    pub(super) fn new(shared: Arc<Shared>, medium: Box<dyn Medium>, jobs: Receiver, compactor: Compactor) -> Self {
+        Self { shared, medium, jobs, compactor, pace: None, next: None }
     }
 
     /// Serves until [`Job::Stop`].
@@ -99,7 +104,9 @@ impl Writer {
             match self.wait() {
                 Some(Job::Write(write)) => {
                     let group = self.gather(write);
+                    let (writes, begun) = (group.len(), Instant::now());
                     self.serve(group);
+                    self.pace = Some(Pace::of(writes, begun, Instant::now()));
                 }
                 Some(Job::Compact { revision, reply }) => {
                     // Whoever asked may have gone.
@@ -118,33 +125,32 @@ impl Writer {
             return Some(job);
         }
         if self.has_expired() {
-            return self.jobs.try_recv().ok();
+            return self.jobs.try_next();
         }
         let due = self.compactor.until_due(Instant::now());
         let patience = if self.shared.failure().is_some() { due.min(RECOVERY) } else { due };
-        match self.jobs.recv_timeout(patience) {
-            Ok(job) => Some(job),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Job::Stop),
-        }
+        self.jobs.next(patience)
     }
 
-    /// A write together with those that are queued behind it.
+    /// A write together with those that are queued behind it, or will be in a moment.
     fn gather(&mut self, first: Write) -> Vec<Write> {
         let size = |write: &Write| write.value.as_ref().map_or(0, Bytes::len);
         let mut bytes = size(&first);
         let mut group = vec![first];
+        if let Some((others, until)) = self.pace.as_ref().and_then(Pace::others) {
+            self.jobs.gather(others, until);
+        }
         while group.len() < GROUP_WRITES && bytes < GROUP_BYTES {
-            match self.jobs.try_recv() {
-                Ok(Job::Write(write)) => {
+            match self.jobs.try_next() {
+                Some(Job::Write(write)) => {
                     bytes += size(&write);
                     group.push(write);
                 }
-                Ok(other) => {
+                Some(other) => {
                     self.next = Some(other);
                     break;
                 }
-                Err(_) => break,
+                None => break,
             }
         }
         group
