@@ -137,6 +137,9 @@ impl Managed {
     /// Brings the sets into the shape that `schema` has now; `live` is the object that they are of.
     pub(crate) fn reconcile(&mut self, schema: &Schema, live: &Map<String, Value>) {
         self.entries.iter_mut().for_each(|entry| entry.set.reconcile(schema));
+        if !self.entries.iter().any(|entry| entry.set.has_free_member(schema)) {
+            return;
+        }
         let owned = FieldSet::union_all(self.entries.iter().map(|entry| entry.set.clone()));
         let wholes = FieldSet::owned_whole_once(schema, live, &owned);
         if !wholes.is_empty() {

@@ -214,6 +214,16 @@ impl FieldSet {
         }
     }
 
+    /// Whether a value without a schema is a member, as far down as [`Self::owned_whole_once`] looks: there is nothing to find for it
+    /// in an object whose owners own no such value.
+    pub(crate) fn has_free_member(&self, schema: &Schema) -> bool {
+        self.nodes.iter().any(|node| {
+            let PathElement::Field(name) = &node.element else { return false };
+            let Some(child) = member(&schema.shape, name) else { return false };
+            child.shape == Shape::Any && node.member || node.below.has_free_member(child)
+        })
+    }
+
     /// The objects without a schema in which something is owned, and nothing below them: once they were owned whole.
     /// The set has everything in them, and them. `owned` is what anybody owns.
     pub(crate) fn owned_whole_once(schema: &Schema, object: &Map<String, Value>, owned: &Self) -> Self {

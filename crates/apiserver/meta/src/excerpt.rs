@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 /// The end of a text that was cut.
-const MORE: &str = "...";
+pub(crate) const MORE: &str = "...";
 
 /// The text of something, and `...` in place of what lies beyond `most` bytes. The rest is not even written.
 pub fn excerpt(shown: &(impl Display + ?Sized), most: usize) -> String {
@@ -20,6 +20,13 @@ pub fn shorten(text: &mut String, most: usize) {
         text.truncate(boundary(text, most));
         text.push_str(MORE);
     }
+}
+
+/// Adds to a text until it has `most` bytes; says whether all of `more` had room.
+pub(crate) fn push_within(text: &mut String, more: &str, most: usize) -> bool {
+    let fits = boundary(more, most.saturating_sub(text.len()));
+    text.push_str(&more[..fits]);
+    fits == more.len()
 }
 
 /// The last place before `most` at which a text can be cut.
@@ -39,9 +46,7 @@ struct Cut {
 
 impl Write for Cut {
     fn write_str(&mut self, more: &str) -> fmt::Result {
-        let fits = boundary(more, self.most - self.text.len());
-        self.text.push_str(&more[..fits]);
-        if fits == more.len() { Ok(()) } else { Err(fmt::Error) }
+        if push_within(&mut self.text, more, self.most) { Ok(()) } else { Err(fmt::Error) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Errors of single fields: a path, what is wrong, and the bad value, in the wording of Kubernetes' field errors.
 
 use crate::error::Cause;
-use crate::excerpt::{excerpt, shorten};
+use crate::excerpt::{MORE, excerpt, push_within, shorten};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt;
@@ -24,29 +24,43 @@ pub struct FieldPath(String);
 impl FieldPath {
     /// A path that starts at a top-level field.
     pub fn new(name: &str) -> Self {
-        Self(excerpt(name, MOST_PATH))
+        Self::default().and([name])
     }
 
     /// The field `name` below this one.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
-        if self.0.is_empty() { Self::new(name) } else { self.and(format_args!(".{name}")) }
+        if self.0.is_empty() { Self::new(name) } else { self.and([".", name]) }
     }
 
     /// The element `index` of this list.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        self.and(format_args!("[{index}]"))
+        self.and(["[", &index.to_string(), "]"])
     }
 
     /// The entry `key` of this map.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        self.and(format_args!("[{key}]"))
+        self.and(["[", key, "]"])
     }
 
-    fn and(&self, more: fmt::Arguments<'_>) -> Self {
-        if self.0.len() > MOST_PATH { self.clone() } else { Self(excerpt(&format_args!("{}{more}", self.0), MOST_PATH)) }
+    /// What [`excerpt`] makes of all parts together. Paths are made for every object that is validated, whether something is wrong
+    /// with it or not, so that they do without the machinery of formatting.
+    fn and<const N: usize>(&self, more: [&str; N]) -> Self {
+        if self.0.len() > MOST_PATH {
+            return self.clone();
+        }
+        let length = more.iter().fold(self.0.len(), |length, part| length.saturating_add(part.len()));
+        let mut path = String::with_capacity(length.min(MOST_PATH + MORE.len()));
+        path.push_str(&self.0);
+        for part in more {
+            if !push_within(&mut path, part, MOST_PATH) {
+                path.push_str(MORE);
+                break;
+            }
+        }
+        Self(path)
     }
 
     /// The path as text.
@@ -314,6 +328,23 @@ mod tests {
         assert_eq!(long.as_str().len(), MOST_PATH + 3);
         assert_eq!(long.child("b").index(7).key("c"), long);
         assert_eq!(FieldPath::new(&"k".repeat(5000)).as_str().len(), MOST_PATH + 3);
+    }
+
+    #[test]
+    fn paths_are_cut_as_any_text_is() {
+        let slow = |path: &FieldPath, more: String| match path.as_str().len() > MOST_PATH {
+            true => path.clone(),
+            false => FieldPath(excerpt(&format_args!("{}{more}", path.as_str()), MOST_PATH)),
+        };
+        for begin in (0..8).chain(MOST_PATH - 8..MOST_PATH + 8) {
+            let path = FieldPath::new(&("ä".repeat(begin / 2) + &"x".repeat(begin % 2)));
+            for name in ["", "a", "ab", "ää", "aäb", &"n".repeat(2 * MOST_PATH)] {
+                let child = if path.as_str().is_empty() { name.to_owned() } else { format!(".{name}") };
+                assert_eq!(path.child(name), slow(&path, child), "{begin} {name}");
+                assert_eq!(path.key(name), slow(&path, format!("[{name}]")), "{begin} {name}");
+            }
+            assert_eq!(path.index(12), slow(&path, "[12]".into()), "{begin}");
+        }
     }
 
     #[test]

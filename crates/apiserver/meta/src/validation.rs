@@ -56,11 +56,24 @@ pub fn validate_object_meta(object: &Object, scope: Scope) -> Vec<FieldError> {
     errors
 }
 
-/// Validates the metadata of an object that replaces `old`.
+/// Validates the metadata of an object that replaces `old`: everything that is wrong with it, and with the step.
 ///
 /// Before it is asked, the server fills in an absent uid, and restores creationTimestamp, generation, and a
 /// deletionTimestamp and deletionGracePeriodSeconds that were left out; what still differs is the caller's mistake.
 pub fn validate_object_meta_update(new: &Object, old: &Object) -> Vec<FieldError> {
+    let root = FieldPath::new("metadata");
+    let mut errors = validate_object_meta_step(new, old);
+    labels(&mut errors, new, &root);
+    annotations(&mut errors, new, &root);
+    owner_references(&mut errors, new, &root);
+    finalizers(&mut errors, new, &root);
+    managed_fields(&mut errors, new, &root);
+    errors
+}
+
+/// Validates what changes between `old` and an object with whose metadata by itself nothing is wrong:
+/// [`validate_object_meta_update`] finds no more with such an object.
+pub fn validate_object_meta_step(new: &Object, old: &Object) -> Vec<FieldError> {
     let root = FieldPath::new("metadata");
     let mut errors = Vec::new();
     if old.is_terminating() {
@@ -70,18 +83,14 @@ pub fn validate_object_meta_update(new: &Object, old: &Object) -> Vec<FieldError
     if new.generation() < old.generation() {
         errors.push(FieldError::invalid(&root.child("generation"), new.generation(), "must not be decremented"));
     }
+    let both = [new.metadata(), old.metadata()];
     for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
-        let [new, old] = [new, old].map(|object| object.metadata().get(field).filter(|value| !value.is_null()));
+        let [new, old] = both.map(|metadata| metadata.get(field).filter(|value| !value.is_null()));
         if !same(new, old) {
             let absent = if matches!(field, "name" | "namespace" | "uid") { Value::from("") } else { Value::Null };
             errors.push(FieldError::invalid(&root.child(field), new.cloned().unwrap_or(absent), "field is immutable"));
         }
     }
-    labels(&mut errors, new, &root);
-    annotations(&mut errors, new, &root);
-    owner_references(&mut errors, new, &root);
-    finalizers(&mut errors, new, &root);
-    managed_fields(&mut errors, new, &root);
     errors
 }
 

@@ -1,8 +1,10 @@
 //! Laws that hold whatever comes in.
 
 use super::kind::{self, Server, canonical, manager, reset};
+use super::schemas::{map, object, string};
 use crate::set::FieldSet;
 use crate::update;
+use apiserver_meta::Schema;
 use apiserver_meta::testing::cost;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -107,6 +109,16 @@ fn any_body() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Objects with the names of [`any_set`].
+fn any_object() -> impl Strategy<Value = Map<String, Value>> {
+    let leaf = prop_oneof![Just(json!({})), Just(json!("x"))];
+    let tree = leaf.prop_recursive(3, 24, 3, |below| {
+        btree_map(select(vec!["a", "b", "c"]), below, 0..4)
+            .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    });
+    tree.prop_map(|tree| tree.as_object().cloned().unwrap_or_default())
+}
+
 /// Sets of one level, of which one may be much larger than the other.
 fn any_flat_set() -> impl Strategy<Value = std::collections::BTreeSet<u16>> {
     prop_oneof![proptest::collection::btree_set(0..300_u16, 0..4), proptest::collection::btree_set(0..300_u16, 0..200)]
@@ -150,6 +162,15 @@ fn deep_managed_fields_are_refused_or_read_and_cost_nothing() {
 }
 
 proptest! {
+    #[test]
+    fn nothing_was_owned_whole_where_nobody_owns_what_is_free(sets in vec(any_set(), 0..4), live in any_object()) {
+        let free = || Schema::any().as_ref().clone();
+        let schema = object([("a", free()), ("b", map(free())), ("c", object([("a", string()), ("b", free()), ("c", map(string()))]))]);
+        let is_possible = sets.iter().any(|set| set.has_free_member(&schema));
+        let found = FieldSet::owned_whole_once(&schema, &live, &FieldSet::union_all(sets));
+        prop_assert!(is_possible || found.is_empty(), "{found:?}");
+    }
+
     #[test]
     fn flat_sets_do_as_sets_do(a in any_flat_set(), b in any_flat_set()) {
         let minus = |mut left: FieldSet, right: &FieldSet| { left.subtract(right); left };
@@ -202,6 +223,28 @@ proptest! {
                     prop_assert!(crate::validate_managed_fields(&new).is_ok());
                     prop_assert_eq!(canonical(&schema, new.clone().into_value()), new);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn to_bring_no_managed_fields_is_to_bring_those_of_the_live_object(bodies in vec(any_body(), 1..4), update_to in any_body(), other in any_json()) {
+        let mut server = Server::new();
+        for (who, body) in ["one", "two", "one/status", "three"].into_iter().zip(bodies) {
+            server.put(who, body);
+        }
+        let mut live = server.live.unwrap();
+        for managed in [live.metadata().get("managedFields").cloned(), Some(other), Some(json!([])), Some(json!([{}]))].into_iter().flatten() {
+            live.metadata_mut().insert("managedFields".into(), managed.clone());
+            for body in [live.clone(), canonical(&server.schema, update_to.clone())] {
+                let write = |managed: Option<&Value>| {
+                    let mut new = body.clone();
+                    new.metadata_mut().remove("managedFields");
+                    new.metadata_mut().extend(managed.map(|list| ("managedFields".to_owned(), list.clone())));
+                    update(&server.schema, Some(&live), &mut new, manager("two", "", "2026-01-02T03:04:05Z"), reset(""));
+                    new
+                };
+                prop_assert_eq!(write(None), write(Some(&managed)));
             }
         }
     }

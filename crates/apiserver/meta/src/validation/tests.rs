@@ -277,6 +277,8 @@ fn updates_are_judged_as_upstream_judges_them() {
     ] {
         let errors = texts(&validate_object_meta_update(&object(new.clone()), &object(old.clone())));
         assert_eq!(errors, want.map(|want| format!("metadata.{want}")).as_slice(), "{old} to {new}");
+        // By themselves all of them are good.
+        assert_eq!(texts(&validate_object_meta_step(&object(new.clone()), &object(old.clone()))), errors, "{old} to {new}");
     }
 }
 

@@ -107,9 +107,18 @@ pub async fn managed_fields_name_their_managers(subject: &Subject) {
         assert_eq!(entry["fieldsType"], "FieldsV1");
         assert!(entry["time"].is_string());
     }
+    // A patch that cannot touch them and one that might, because of how it is written, do the same.
+    let label = json!({ "metadata": { "labels": { "patched": "2" } } });
+    let escaped = json!({ "metadata": { "labels": { "patched": "2", "more\\": null } } });
+    for patch in [label, escaped] {
+        let object = subject.try_patch_with("noted", Subresource::Main, PatchKind::Merge, &patch, &options).await.expect("a patch");
+        assert_eq!(managers(&object), [("applier", "Apply", ""), ("patcher", "Update", ""), (MANAGER, "Update", "")], "{patch}");
+    }
     // An empty entry forgets all managers.
     let reset = subject.merge("noted", &json!({ "metadata": { "managedFields": [{}] } })).await;
     assert_eq!(managers(&reset), []);
+    let untouched = subject.merge("noted", &json!({ "metadata": { "labels": { "patched": "3" } } })).await;
+    assert_eq!(managers(&untouched), []);
 }
 
 fn entries(object: &Object) -> &[Value] {

@@ -15,6 +15,7 @@ use apiserver_meta::{ApiError, Cause, FieldError, FieldPath, Object, ObjectFilte
 use apiserver_patch::PatchError;
 use async_trait::async_trait;
 use bytes::Bytes;
+use memchr::{memchr, memmem};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
@@ -306,7 +307,7 @@ impl Patched<'_> {
     /// The object that the patch is applied to. Of an object whose status has a path of its own the status is restored afterwards, so
     /// that what is hidden in it is not lost; all else is as it is.
     fn before(&self, object: &Object) -> Value {
-        let mut before = object.0.clone();
+        let mut before = if self.leaves_managed_fields() { without_managed_fields(object) } else { object.0.clone() };
         let has_own_path = self.subresource == Subresource::Main && self.registry.descriptor().has_status();
         if let Some(Mask(hide)) = self.patch.mask.as_ref().filter(|_| self.patch.kind == PatchKind::Json && has_own_path) {
             let mut seen = object.clone();
@@ -314,6 +315,14 @@ impl Patched<'_> {
             before.insert("status".into(), seen.0.remove("status").unwrap_or_else(|| Value::Object(Map::new())));
         }
         Value::Object(before)
+    }
+
+    /// Whether the patch can neither change nor read managed fields. What it leaves alone need not be copied: an update that brings
+    /// none keeps those of the live object.
+    fn leaves_managed_fields(&self) -> bool {
+        let is_merge = matches!(self.patch.kind, PatchKind::Merge | PatchKind::Strategic);
+        // A name can also be written with escapes.
+        is_merge && memmem::find(&self.patch.body, b"managedFields").is_none() && memchr(b'\\', &self.patch.body).is_none()
     }
 
     /// Duplicate keys of the patch itself, and members of a JSON patch that no operation has.
@@ -328,6 +337,17 @@ impl Patched<'_> {
         let texts = decode::strict_warnings(&unknown_members(&value), &duplicates);
         texts.into_iter().map(|text| format!("json patch {text}")).collect()
     }
+}
+
+fn without_managed_fields(object: &Object) -> Map<String, Value> {
+    let copy = |(name, value): (&String, &Value)| match value {
+        Value::Object(metadata) if name == "metadata" => {
+            let others = metadata.iter().filter(|(name, _)| *name != "managedFields");
+            (name.clone(), others.map(|(name, value)| (name.clone(), value.clone())).collect())
+        }
+        value => (name.clone(), value.clone()),
+    };
+    object.0.iter().map(copy).collect()
 }
 
 fn unknown_members(operations: &Value) -> Vec<String> {

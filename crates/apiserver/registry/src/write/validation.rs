@@ -4,7 +4,7 @@
 use crate::admission::AdmissionRequest;
 use crate::registry::Registry;
 use crate::store_error::of_look_up;
-use apiserver_meta::validation::{validate_object_meta, validate_object_meta_update, validate_sizes};
+use apiserver_meta::validation::{validate_object_meta, validate_object_meta_step, validate_object_meta_update, validate_sizes};
 use apiserver_meta::{ApiError, FieldError, Object, RequestContext};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -46,7 +46,9 @@ impl Registry {
         }
         let mut errors = validate_object_meta(new, self.descriptor().scope);
         if let Some(old) = old {
-            errors.extend(validate_object_meta_update(new, old));
+            // In which nothing was found is not looked through again.
+            let step = if errors.is_empty() { validate_object_meta_step } else { validate_object_meta_update };
+            errors.extend(step(new, old));
             errors.extend(self.resource.validate_update(new, old));
         }
         errors.extend(self.resource.validate(new));
