@@ -4,7 +4,8 @@ use crate::opaque::Opaque;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -92,6 +93,8 @@ pub struct RequestContext {
     pub deadline: Instant,
     /// The request's id in logs and audit, sent back as `Audit-Id`.
     pub audit_id: Arc<str>,
+    /// The same for all requests of one connection, and another one for most others.
+    pub connection: u64,
     /// Texts for `Warning` headers.
     warnings: Arc<Mutex<Vec<String>>>,
     /// Annotations of the request's audit event; `None` when it is not audited.
@@ -103,13 +106,22 @@ pub struct RequestContext {
 impl RequestContext {
     /// A context without warnings.
     pub fn new(user: Arc<User>, principal: Principal, deadline: Instant, audit_id: Arc<str>) -> Self {
-        Self { user, principal, deadline, audit_id, warnings: Arc::default(), annotations: None, kept: None }
+        Self { user, principal, deadline, audit_id, connection: 0, warnings: Arc::default(), annotations: None, kept: None }
     }
 
     /// Sets the annotations that [`RequestContext::annotate`] writes to.
     #[must_use]
     pub fn with_annotations(mut self, annotations: Annotations) -> Self {
         self.annotations = Some(annotations);
+        self
+    }
+
+    /// The request came by the connection that has this client's address and port.
+    #[must_use]
+    pub fn on_connection(mut self, client: SocketAddr) -> Self {
+        let mut hasher = DefaultHasher::new();
+        client.hash(&mut hasher);
+        self.connection = hasher.finish();
         self
     }
 

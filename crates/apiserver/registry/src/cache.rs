@@ -9,7 +9,6 @@
 //! minutes, `hub` finds the watchers of an event, `objects` and its `index` find what selectors ask for, `freshness` decides how long a read waits; `get`, `list` and `watch` are
 //! the verbs, `consistency` compares all of this with the store now and then.
 
-use crate::frame::Frame;
 use crate::item::Item;
 use crate::keys::path_of;
 use crate::revision_reader::RevisionReader;
@@ -21,7 +20,6 @@ pub use counters::{CacheStats, ConsistencyChecks, ListStats, ReadStats, WAIT_BOU
 use counters::{ConsistencyCounters, Counters};
 use filter::Filter;
 use follow::Follower;
-use futures::stream::BoxStream;
 use history::Bounds;
 use progress::ProgressRequester;
 pub use rows::Rows;
@@ -33,6 +31,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+pub use watch::Watch;
 
 mod condition;
 mod consistency;
@@ -105,10 +104,6 @@ impl CacheConfig {
         }
     }
 }
-
-/// A watch: ends when its time is over, when the cache stops, or after a [`Frame::Error`], which it also gets
-/// when it was read so slowly that the history does not know what it missed.
-pub type Watch = BoxStream<'static, Frame>;
 
 /// The watch cache of one resource.
 #[derive(Debug)]

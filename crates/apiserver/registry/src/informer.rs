@@ -8,7 +8,6 @@
 //! share its bytes. Refused: selectors and views (a follower sees everything), waiting for other processes.
 
 use crate::backoff::Backoff;
-use crate::cache::Watch;
 use crate::frame::{EventKind, Frame};
 use crate::item::Item;
 use crate::keys::Path;
@@ -19,6 +18,7 @@ use apiserver_meta::{ApiError, ObjectFilter, Principal, RequestContext, User};
 use apiserver_store::Revision;
 use async_trait::async_trait;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -68,7 +68,7 @@ pub async fn follow(registry: Arc<Registry>, stop: CancellationToken, handle: im
 trait Source: Send + Sync {
     async fn ready(&self);
     async fn list(&self) -> Result<List, ApiError>;
-    async fn watch(&self, after: Revision) -> Result<Watch, ApiError>;
+    async fn watch(&self, after: Revision) -> Result<BoxStream<'static, Frame>, ApiError>;
 }
 
 #[async_trait]
@@ -83,10 +83,10 @@ impl Source for Arc<Registry> {
         Registry::list(self, &context(), "", &options, &ObjectFilter::All).await
     }
 
-    async fn watch(&self, after: Revision) -> Result<Watch, ApiError> {
+    async fn watch(&self, after: Revision) -> Result<BoxStream<'static, Frame>, ApiError> {
         let resource_version = ResourceVersion::At(after);
         let options = ListOptions { resource_version, watch: true, bookmarks: true, ..ListOptions::default() };
-        Registry::watch(self, &context(), "", &options, &ObjectFilter::All).await
+        Ok(Registry::watch(self, &context(), "", &options, &ObjectFilter::All).await?.boxed())
     }
 }
 

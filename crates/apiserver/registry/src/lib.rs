@@ -48,6 +48,7 @@ mod shared_store;
 mod store_error;
 #[cfg(feature = "suite")]
 pub mod suite;
+mod when_woken;
 pub mod work_queue;
 pub mod write;
 
@@ -61,4 +62,5 @@ pub use registries::Registries;
 pub use registry::Registry;
 pub use shared_store::SharedStore;
 pub use store_error::from_store;
+pub use when_woken::WhenWoken;
 pub use write::{Deleted, Mask, Patch, PatchKind, WriteFailure, Written};

@@ -3,7 +3,7 @@
 mod frames;
 mod websocket;
 
-use super::while_allowed::while_allowed;
+use super::while_allowed::AllowedWatch;
 use crate::call::Call;
 use crate::chunks::{Growth, Pace};
 use crate::negotiation::Offer;
@@ -14,7 +14,6 @@ use crate::respond;
 use crate::selectable::watch_options;
 use apiserver_meta::ApiError;
 use apiserver_meta::selector::FieldSelector;
-use apiserver_registry::Watch;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -39,7 +38,7 @@ pub(crate) async fn serve(call: &Call) -> Result<Response, ApiError> {
     }
     let watch = call.registry.watch(&call.ctx, &call.resource.namespace, &options, &call.filter).await?;
     let extended = ReaderView::of(call).await;
-    let watch = while_allowed(call, watch, extended.private().cloned());
+    let watch = AllowedWatch::new(call, watch, extended.private().cloned());
     let observer = call.app.config.observer.as_ref().map(|observer| observer.watch(&call.info));
     let frames = Frames::new(call.descriptor(), renderer, extended, observer);
     if let Some(handshake) = &call.handshake {
@@ -72,7 +71,7 @@ fn some_time(least: Duration) -> Duration {
 
 /// A watch as an HTTP body.
 struct WatchBody {
-    watch: Watch,
+    watch: AllowedWatch,
     frames: Frames,
     pace: Pace,
     growth: Growth,

@@ -16,14 +16,15 @@ use crate::access::recheck::RetainedCredentials;
 use crate::app::App;
 use crate::call::Call;
 use crate::observed_body::{BodyObserver, observed};
+use crate::permits::Permit;
 use crate::request_info::RequestInfo;
 use apiserver_auth::Identity;
 use apiserver_meta::{ApiError, ObjectFilter};
-use apiserver_registry::{Frame, Registry, Watch};
+use apiserver_registry::{Frame, Registry, Watch, WhenWoken};
 use axum::body::HttpBody as _;
 use axum::response::Response;
-use futures::StreamExt;
-use futures::stream::poll_fn;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -55,21 +56,35 @@ impl<F: Future<Output = ()> + Send + 'static> BodyObserver for WhileAllowed<F> {
     }
 }
 
-/// Wraps a watch: it ends when its caller may no longer have it, and holds its place until it is dropped.
-pub(crate) fn while_allowed(call: &Call, mut watch: Watch, private: Option<Private>) -> Watch {
-    let permit = call.permit.clone();
-    let Some(standing) = WatchAuthorization::of(call, private) else { return watch.inspect(move |_| _ = &permit).boxed() };
-    let mut lost = Some(Box::pin(standing.lost()));
-    poll_fn(move |cx| {
-        let _ = &permit;
-        let Some(waiting) = &mut lost else { return Poll::Ready(None) };
-        if waiting.as_mut().poll(cx).is_pending() {
-            return watch.poll_next_unpin(cx);
+/// A watch that ends when its caller may no longer have it, and holds its place until it is dropped.
+pub(crate) struct AllowedWatch {
+    watch: Watch,
+    /// Ends when it may not go on; `None` where nobody is looked at again.
+    lost: Option<WhenWoken<BoxFuture<'static, ()>>>,
+    is_over: bool,
+    _permit: Option<Arc<Permit>>,
+}
+
+impl AllowedWatch {
+    pub(crate) fn new(call: &Call, watch: Watch, private: Option<Private>) -> Self {
+        let lost = WatchAuthorization::of(call, private).map(|standing| WhenWoken::new(standing.lost().boxed()));
+        Self { watch, lost, is_over: false, _permit: call.permit.clone() }
+    }
+}
+
+impl Stream for AllowedWatch {
+    type Item = Frame;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        if self.is_over {
+            return Poll::Ready(None);
         }
-        lost = None;
-        Poll::Ready(Some(farewell()))
-    })
-    .boxed()
+        if self.lost.as_mut().is_some_and(|lost| lost.poll_unpin(cx).is_ready()) {
+            self.is_over = true;
+            return Poll::Ready(Some(farewell()));
+        }
+        self.watch.poll_next_unpin(cx)
+    }
 }
 
 fn farewell() -> Frame {

@@ -39,6 +39,22 @@ impl Event {
         self.current.as_ref().or(self.previous.as_ref())
     }
 
+    /// The kind of event that it is to those who see every object; `None`: nothing has changed.
+    pub(super) fn kind(&self) -> Option<EventKind> {
+        self.kind_where(|_| true)
+    }
+
+    /// The kind of event that it is to those who see these objects.
+    pub(super) fn kind_where(&self, shows: impl Fn(&Item) -> bool) -> Option<EventKind> {
+        let shows = |item: &Option<Arc<Item>>| item.as_ref().is_some_and(|item| shows(item));
+        match (shows(&self.previous), shows(&self.current)) {
+            (false, true) => Some(EventKind::Added),
+            (true, true) => Some(EventKind::Modified),
+            (true, false) => Some(EventKind::Deleted),
+            (false, false) => None,
+        }
+    }
+
     /// About how many bytes are kept only because the event is. The object after it is not counted: it is the newest
     /// one, or the one before a later event.
     pub(super) fn weight(&self) -> usize {

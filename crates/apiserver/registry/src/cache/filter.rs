@@ -107,13 +107,7 @@ impl Filter {
 
     /// The kind of event that a change is to those who look through the filter; `None`: none.
     pub(super) fn classify(&self, event: &Event) -> Option<EventKind> {
-        let shows = |item: &Option<std::sync::Arc<Item>>| item.as_ref().is_some_and(|item| self.shows(item));
-        match (shows(&event.previous), shows(&event.current)) {
-            (false, true) => Some(EventKind::Added),
-            (true, true) => Some(EventKind::Modified),
-            (true, false) => Some(EventKind::Deleted),
-            (false, false) => None,
-        }
+        event.kind_where(|item| self.shows(item))
     }
 
     /// Whether the selectors let an object through.

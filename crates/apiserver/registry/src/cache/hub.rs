@@ -12,7 +12,7 @@ use super::visibility_change::VisibilityChange;
 use crate::frame::EventKind;
 use apiserver_meta::Status;
 use apiserver_store::Revision;
-pub(super) use queue::Receiver;
+pub(super) use queue::{Receiver, Wakes};
 use queue::{Refused, Sender, queue};
 use shelf::Shelf;
 use std::collections::HashMap;
@@ -29,21 +29,27 @@ pub(super) enum Delivery {
     Failed(Arc<Status>),
 }
 
-/// Names one watcher for as long as the cache lives.
-pub(super) type WatcherId = u64;
+/// Names one watcher for as long as the cache lives. Those of one connection are neighbours: an event comes to them in the same breath,
+/// and the connection is written to once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct WatcherId {
+    connection: u64,
+    sequence: u64,
+}
 
 #[derive(Debug)]
 struct Watcher {
-    id: WatcherId,
     filter: Arc<Filter>,
+    /// The filter shows everything: it is not looked at, and not brought into the processor's cache, for each event.
+    shows_all: bool,
     queue: Sender<Delivery>,
 }
 
 impl Watcher {
     /// A change that finds the queue full is taken back: the watcher finds it again when it has caught up.
-    fn send_scope_change(&self, change: ScopeChange, objects: &Objects, revision: Revision) -> Result<(), Refused> {
+    fn send_scope_change(&self, change: ScopeChange, objects: &Objects, revision: Revision, wakes: &mut Wakes) -> Result<(), Refused> {
         let delivery = Delivery::ScopeChange(Box::new(VisibilityChange::new(change.clone(), objects.clone(), revision)));
-        self.queue.try_send(delivery).inspect_err(|_| self.filter.restore(change))
+        self.queue.try_send(delivery, wakes).inspect_err(|_| self.filter.restore(change))
     }
 }
 
@@ -53,7 +59,8 @@ pub(super) struct Hub {
     all: Shelf,
     namespaces: HashMap<String, Shelf>,
     objects: HashMap<String, Shelf>,
-    last_id: WatcherId,
+    /// How many watchers there were.
+    added: u64,
     /// How often a watcher's queue was full.
     overruns: u64,
     /// How many events were published.
@@ -62,10 +69,10 @@ pub(super) struct Hub {
 
 impl Hub {
     /// From here on the watcher gets what its filter lets through, until its queue is full or closed.
-    pub(super) fn add(&mut self, filter: Arc<Filter>, capacity: usize) -> (WatcherId, Receiver<Delivery>) {
+    pub(super) fn add(&mut self, filter: Arc<Filter>, connection: u64, capacity: usize) -> (WatcherId, Receiver<Delivery>) {
         let (sender, receiver) = queue(capacity);
-        self.last_id += 1;
-        let id = self.last_id;
+        self.added += 1;
+        let id = WatcherId { connection, sequence: self.added };
         let shelf = match &filter.extent {
             Extent::All => &mut self.all,
             Extent::Namespace(namespace) => self.namespaces.entry(namespace.clone()).or_default(),
@@ -73,7 +80,7 @@ impl Hub {
             // No event is looked up on this shelf: no object has an empty path.
             Extent::Nothing => self.objects.entry(String::new()).or_default(),
         };
-        shelf.add(Watcher { id, filter, queue: sender });
+        shelf.add(id, Watcher { shows_all: filter.is_plain(), filter, queue: sender });
         (id, receiver)
     }
 
@@ -89,10 +96,10 @@ impl Hub {
 
     /// Sends an event to every watcher that shows it. `after` is the collection with it. Never waits: a watcher whose
     /// queue is full is forgotten here, and catches up from the history when it has read what it was given.
-    pub(super) fn publish(&mut self, event: &Arc<Event>, position: Position, after: &Objects) {
+    pub(super) fn publish(&mut self, event: &Arc<Event>, position: Position, after: &Objects, wakes: &mut Wakes) {
         let Some(subject) = event.subject() else { return };
         self.events += 1;
-        let mut round = Round { event, position, after, overruns: 0 };
+        let mut round = Round { event, position, after, wakes, overruns: 0 };
         round.send_to_all(&mut self.all);
         if let Some(shelf) = self.namespaces.get_mut(subject.namespace()) {
             round.send_to_all(shelf);
@@ -104,23 +111,23 @@ impl Hub {
     }
 
     /// Ends every watch here whose filter the condition holds for. One whose queue is full has to find out by itself.
-    pub(super) fn fail(&mut self, status: &Arc<Status>, condition: impl Fn(&Filter) -> bool) {
+    pub(super) fn fail(&mut self, status: &Arc<Status>, wakes: &mut Wakes, condition: impl Fn(&Filter) -> bool) {
         self.retain(|watcher| {
             let fails = condition(&watcher.filter);
             if fails {
-                let _ = watcher.queue.try_send(Delivery::Failed(Arc::clone(status)));
+                let _ = watcher.queue.try_send(Delivery::Failed(Arc::clone(status)), wakes);
             }
             !fails
         });
     }
 
     /// Reads every watcher's scopes anew, and sends each watcher what of its namespaces it shows from now on, or no longer.
-    pub(super) fn reevaluate(&mut self, objects: &Objects, revision: Revision) {
+    pub(super) fn reevaluate(&mut self, objects: &Objects, revision: Revision, wakes: &mut Wakes) {
         let mut overruns = 0;
         self.retain(|watcher| {
             let mut keep = true;
             for change in watcher.filter.refresh_all() {
-                keep &= watcher.send_scope_change(change, objects, revision).is_ok();
+                keep &= watcher.send_scope_change(change, objects, revision, wakes).is_ok();
             }
             overruns += u64::from(!keep);
             keep
@@ -173,6 +180,7 @@ struct Round<'a> {
     event: &'a Arc<Event>,
     position: Position,
     after: &'a Objects,
+    wakes: &'a mut Wakes,
     overruns: u64,
 }
 
@@ -189,15 +197,21 @@ impl Round<'_> {
         });
     }
 
-    fn send(&self, watcher: &Watcher) -> Result<(), Refused> {
+    fn send(&mut self, watcher: &Watcher) -> Result<(), Refused> {
+        let kind = if watcher.shows_all { self.event.kind() } else { self.kind_through(watcher)? };
+        let Some(kind) = kind else { return Ok(()) };
+        watcher.queue.try_send(Delivery::Event { event: Arc::clone(self.event), kind, position: self.position }, self.wakes)
+    }
+
+    /// The kind of event that it is to the watcher, behind what its caller may see by now.
+    fn kind_through(&mut self, watcher: &Watcher) -> Result<Option<EventKind>, Refused> {
         if let Some(subject) = self.event.subject()
             && let Some(change) = watcher.filter.refresh(subject.namespace())
         {
             let before = undo(self.after.clone(), std::slice::from_ref(self.event));
-            watcher.send_scope_change(change, &before, self.event.revision.saturating_sub(1))?;
+            watcher.send_scope_change(change, &before, self.event.revision.saturating_sub(1), self.wakes)?;
         }
-        let Some(kind) = watcher.filter.classify(self.event) else { return Ok(()) };
-        watcher.queue.try_send(Delivery::Event { event: Arc::clone(self.event), kind, position: self.position })
+        Ok(watcher.filter.classify(self.event))
     }
 }
 

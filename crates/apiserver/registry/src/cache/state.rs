@@ -3,7 +3,7 @@
 
 use super::event::Event;
 use super::history::{Bounds, History};
-use super::hub::Hub;
+use super::hub::{Hub, Wakes};
 use super::load::Loaded;
 use super::sharing::Sharing;
 use super::snapshot::Snapshot;
@@ -97,13 +97,15 @@ impl State {
     /// what happened when: all watches end, and none is resumed from before.
     pub(super) fn load(&self, loaded: Loaded) {
         let revision = loaded.snapshot.revision;
+        // Dropped behind the lock.
+        let mut wakes = Wakes::default();
         let mut feed = self.feed();
         if revision < feed.newest.revision {
             tracing::error!(cached = feed.newest.revision, store = revision, "the store went back in time, all watches end");
             // They are of a time that has not been.
             self.snapshots.clear();
         }
-        let former = feed.replace(loaded);
+        let former = feed.replace(loaded, &mut wakes);
         self.publish(&feed);
         drop(feed);
         // Perhaps the last that has all these objects.
@@ -138,6 +140,8 @@ impl State {
     /// Applies changes of the store, in order, each revision whole. One that is not newer than the state is dropped: the store should
     /// not send it.
     pub(super) fn apply(&self, changes: Vec<Change>) {
+        // Dropped behind the lock.
+        let mut wakes = Wakes::default();
         let mut feed = self.feed();
         let known = feed.newest.revision;
         let mut last = known;
@@ -147,7 +151,7 @@ impl State {
                 continue;
             }
             last = change.revision;
-            feed.apply(change);
+            feed.apply(change, &mut wakes);
         }
         feed.newest.revision = last;
         self.publish(&feed);
@@ -171,9 +175,11 @@ impl State {
 
     /// Asks every view again; see [`Hub::reevaluate`].
     pub(super) fn reevaluate(&self) {
+        // Dropped behind the lock.
+        let mut wakes = Wakes::default();
         let mut feed = self.feed();
         let Feed { newest, hub, .. } = &mut *feed;
-        hub.reevaluate(&newest.objects, newest.revision);
+        hub.reevaluate(&newest.objects, newest.revision, &mut wakes);
     }
 
     /// Ends every watch. What was read stays readable.
@@ -192,15 +198,15 @@ impl State {
 
 impl Feed {
     /// Everything anew, and no watch goes on. Returns what was there before.
-    fn replace(&mut self, loaded: Loaded) -> (Snapshot, Sharing) {
+    fn replace(&mut self, loaded: Loaded, wakes: &mut Wakes) -> (Snapshot, Sharing) {
         let former = (std::mem::replace(&mut self.newest, loaded.snapshot), std::mem::replace(&mut self.sharing, loaded.sharing));
         self.history.restart(self.newest.revision);
         let status = ApiError::expired("too old resource version: the store has no history of it").status();
-        self.hub.fail(&Arc::new(status), |_| true);
+        self.hub.fail(&Arc::new(status), wakes, |_| true);
         former
     }
 
-    fn apply(&mut self, change: Change) {
+    fn apply(&mut self, change: Change, wakes: &mut Wakes) {
         let Change { revision, path, content } = change;
         // One path for all versions of an object: the history keeps thousands of them.
         let path = self.newest.objects.known_path(&path).map_or(path, Arc::clone);
@@ -208,7 +214,7 @@ impl Feed {
         let current = match content {
             Content::Object(item) => Some(self.sharing.shared(item, &self.newest.objects)),
             Content::Nothing => None,
-            Content::Corrupt(_) => return self.corrupt(path, revision),
+            Content::Corrupt(_) => return self.corrupt(path, revision, wakes),
         };
         let previous = match &current {
             Some(item) => self.newest.objects.insert(&path, item),
@@ -222,15 +228,15 @@ impl Feed {
             return;
         }
         let event = Arc::new(Event::new(revision, path, previous, current));
-        self.hub.publish(&event, self.history.end(), &self.newest.objects);
+        self.hub.publish(&event, self.history.end(), &self.newest.objects, wakes);
         self.history.push(event);
     }
 
     /// An entry that cannot be read: watches that would have to send it cannot go on, and nobody resumes from before.
-    fn corrupt(&mut self, path: Path, revision: Revision) {
+    fn corrupt(&mut self, path: Path, revision: Revision, wakes: &mut Wakes) {
         self.newest.objects.remove(&path);
         let status = Arc::new(ApiError::internal("stored data cannot be read").status());
-        self.hub.fail(&status, |filter| filter.spans(&path));
+        self.hub.fail(&status, wakes, |filter| filter.spans(&path));
         self.newest.corrupt.insert(path);
         self.history.restart(revision);
     }

@@ -5,6 +5,7 @@
 //! through the history again; so a slow one holds nobody up, and only one that falls behind the whole history cannot go
 //! on. What waits in a watch are references to a few objects and events, which others have as well.
 
+use super::Cache;
 use super::event::{Event, STRIDE, frame};
 use super::filter::Filter;
 use super::freshness::Freshness;
@@ -12,27 +13,26 @@ use super::history::Position;
 use super::hub::{Delivery, Receiver, WatcherId};
 use super::snapshot::Snapshot;
 use super::visibility_change::VisibilityChange;
-use super::{Cache, Watch};
 use crate::backoff::jitter;
 use crate::frame::{EventKind, Frame};
 use crate::keys::Path;
+use crate::when_woken::WhenWoken;
 use apiserver_meta::options::{ListOptions, ResourceVersion};
 use apiserver_meta::{ApiError, ObjectFilter, RequestContext};
 use apiserver_store::Revision;
-use futures::StreamExt;
-use futures::stream;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
-/// Room for frames that a watch keeps while it has none.
-const KEPT: usize = 4;
 /// How long before its end a watch gets its last bookmark.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
-/// When a bookmark is tried again that found events in its way, or a cache that is behind what the client knows.
+/// When a bookmark is tried again that found a cache that is behind what the client knows.
 const BOOKMARK_RETRY: Duration = Duration::from_millis(500);
 
 /// Where a watch begins.
@@ -46,9 +46,19 @@ enum Start {
     After(Revision),
 }
 
-/// The next step of a watch. Each step makes the one after it.
+/// What a watch does now.
 #[derive(Debug)]
 enum Phase {
+    /// What may have to wait for the cache or for the store.
+    Step(Step),
+    /// Waits for events.
+    Live(Membership),
+    Ended,
+}
+
+/// A step of a watch that is not live. Each makes the phase after it.
+#[derive(Debug)]
+enum Step {
     Begin(Start),
     /// Sends the objects of a snapshot from this path on.
     Rows {
@@ -57,9 +67,6 @@ enum Phase {
     },
     /// Sends the history from here on.
     Past(Position),
-    /// Waits for events.
-    Live(Box<Membership>),
-    Ended,
 }
 
 /// A membership of the hub, until it is dropped.
@@ -71,7 +78,10 @@ struct Membership {
     queue: Receiver<Delivery>,
     /// Behind the last event taken from the queue.
     position: Position,
-    timer: Pin<Box<Sleep>>,
+    /// When the timer wakes.
+    wakes_at: Instant,
+    has_fired: bool,
+    timer: WhenWoken<Pin<Box<Sleep>>>,
 }
 
 impl Drop for Membership {
@@ -80,10 +90,50 @@ impl Drop for Membership {
     }
 }
 
-/// One watch.
+/// A watch: ends when its time is over, when the cache stops, or after a [`Frame::Error`], which it also gets
+/// when it was read so slowly that the history does not know what it missed.
+pub struct Watch(Progress);
+
+/// Where a watch is. What a live one does is no future: it would be made anew for each event.
+enum Progress {
+    Here(Box<Watcher>),
+    /// A step goes on, and gives the watcher back.
+    Stepping(BoxFuture<'static, Box<Watcher>>),
+    Over,
+}
+
+impl Stream for Watch {
+    type Item = Frame;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        loop {
+            match &mut self.0 {
+                Progress::Here(watcher) => {
+                    if let Some(frame) = ready!(watcher.poll_frame(cx)) {
+                        return Poll::Ready(Some(frame));
+                    }
+                }
+                Progress::Stepping(step) => {
+                    self.0 = Progress::Here(ready!(step.as_mut().poll(cx)));
+                    continue;
+                }
+                Progress::Over => return Poll::Ready(None),
+            }
+            if let Progress::Here(watcher) = std::mem::replace(&mut self.0, Progress::Over)
+                && let Some(step) = watcher.step()
+            {
+                self.0 = Progress::Stepping(step);
+            }
+        }
+    }
+}
+
+/// The state of a watch.
 struct Watcher {
     cache: Arc<Cache>,
     filter: Arc<Filter>,
+    /// See [`RequestContext::connection`].
+    connection: u64,
     phase: Phase,
     /// Frames that were made and not yet asked for.
     pending: VecDeque<Frame>,
@@ -109,18 +159,18 @@ impl Cache {
     #[allow(clippy::unused_async, reason = "a verb like the others")]
     pub async fn watch(
         self: &Arc<Self>,
-        _ctx: &RequestContext,
+        ctx: &RequestContext,
         namespace: &str,
         options: &ListOptions,
         view: &ObjectFilter,
     ) -> Result<Watch, ApiError> {
         self.loaded()?;
-        Ok(open(self, Filter::new(self.descriptor(), namespace, options, view), options))
+        Ok(open(self, Filter::new(self.descriptor(), namespace, options, view), ctx.connection, options))
     }
 }
 
 /// Makes the stream of a watch. Nothing is read before it is polled, so a response can begin at once.
-fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) -> Watch {
+fn open(cache: &Arc<Cache>, filter: Filter, connection: u64, options: &ListOptions) -> Watch {
     let now = Instant::now();
     let config = cache.config();
     let lasts = options.timeout_seconds.map_or_else(|| config.min_watch.mul_f64(1.0 + jitter()), Duration::from_secs);
@@ -129,7 +179,8 @@ fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) -> Watch {
     let mut watcher = Watcher {
         cache: Arc::clone(cache),
         filter: Arc::new(filter),
-        phase: Phase::Begin(start),
+        connection,
+        phase: Phase::Step(Step::Begin(start)),
         pending: VecDeque::new(),
         visibility_changes: VecDeque::new(),
         since: 0,
@@ -139,7 +190,7 @@ fn open(cache: &Arc<Cache>, filter: Filter, options: &ListOptions) -> Watch {
         deadline,
     };
     watcher.schedule_bookmark();
-    stream::unfold(Box::new(watcher), |mut watcher| async move { watcher.next().await.map(|frame| (frame, watcher)) }).boxed()
+    Watch(Progress::Here(Box::new(watcher)))
 }
 
 /// A version that is unset or `0` begins with the state, unless the watch says that it wants none.
@@ -153,32 +204,40 @@ fn start(options: &ListOptions) -> Start {
 }
 
 impl Watcher {
-    async fn next(&mut self) -> Option<Frame> {
+    /// The next frame; `None` when there is a step to be made, or nothing more will come.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
         loop {
             if let Some(frame) = self.pending.pop_front() {
-                return Some(frame);
-            }
-            // A watch may wait for hours with the room of its initial events.
-            self.pending.shrink_to(KEPT);
-            if Instant::now() >= self.deadline {
-                self.phase = Phase::Ended;
-            }
-            if matches!(self.phase, Phase::Ended) {
-                return None;
+                return Poll::Ready(Some(frame));
             }
             if let Some(change) = self.visibility_changes.pop_front() {
                 self.push_visibility_change(change);
                 continue;
             }
-            let step = match std::mem::replace(&mut self.phase, Phase::Ended) {
-                Phase::Begin(start) => self.begin(start).await,
-                Phase::Rows { snapshot, next } => self.rows(snapshot, &next).await,
-                Phase::Past(position) => self.past(position).await,
-                Phase::Live(membership) => Ok(self.live(membership).await),
-                Phase::Ended => Ok(Phase::Ended),
-            };
-            self.phase = step.unwrap_or_else(|error| self.fail(error.status()));
+            match &self.phase {
+                Phase::Live(_) => match ready!(self.poll_live(cx)) {
+                    Some(frame) => return Poll::Ready(Some(frame)),
+                    None => continue,
+                },
+                Phase::Step(_) if Instant::now() >= self.deadline => self.phase = Phase::Ended,
+                Phase::Step(_) | Phase::Ended => return Poll::Ready(None),
+            }
         }
+    }
+
+    /// The step that is to be made, if there is one.
+    fn step(mut self: Box<Self>) -> Option<BoxFuture<'static, Box<Self>>> {
+        let Phase::Step(step) = std::mem::replace(&mut self.phase, Phase::Ended) else { return None };
+        let stepping = async move {
+            let phase = match step {
+                Step::Begin(start) => self.begin(start).await,
+                Step::Rows { snapshot, next } => self.rows(snapshot, &next).await,
+                Step::Past(position) => self.past(position).await,
+            };
+            self.phase = phase.unwrap_or_else(|error| self.fail(error.status()));
+            self
+        };
+        Some(Box::pin(stepping))
     }
 
     async fn begin(&mut self, start: Start) -> Result<Phase, ApiError> {
@@ -201,7 +260,7 @@ impl Watcher {
                 self.cache.refuse_corrupt(&snapshot, &self.filter, "watch")?;
                 self.sent = snapshot.revision;
                 let next = Path::from(self.filter.prefix());
-                Ok(Phase::Rows { snapshot, next })
+                Ok(Phase::Step(Step::Rows { snapshot, next }))
             }
         }
     }
@@ -224,7 +283,7 @@ impl Watcher {
         }
         self.since = revision;
         self.sent = self.sent.max(revision);
-        Ok(Phase::Past(feed.history.behind(revision)))
+        Ok(Phase::Step(Step::Past(feed.history.behind(revision))))
     }
 
     /// Sends some objects of the snapshot, and behind the last one the end of the initial events.
@@ -240,7 +299,7 @@ impl Watcher {
         self.cache.counters.initial_events.fetch_add(self.pending.len() as u64, Ordering::Relaxed);
         tokio::task::yield_now().await;
         if let Some(next) = next {
-            return Ok(Phase::Rows { snapshot, next });
+            return Ok(Phase::Step(Step::Rows { snapshot, next }));
         }
         if self.marks_initial_end {
             self.pending.push_back(Frame::Bookmark { revision: snapshot.revision, initial_events_end: true });
@@ -270,52 +329,85 @@ impl Watcher {
         if looked_at > 0 {
             drop(feed);
             for event in found {
-                if let Some(kind) = self.filter.classify(&event) {
-                    self.push(&event, kind);
-                }
+                let frame = self.filter.classify(&event).and_then(|kind| self.shown(&event, kind));
+                self.pending.extend(frame);
             }
-            return Ok(Phase::Past(position + looked_at));
+            return Ok(Phase::Step(Step::Past(position + looked_at)));
         }
-        let (id, queue) = feed.hub.add(Arc::clone(&self.filter), self.cache.config().watcher_queue);
+        let (id, queue) = feed.hub.add(Arc::clone(&self.filter), self.connection, self.cache.config().watcher_queue);
         // The caller's scopes may have changed since the state was sent.
         let changes = self.filter.refresh_all();
         let (objects, revision) = (feed.newest.objects.clone(), feed.newest.revision);
         drop(feed);
         self.visibility_changes.extend(changes.into_iter().map(|change| VisibilityChange::new(change, objects.clone(), revision)));
-        let timer = Box::pin(tokio::time::sleep_until(self.wakes_at()));
-        let filter = Arc::clone(&self.filter);
-        Ok(Phase::Live(Box::new(Membership { cache, filter, id, queue, position, timer })))
-    }
-
-    async fn live(&mut self, mut membership: Box<Membership>) -> Phase {
-        // A visibility change that was sent meanwhile may have made a bookmark due.
+        // It may wait for hours: not with the room of its initial events.
+        self.pending.shrink_to_fit();
         let wakes_at = self.wakes_at();
-        if membership.timer.deadline() != wakes_at {
-            membership.timer.as_mut().reset(wakes_at);
-        }
-        tokio::select! {
-            biased;
-            delivery = membership.queue.recv() => match delivery {
-                Some(Delivery::Event { event, kind, position }) => {
-                    membership.position = position + 1;
-                    self.push(&event, kind);
-                }
-                Some(Delivery::ScopeChange(change)) => self.visibility_changes.push_back(*change),
-                Some(Delivery::Failed(status)) => return self.fail(apiserver_meta::Status::clone(&status)),
-                // Overrun, or the cache has stopped: the history knows.
-                None => return Phase::Past(membership.position),
-            },
-            () = membership.timer.as_mut() => self.bookmark(&membership),
-        }
-        Phase::Live(membership)
+        let timer = WhenWoken::new(Box::pin(tokio::time::sleep_until(wakes_at)));
+        Ok(Phase::Live(Membership { cache, filter: Arc::clone(&self.filter), id, queue, position, wakes_at, has_fired: false, timer }))
     }
 
-    fn push(&mut self, event: &Event, kind: EventKind) {
+    /// Waits for an event, and for a bookmark to be due or the time to be over. `None`: something else is to be looked at first.
+    fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        let wakes_at = self.wakes_at();
+        let Phase::Live(membership) = &mut self.phase else { return Poll::Ready(None) };
+        if membership.wakes_at != wakes_at {
+            membership.wakes_at = wakes_at;
+            membership.timer.change().as_mut().reset(wakes_at);
+        }
+        // First: the time may be over between many events.
+        if membership.timer.poll_unpin(cx).is_ready() {
+            membership.has_fired = true;
+            if Instant::now() >= self.deadline {
+                self.phase = Phase::Ended;
+                return Poll::Ready(None);
+            }
+        }
+        match membership.queue.poll_recv(cx) {
+            Poll::Ready(Some(Delivery::Event { event, kind, position })) => {
+                membership.position = position + 1;
+                return Poll::Ready(self.shown(&event, kind));
+            }
+            Poll::Ready(Some(Delivery::ScopeChange(change))) => self.visibility_changes.push_back(*change),
+            Poll::Ready(Some(Delivery::Failed(status))) => self.phase = self.fail(apiserver_meta::Status::clone(&status)),
+            // Overrun, or the cache has stopped: the history knows.
+            Poll::Ready(None) => self.phase = Phase::Step(Step::Past(membership.position)),
+            Poll::Pending if membership.has_fired => return Poll::Ready(self.timer_fired()),
+            Poll::Pending => return Poll::Pending,
+        }
+        Poll::Ready(None)
+    }
+
+    /// A bookmark may be due.
+    fn timer_fired(&mut self) -> Option<Frame> {
+        let Phase::Live(membership) = &mut self.phase else { return None };
+        // Set anew, whatever comes of this.
+        let now = Instant::now();
+        (membership.has_fired, membership.wakes_at) = (false, now);
+        if self.bookmark_at.is_none_or(|at| now < at) {
+            return None;
+        }
+        // Read before the queue is looked at: everything at or below it was put there before, or found no room and closed it.
+        let published = self.cache.state().snapshot().map_or(0, |snapshot| snapshot.revision);
+        if !membership.queue.is_up_to_date() {
+            return None;
+        }
+        if published < self.sent {
+            self.bookmark_at = Some(now + BOOKMARK_RETRY);
+            return None;
+        }
+        self.sent = published;
+        self.schedule_bookmark();
+        Some(Frame::Bookmark { revision: published, initial_events_end: false })
+    }
+
+    /// The frame of an event that was not sent before.
+    fn shown(&mut self, event: &Event, kind: EventKind) -> Option<Frame> {
         if event.revision <= self.since {
-            return;
+            return None;
         }
         self.sent = self.sent.max(event.revision);
-        self.pending.extend(event.frame(kind));
+        event.frame(kind)
     }
 
     /// Sends some of a visibility change. A bookmark behind it brings the client back to where it was.
@@ -325,23 +417,6 @@ impl Watcher {
             self.visibility_changes.push_front(change);
         } else if self.bookmark_at.is_some() {
             self.bookmark_at = Some(Instant::now());
-        }
-    }
-
-    /// Sends a bookmark, unless something is still on its way.
-    fn bookmark(&mut self, membership: &Membership) {
-        let now = Instant::now();
-        if self.bookmark_at.is_none_or(|at| now < at) {
-            return;
-        }
-        // Read before the queue is looked at: everything at or below it was put there before.
-        let published = self.cache.state().snapshot().map_or(0, |snapshot| snapshot.revision);
-        if membership.queue.is_empty() && published >= self.sent {
-            self.sent = published;
-            self.pending.push_back(Frame::Bookmark { revision: published, initial_events_end: false });
-            self.schedule_bookmark();
-        } else {
-            self.bookmark_at = Some(now + BOOKMARK_RETRY);
         }
     }
 

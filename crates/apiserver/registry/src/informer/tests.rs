@@ -37,7 +37,7 @@ impl Source for &Script {
         self.lists.lock().unwrap().pop_front().unwrap()
     }
 
-    async fn watch(&self, after: Revision) -> Result<Watch, ApiError> {
+    async fn watch(&self, after: Revision) -> Result<BoxStream<'static, Frame>, ApiError> {
         self.asked.lock().unwrap().push(format!("watch {after}"));
         Ok(match self.watches.lock().unwrap().pop_front() {
             Some(frames) => stream::iter(frames).boxed(),

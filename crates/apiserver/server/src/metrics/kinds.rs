@@ -25,7 +25,6 @@ struct Kind {
     target: Target,
     /// Made with the first watch.
     open: [OnceLock<AtomicU64>; Scope::COUNT],
-    events: AtomicU64,
     sizes: Histogram,
     lists: [Histogram; Scope::COUNT],
     bodies: [OnceLock<Histogram>; BODIES.len()],
@@ -75,7 +74,7 @@ impl Kinds {
                 open.sample(&labels, count.load(Ordering::Relaxed));
             }
         }
-        let event_count = |kind: &Kind| kind.events.load(Ordering::Relaxed);
+        let event_count = |kind: &Kind| kind.sizes.read().count();
         let mut events = text.counter("apiserver_watch_events_total", "Events, bookmarks and errors that watches told.");
         for kind in self.0.iter().filter(|kind| event_count(kind) > 0) {
             events.sample(&kind.labels(), event_count(kind));
@@ -112,7 +111,6 @@ impl Kind {
         Self {
             target,
             open: Default::default(),
-            events: AtomicU64::new(0),
             sizes: Histogram::new(&EVENT),
             lists: std::array::from_fn(|_| Histogram::new(&WATCH_LIST)),
             bodies: Default::default(),
@@ -149,7 +147,6 @@ impl Told {
 impl WatchObserver for Told {
     fn frame(&mut self, bytes: usize) {
         if let Some(kind) = &self.kind {
-            kind.events.fetch_add(1, Ordering::Relaxed);
             kind.sizes.add(bytes as u64);
         }
     }

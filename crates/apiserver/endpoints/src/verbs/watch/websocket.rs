@@ -3,9 +3,9 @@
 
 use super::frames::Frames;
 use crate::extensions::Upgrades;
+use crate::verbs::while_allowed::AllowedWatch;
 use crate::websocket::values;
 use apiserver_meta::ApiError;
-use apiserver_registry::Watch;
 use axum::body::Body;
 use axum::response::Response;
 use futures::{SinkExt, StreamExt};
@@ -30,7 +30,7 @@ const SEND_TIME: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// 400 when the handshake is none.
-pub(crate) fn serve(request: &Parts, watch: Watch, frames: Frames) -> Result<Response, ApiError> {
+pub(crate) fn serve(request: &Parts, watch: AllowedWatch, frames: Frames) -> Result<Response, ApiError> {
     let version = request.headers.get("sec-websocket-version").map(HeaderValue::as_bytes);
     let key = request.headers.get(SEC_WEBSOCKET_KEY).filter(|_| version == Some(b"13"));
     let connection = request.extensions.get::<OnUpgrade>().cloned();
@@ -59,7 +59,7 @@ pub(crate) fn serve(request: &Parts, watch: Watch, frames: Frames) -> Result<Res
 }
 
 /// Sends frames until the watch, the client or the server ends the connection.
-async fn tell(connection: Upgraded, mut watch: Watch, mut frames: Frames, end: &CancellationToken) {
+async fn tell(connection: Upgraded, mut watch: AllowedWatch, mut frames: Frames, end: &CancellationToken) {
     let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, Some(config)).await;
     loop {

@@ -8,24 +8,24 @@ use super::{Watcher, WatcherId};
 use crate::cache::condition::Condition;
 use crate::cache::event::Event;
 use crate::item::Item;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Watchers of one extent.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     /// Those that are tried for every event, and those that are found, by their ids.
-    plain: Vec<Watcher>,
+    plain: BTreeMap<WatcherId, Watcher>,
     found: HashMap<WatcherId, Watcher>,
     index: ShelfIndex,
 }
 
 impl Shelf {
-    pub(super) fn add(&mut self, watcher: Watcher) {
+    pub(super) fn add(&mut self, id: WatcherId, watcher: Watcher) {
         match anchor(&watcher) {
-            None => self.plain.push(watcher),
+            None => _ = self.plain.insert(id, watcher),
             Some(condition) => {
-                self.index.add(condition, watcher.id);
-                self.found.insert(watcher.id, watcher);
+                self.index.add(condition, id);
+                self.found.insert(id, watcher);
             }
         }
     }
@@ -33,20 +33,20 @@ impl Shelf {
     pub(super) fn remove(&mut self, id: WatcherId) {
         match self.found.remove(&id) {
             Some(watcher) => _ = anchor(&watcher).inspect(|condition| self.index.remove(condition, id)),
-            None => self.plain.retain(|watcher| watcher.id != id),
+            None => _ = self.plain.remove(&id),
         }
     }
 
     /// Keeps the watchers that the condition holds for.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&Watcher) -> bool) {
-        self.plain.retain(&mut keep);
+        self.plain.retain(|_, watcher| keep(watcher));
         let gone: Vec<WatcherId> = self.found.iter().filter(|(_, watcher)| !keep(watcher)).map(|(id, _)| *id).collect();
         gone.into_iter().for_each(|id| self.remove(id));
     }
 
     /// Keeps, of the watchers that may show an event's object as it was or is, those that the condition holds for, and all others.
     pub(super) fn retain_concerned(&mut self, event: &Event, mut keep: impl FnMut(&Watcher) -> bool) {
-        self.plain.retain(&mut keep);
+        self.plain.retain(|_, watcher| keep(watcher));
         if self.found.is_empty() {
             return;
         }
@@ -102,7 +102,7 @@ impl ShelfIndex {
         }
     }
 
-    /// The watchers that an event may concern, each once, in the order in which they came.
+    /// The watchers that an event may concern, each once, those of a connection together.
     fn concerned(&self, event: &Event) -> Vec<WatcherId> {
         let mut ids = Vec::new();
         for item in [&event.previous, &event.current].into_iter().flatten() {

@@ -39,7 +39,7 @@ fn heard(queue: &mut Receiver<Delivery>) -> Vec<(Revision, EventKind)> {
 
 fn add(hub: &mut Hub, namespace: &str, options: &ListOptions, capacity: usize) -> (WatcherId, Arc<Filter>, Receiver<Delivery>) {
     let filter = Arc::new(Filter::new(&WIDGETS, namespace, options, &ObjectFilter::All));
-    let (id, queue) = hub.add(Arc::clone(&filter), capacity);
+    let (id, queue) = hub.add(Arc::clone(&filter), 0, capacity);
     (id, filter, queue)
 }
 
@@ -56,7 +56,7 @@ proptest! {
         let mut watchers: Vec<_> = asked.iter().map(|(namespace, options)| add(&mut hub, namespace, options, 1000)).collect();
         let (before, behind) = events.split_at(events.len() / 2);
         let publish = |hub: &mut Hub, events: &[(Arc<Event>, Objects)], watchers: &mut Vec<(WatcherId, Arc<Filter>, Receiver<Delivery>)>| {
-            events.iter().for_each(|(event, after)| hub.publish(event, event.revision, after));
+            events.iter().for_each(|(event, after)| hub.publish(event, event.revision, after, &mut Wakes::default()));
             for (_, filter, queue) in watchers {
                 let tried = events.iter().filter(|(event, _)| filter.spans(&event.path));
                 let expected: Vec<_> = tried.filter_map(|(event, _)| Some((event.revision, filter.classify(event)?))).collect();
@@ -80,7 +80,7 @@ proptest! {
     fn watchers_that_are_found_can_be_overrun(happenings in happenings(), asked in proptest::collection::vec(options(), 24)) {
         let (mut hub, events) = (Hub::default(), events(&happenings));
         let mut watchers: Vec<_> = asked.iter().map(|(namespace, options)| add(&mut hub, namespace, options, 3)).collect();
-        events.iter().for_each(|(event, after)| hub.publish(event, event.revision, after));
+        events.iter().for_each(|(event, after)| hub.publish(event, event.revision, after, &mut Wakes::default()));
         for (_, filter, queue) in &mut watchers {
             let tried = events.iter().filter(|(event, _)| filter.spans(&event.path));
             let expected: Vec<_> = tried.filter_map(|(event, _)| Some((event.revision, filter.classify(event)?))).collect();
@@ -98,7 +98,7 @@ fn cost_of_events(watchers: usize) -> std::time::Duration {
     let item = Arc::new(Item { path: "ns/a".into(), labels: [("id".into(), "o7".into())].into(), ..Item::default() });
     let event = Arc::new(Event::new(1, "ns/a".into(), None, Some(item)));
     let start = cost::of_thread();
-    (0..500).for_each(|position| hub.publish(&event, position, &Objects::default()));
+    (0..500).for_each(|position| hub.publish(&event, position, &Objects::default(), &mut Wakes::default()));
     let taken = cost::of_thread() - start;
     let sent = watchers.into_iter().map(|(_, _, mut queue)| heard(&mut queue).len()).collect::<Vec<_>>();
     assert_eq!((sent[7], sent.iter().sum::<usize>()), (500, 500));
