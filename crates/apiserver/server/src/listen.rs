@@ -16,6 +16,7 @@ mod drain;
 mod gather;
 mod linger;
 mod send_deadline;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use apiserver_auth::Identity;
 use apiserver_endpoints::{PeerCertificates, RequestInfoResolver, Upgrades};
 use apiserver_meta::Descriptor;
 use apiserver_meta::context::USER_ANONYMOUS;
+use apiserver_registry::WhenWoken;
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request};
@@ -42,13 +44,15 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use linger::Linger;
-use send_deadline::{SendDeadline, StreamExecutor};
+use send_deadline::SendDeadline;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
+use streams::{Place, StreamExecutor};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
@@ -180,15 +184,16 @@ impl Server {
     async fn until_it_leaves(&self, stream: TcpStream, address: SocketAddr, activity: &Arc<Activity>, slot: &Slot) {
         // Without this, small answers wait for acknowledgements of earlier ones.
         let _ = stream.set_nodelay(true);
-        let leave = async {
+        let leave = pin!(async {
             slot.leave.cancelled().await;
             if activity.is_authenticated() {
                 tokio::time::sleep(FAREWELL).await;
             }
-        };
+        });
         tokio::select! {
+            biased;
             () = self.connection(stream, address, activity, slot) => {}
-            () = leave => tracing::debug!(%address, "closed to make room"),
+            () = WhenWoken::new(leave) => tracing::debug!(%address, "closed to make room"),
         }
     }
 
@@ -220,49 +225,65 @@ impl Server {
         let stream = Linger::new(stream, Arc::clone(activity));
         if is_http2 {
             let connection = http2_builder(bounds, client.streams.clone()).serve_connection(TokioIo::new(Gather::frames(stream)), service);
-            self.until_it_ends(connection, http2::Connection::graceful_shutdown, &client, slot).await;
+            self.until_it_ends(Box::pin(connection), http2::Connection::graceful_shutdown, &client, slot).await;
         } else {
             let connection = http1_builder(bounds).serve_connection(TokioIo::new(Gather::nothing(stream)), service);
-            self.until_it_ends(connection.with_upgrades(), http1::UpgradeableConnection::graceful_shutdown, &client, slot).await;
+            self.until_it_ends(Box::pin(connection.with_upgrades()), http1::UpgradeableConnection::graceful_shutdown, &client, slot).await;
         }
     }
 
     /// `finish` tells the connection to end with what is under way on it.
-    async fn until_it_ends<C>(&self, connection: C, finish: impl Fn(Pin<&mut C>), client: &Client<'_>, slot: &Slot)
+    async fn until_it_ends<C>(&self, connection: Pin<Box<C>>, finish: impl Fn(Pin<&mut C>), client: &Client<'_>, slot: &Slot)
     where
         C: Future<Output = hyper::Result<()>>,
     {
-        let Listening { bounds, signals, .. } = &self.listening;
         let Client { address, activity, .. } = client;
-        // Each connection has a token of its own: waiting on the shared one takes its lock, for every event of every watch.
+        let (mut connection, mut streams) = (WhenWoken::new(connection), client.streams.streams());
+        let ended = {
+            let told = pin!(self.told_to_end(activity, slot));
+            tokio::select! {
+                biased;
+                ended = poll_fn(|cx| streams.poll_with(&mut connection, cx)) => Some(ended),
+                why = WhenWoken::new(told) => match why {
+                    Some(Unwanted::Overdue) => return tracing::debug!(%address, "connection closed, its client does not read"),
+                    Some(Unwanted::Idle) | None => None,
+                },
+            }
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                finish(connection.change().as_mut());
+                let unwanted = pin!(activity.unwanted(FAREWELL));
+                tokio::select! {
+                    biased;
+                    ended = poll_fn(|cx| streams.poll_with(&mut connection, cx)) => ended,
+                    why = WhenWoken::new(unwanted) => return tracing::debug!(%address, ?why, "connection closed"),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%address, %error, "connection");
+        }
+    }
+
+    /// Returns when a connection is to end, and why if it is for its own sake.
+    async fn told_to_end(&self, activity: &Activity, slot: &Slot) -> Option<Unwanted> {
+        let Listening { bounds, signals, .. } = &self.listening;
+        // Each connection has a token of its own: waiting on the shared one takes its lock.
         let stop = signals.connections.child_token();
         let (moves, is_newer) = (signals.older_connections.child_token(), signals.older_connections.is_cancelled());
-        let mut connection = std::pin::pin!(connection);
-        let mut idle_timeout = bounds.idle_timeout;
-        let mut is_leaving = false;
         // Told to end before it has sent anything, a connection would be closed at once, and cut off the request that is on its way.
         let settled = tokio::time::Instant::now() + SETTLING;
         let stopped = async {
             stop.cancelled().await;
             tokio::time::sleep_until(settled).await;
         };
-        let mut stopped = std::pin::pin!(stopped);
-        let ended = loop {
-            tokio::select! {
-                ended = &mut connection => break ended,
-                why = activity.unwanted(idle_timeout) => match why {
-                    Unwanted::Idle if !is_leaving => {}
-                    why => return tracing::debug!(%address, ?why, "connection closed"),
-                },
-                () = &mut stopped, if !is_leaving => {}
-                () = moves.cancelled(), if !is_leaving && !is_newer => {}
-                () = slot.leave.cancelled(), if !is_leaving => {}
-            }
-            finish(connection.as_mut());
-            (is_leaving, idle_timeout) = (true, FAREWELL);
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%address, %error, "connection");
+        tokio::select! {
+            why = activity.unwanted(bounds.idle_timeout) => Some(why),
+            () = stopped => None,
+            () = moves.cancelled(), if !is_newer => None,
+            () = slot.leave.cancelled() => None,
         }
     }
 
@@ -282,7 +303,9 @@ impl Server {
             false => Ending::Tracked(signals.requests.token()),
         };
         let deadline = Arc::new(deadline);
-        let busy = client.begin(version, &deadline);
+        // Of the requests that go on, what this server itself sends is short.
+        let place = if is_long_running && !is_proxied { Place::WithConnection } else { Place::OwnTask };
+        let busy = client.begin(version, place, &deadline);
         let rest = (version == Version::HTTP_2 && !request.body().is_end_stream()).then(|| Rest::new(client.runtime.clone()));
         let mut request = request.map(|body| client.activity.watch_body(body, rest.clone()));
         let extensions = request.extensions_mut();
@@ -341,10 +364,10 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// A request begins, whose response has this deadline.
-    fn begin(&self, version: Version, deadline: &Arc<SendDeadline>) -> activity::Busy {
+    /// A request begins, whose response has this deadline. Over HTTP/2 its stream is run there.
+    fn begin(&self, version: Version, place: Place, deadline: &Arc<SendDeadline>) -> activity::Busy {
         if version == Version::HTTP_2 {
-            self.streams.begin(Arc::clone(deadline));
+            self.streams.begin(place, Arc::clone(deadline));
             return self.activity.begin(None);
         }
         self.activity.begin(Some(Arc::clone(deadline)))

@@ -2,7 +2,10 @@
 
 use super::drain::Rest;
 use super::send_deadline::SendDeadline;
+use apiserver_registry::WhenWoken;
 use axum::body::{Body, Bytes, HttpBody};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use http::Version;
 use hyper::body::{Frame, Incoming, SizeHint};
 use std::pin::Pin;
@@ -168,18 +171,18 @@ pub(super) enum Ending {
     /// By itself, and it is waited for.
     Tracked(#[expect(dead_code, reason = "who waits counts these")] TaskTrackerToken),
     /// Early, as if there were no more, when this has come to its end.
-    Cancelled(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Cancelled(WhenWoken<BoxFuture<'static, ()>>),
 }
 
 impl Ending {
     /// Some time after `stop`, but within `grace`: clients whose watches end all at once all come back at once.
     pub(super) fn cancelled(stop: CancellationToken, grace: Duration) -> Self {
-        Self::Cancelled(Box::pin(async move {
+        Self::Cancelled(WhenWoken::new(Box::pin(async move {
             stop.cancelled_owned().await;
             if !grace.is_zero() {
                 tokio::time::sleep(next_share(grace)).await;
             }
-        }))
+        })))
     }
 }
 
@@ -245,7 +248,7 @@ impl Tracked {
             return Poll::Ready(Some(Ok(Frame::data(first_of(rest, is_last)))));
         }
         if let Ending::Cancelled(end) = &mut self.ending
-            && end.as_mut().poll(cx).is_ready()
+            && end.poll_unpin(cx).is_ready()
         {
             return Poll::Ready(None);
         }

@@ -87,6 +87,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Gather<T> {
         let is_to_be_gathered = ready!(self.poll_room(cx, length))?;
         match &mut self.gathered {
             Some(gathered) if is_to_be_gathered => {
+                // At once, so that nothing is copied from one place to a larger one.
+                if gathered.bytes.capacity() == 0 {
+                    gathered.bytes.reserve_exact(RECORD);
+                }
                 data.iter().for_each(|part| gathered.bytes.extend_from_slice(part));
                 gathered.is_fresh = true;
                 Poll::Ready(Ok(length))

@@ -2,25 +2,28 @@
 //!
 //! A client that does not read (an HTTP/2 window of 0, a socket that is never read) would hold its request's permit and
 //! memory for ever. hyper does not ask a body for more while it waits for the client, so no body can notice: the clock
-//! runs outside of it. Over HTTP/2 each stream is a task ([`StreamExecutor`] spawns them) that is dropped when its time is over,
+//! runs outside of it. Over HTTP/2 each stream is a future of its own ([`super::streams`]) that is dropped when its time is over,
 //! which resets that stream alone; kube-apiserver sends the requests of all its users over one connection. Over HTTP/1.1
 //! the connection is closed.
 
-use hyper::rt::Executor;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// After its time a request is answered with 504: the time to send that.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
+/// No frame waits.
+const NOTHING: u64 = u64::MAX;
+
 /// The clock of one answer.
 #[derive(Debug)]
 pub(super) enum SendDeadline {
     /// All of it is to be sent by then.
     Whole(Instant),
-    /// It goes on for ever, but no frame may wait longer than this for the client.
-    Frames { limit: Duration, waiting: Mutex<Option<Instant>> },
+    /// It goes on for ever, but no frame may wait longer than this for the client. One waits since so many milliseconds behind the
+    /// beginning, none when this is [`NOTHING`].
+    Frames { limit: Duration, begun: Instant, waiting: AtomicU64 },
 }
 
 impl SendDeadline {
@@ -31,22 +34,21 @@ impl SendDeadline {
 
     /// For a watch.
     pub(super) fn frames(limit: Duration) -> Self {
-        Self::Frames { limit, waiting: Mutex::default() }
+        Self::Frames { limit, begun: Instant::now(), waiting: AtomicU64::new(NOTHING) }
     }
 
     /// The body was asked for a frame: what it gave before is on its way.
     pub(super) fn asked(&self) {
-        self.set_waiting(None);
+        if let Self::Frames { waiting, .. } = self {
+            waiting.store(NOTHING, Ordering::Relaxed);
+        }
     }
 
     /// The body gave a frame.
     pub(super) fn gave(&self) {
-        self.set_waiting(Some(Instant::now()));
-    }
-
-    fn set_waiting(&self, since: Option<Instant>) {
-        if let Self::Frames { waiting, .. } = self {
-            *waiting.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        if let Self::Frames { begun, waiting, .. } = self {
+            let since = u64::try_from(begun.elapsed().as_millis()).unwrap_or(NOTHING);
+            waiting.store(since, Ordering::Relaxed);
         }
     }
 
@@ -54,48 +56,15 @@ impl SendDeadline {
     pub(super) async fn overdue(&self) {
         match self {
             Self::Whole(end) => tokio::time::sleep_until(*end).await,
-            Self::Frames { limit, waiting } => loop {
-                let since = *waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                match since.map(|since| since + *limit) {
+            Self::Frames { limit, begun, waiting } => loop {
+                let since = Some(waiting.load(Ordering::Relaxed)).filter(|since| *since != NOTHING);
+                match since.map(|since| *begun + Duration::from_millis(since) + *limit) {
                     Some(end) if end <= Instant::now() => return,
                     Some(end) => tokio::time::sleep_until(end).await,
                     None => tokio::time::sleep(*limit).await,
                 }
             },
         }
-    }
-}
-
-/// Runs the streams of one HTTP/2 connection, each only as long as its answer may take.
-#[derive(Clone, Debug, Default)]
-pub(super) struct StreamExecutor {
-    /// The clock of the request that was just begun: hyper hands over its stream in the same breath.
-    next: Arc<Mutex<Option<Arc<SendDeadline>>>>,
-}
-
-impl StreamExecutor {
-    /// The stream that is handed over next is that of this answer.
-    pub(super) fn begin(&self, deadline: Arc<SendDeadline>) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
-    }
-}
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
-    fn execute(&self, stream: F) {
-        let deadline = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
-        tokio::spawn(async move {
-            let overdue = async {
-                match &deadline {
-                    Some(deadline) => deadline.overdue().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                () = stream => {}
-                () = overdue => tracing::debug!("an answer was not read in time"),
-            }
-        });
     }
 }
 
