@@ -92,7 +92,7 @@ pub(crate) struct LogFlags {
     /// How lines on standard error look.
     #[arg(long, env = "VCI_LOGGING_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LoggingFormat::Text)]
     logging_format: LoggingFormat,
-    /// Log this and what is worse: error, warn, info, debug, trace.
+    /// Log this and what is worse: error, warn, info, debug.
     #[arg(long, env = "VCI_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub(crate) log_level: tracing::level_filters::LevelFilter,
 }

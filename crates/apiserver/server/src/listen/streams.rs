@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-/// How many watches of a connection have their turn before other connections of the same thread have theirs.
-const TURN: usize = 64;
+/// How many watches of a connection have their turn before the connection has its own: what they send is about two TLS records by then.
+const TURN: usize = 16;
 
 /// Where a stream is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
