@@ -46,10 +46,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use linger::Linger;
 use send_deadline::SendDeadline;
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use streams::{Place, StreamExecutor};
@@ -225,25 +224,26 @@ impl Server {
         let stream = Linger::new(stream, Arc::clone(activity));
         if is_http2 {
             let connection = http2_builder(bounds, client.streams.clone()).serve_connection(TokioIo::new(Gather::frames(stream)), service);
-            self.until_it_ends(Box::pin(connection), http2::Connection::graceful_shutdown, &client, slot).await;
+            let connection = client.streams.with(Box::pin(connection));
+            self.until_it_ends(connection, |it| it.connection().as_mut().graceful_shutdown(), &client, slot).await;
         } else {
             let connection = http1_builder(bounds).serve_connection(TokioIo::new(Gather::nothing(stream)), service);
-            self.until_it_ends(Box::pin(connection.with_upgrades()), http1::UpgradeableConnection::graceful_shutdown, &client, slot).await;
+            let connection = Box::pin(connection.with_upgrades());
+            self.until_it_ends(connection, |it| it.as_mut().graceful_shutdown(), &client, slot).await;
         }
     }
 
     /// `finish` tells the connection to end with what is under way on it.
-    async fn until_it_ends<C>(&self, connection: Pin<Box<C>>, finish: impl Fn(Pin<&mut C>), client: &Client<'_>, slot: &Slot)
+    async fn until_it_ends<C>(&self, mut connection: C, finish: impl Fn(&mut C), client: &Client<'_>, slot: &Slot)
     where
-        C: Future<Output = hyper::Result<()>>,
+        C: Future<Output = hyper::Result<()>> + Unpin,
     {
         let Client { address, activity, .. } = client;
-        let (mut connection, mut streams) = (WhenWoken::new(connection), client.streams.streams());
         let ended = {
             let told = pin!(self.told_to_end(activity, slot));
             tokio::select! {
                 biased;
-                ended = poll_fn(|cx| streams.poll_with(&mut connection, cx)) => Some(ended),
+                ended = &mut connection => Some(ended),
                 why = WhenWoken::new(told) => match why {
                     Some(Unwanted::Overdue) => return tracing::debug!(%address, "connection closed, its client does not read"),
                     Some(Unwanted::Idle) | None => None,
@@ -253,11 +253,11 @@ impl Server {
         let ended = match ended {
             Some(ended) => ended,
             None => {
-                finish(connection.change().as_mut());
+                finish(&mut connection);
                 let unwanted = pin!(activity.unwanted(FAREWELL));
                 tokio::select! {
                     biased;
-                    ended = poll_fn(|cx| streams.poll_with(&mut connection, cx)) => ended,
+                    ended = &mut connection => ended,
                     why = WhenWoken::new(unwanted) => return tracing::debug!(%address, ?why, "connection closed"),
                 }
             }

@@ -50,9 +50,15 @@ impl StreamExecutor {
         *lock(&self.0.next) = Some((place, deadline));
     }
 
-    /// The streams that run with their connection.
-    pub(super) fn streams(&self) -> Streams {
-        Streams { executor: self.clone(), running: WhenWoken::new(Running::default()), turn: Arc::default(), is_waiting: false }
+    /// The connection, with the streams that run in its task.
+    pub(super) fn with<C: Future + Unpin>(&self, connection: C) -> WithStreams<C> {
+        WithStreams {
+            connection: WhenWoken::new(connection),
+            executor: self.clone(),
+            running: WhenWoken::new(Running::default()),
+            turn: Arc::default(),
+            is_waiting: false,
+        }
     }
 }
 
@@ -81,8 +87,15 @@ async fn within(deadline: Arc<SendDeadline>, stream: impl Future<Output = ()>) {
     }
 }
 
-/// The streams of a connection that run in its task.
-pub(super) struct Streams {
+/// A connection and the streams that run in its task.
+///
+/// Polled, it polls the streams that were woken, and then the connection, which so finds everything that they send.
+///
+/// An event wakes one watch after the other. So streams that were woken wait until it is the connection's turn once more: by then the
+/// others that got the same event were woken too. What the connection for its part puts off until it is polled again, as
+/// [`super::gather`] does, it then does at once: else the frames of thousands of connections would wait in memory.
+pub(super) struct WithStreams<C> {
+    connection: WhenWoken<C>,
     executor: StreamExecutor,
     running: WhenWoken<Running>,
     turn: Arc<AtomicUsize>,
@@ -90,32 +103,37 @@ pub(super) struct Streams {
     is_waiting: bool,
 }
 
-impl Streams {
-    /// Polls the streams that were woken, and then the connection, which so finds everything that they send.
-    ///
-    /// An event wakes one watch after the other. So streams that were woken wait until it is the connection's turn once more: by then the
-    /// others that got the same event were woken too. What the connection for its part puts off until it is polled again, as
-    /// [`super::gather`] does, it then does at once: else the frames of thousands of connections would wait in memory.
-    pub(super) fn poll_with<C: Future + Unpin>(&mut self, connection: &mut WhenWoken<C>, cx: &mut Context<'_>) -> Poll<C::Output> {
-        let is_their_turn = std::mem::take(&mut self.is_waiting);
+impl<C> WithStreams<C> {
+    /// The connection, to be told something.
+    pub(super) fn connection(&mut self) -> &mut C {
+        self.connection.change()
+    }
+}
+
+impl<C: Future + Unpin> Future for WithStreams<C> {
+    type Output = C::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
+        let this = &mut *self;
+        let is_their_turn = std::mem::take(&mut this.is_waiting);
         if is_their_turn {
-            self.turn.store(0, Ordering::Relaxed);
+            this.turn.store(0, Ordering::Relaxed);
             // Again while it is due: h2 wakes a stream that it has just given room.
-            while self.running.is_due() && self.turn.load(Ordering::Relaxed) < TURN {
-                let _ = self.running.poll_unpin(cx);
+            while this.running.is_due() && this.turn.load(Ordering::Relaxed) < TURN {
+                let _ = this.running.poll_unpin(cx);
             }
-        } else if self.running.is_due() {
-            self.is_waiting = true;
+        } else if this.running.is_due() {
+            this.is_waiting = true;
             cx.waker().wake_by_ref();
         }
-        let mut ended = connection.poll_unpin(cx);
+        let mut ended = this.connection.poll_unpin(cx);
         if ended.is_pending() && is_their_turn {
-            ended = connection.poll_unpin(cx);
+            ended = this.connection.poll_unpin(cx);
         }
-        let begun = std::mem::take(&mut *lock(&self.executor.0.begun));
+        let begun = std::mem::take(&mut *lock(&this.executor.0.begun));
         if !begun.is_empty() {
-            let begun = begun.into_iter().map(|stream| InTurn { stream, turn: Arc::clone(&self.turn) });
-            self.running.change().0.extend(begun);
+            let begun = begun.into_iter().map(|stream| InTurn { stream, turn: Arc::clone(&this.turn) });
+            this.running.change().0.extend(begun);
             cx.waker().wake_by_ref();
         }
         ended
@@ -165,10 +183,6 @@ mod tests {
         Arc::new(SendDeadline::frames(Duration::from_secs(60)))
     }
 
-    fn nothing() -> WhenWoken<std::future::Pending<()>> {
-        WhenWoken::new(pending())
-    }
-
     /// A stream that counts how often it is polled.
     fn counting(polls: &Arc<AtomicUsize>) -> impl Future<Output = ()> + Send + 'static {
         let polls = Arc::clone(polls);
@@ -181,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn watches_are_run_by_their_connection_and_end_with_it() {
         let executor = StreamExecutor::default();
-        let mut streams = executor.streams();
+        let mut streams = executor.with(pending::<()>());
         let held = Arc::new(());
         let stream = Arc::clone(&held);
         executor.begin(Place::WithConnection, no_hurry());
@@ -189,7 +203,7 @@ mod tests {
             pending::<()>().await;
             drop(stream);
         });
-        assert!(futures::poll!(poll_fn(|cx| streams.poll_with(&mut nothing(), cx))).is_pending());
+        assert!(futures::poll!(&mut streams).is_pending());
         assert_eq!((streams.running.change().0.len(), Arc::strong_count(&held)), (1, 2));
         drop(streams);
         assert_eq!(Arc::strong_count(&held), 1);
@@ -198,31 +212,31 @@ mod tests {
     #[tokio::test]
     async fn others_have_their_turn_between_very_many_watches() {
         let executor = StreamExecutor::default();
-        let (mut streams, polls) = (executor.streams(), Arc::default());
+        let (mut streams, polls) = (executor.with(pending::<()>()), Arc::default());
         for _ in 0..3 * TURN {
             executor.begin(Place::WithConnection, no_hurry());
             executor.execute(counting(&polls));
         }
         let mut seen = Vec::new();
-        for _ in 0..8 {
+        for _ in 0..5 {
             // Streams that were woken wait for a turn.
-            let _ = futures::poll!(poll_fn(|cx| streams.poll_with(&mut nothing(), cx)));
-            let _ = futures::poll!(poll_fn(|cx| streams.poll_with(&mut nothing(), cx)));
+            let _ = futures::poll!(&mut streams);
+            let _ = futures::poll!(&mut streams);
             seen.push(polls.load(Ordering::Relaxed));
         }
-        assert_eq!(seen, [0, TURN, 2 * TURN, 3 * TURN, 3 * TURN, 3 * TURN, 3 * TURN, 3 * TURN], "each once");
+        assert_eq!(seen, [1, 2, 3, 3, 3].map(|turns| turns * TURN), "each once");
     }
 
     #[tokio::test]
     async fn a_panic_ends_one_stream() {
         let executor = StreamExecutor::default();
-        let (mut streams, polls) = (executor.streams(), Arc::default());
+        let (mut streams, polls) = (executor.with(pending::<()>()), Arc::default());
         executor.begin(Place::WithConnection, no_hurry());
         executor.execute(async { panic!("a fault") });
         executor.begin(Place::WithConnection, no_hurry());
         executor.execute(counting(&polls));
         for _ in 0..3 {
-            assert!(futures::poll!(poll_fn(|cx| streams.poll_with(&mut nothing(), cx))).is_pending());
+            assert!(futures::poll!(&mut streams).is_pending());
         }
         assert_eq!((streams.running.change().0.len(), polls.load(Ordering::Relaxed)), (1, 1));
     }
@@ -230,12 +244,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stream_is_given_up_when_its_frame_is_not_taken() {
         let executor = StreamExecutor::default();
-        let (mut streams, deadline) = (executor.streams(), no_hurry());
+        let (mut streams, deadline) = (executor.with(pending::<()>()), no_hurry());
         executor.begin(Place::WithConnection, Arc::clone(&deadline));
         executor.execute(pending());
         deadline.gave();
         let mut over = poll_fn(|cx| {
-            let _ = streams.poll_with(&mut nothing(), cx);
+            let _ = streams.poll_unpin(cx);
             if streams.running.change().0.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         });
         assert!(tokio::time::timeout(Duration::from_secs(59), &mut over).await.is_err());

@@ -11,6 +11,8 @@ use apiserver_meta::options::ListOptions;
 use apiserver_meta::selector::LabelSelector;
 use apiserver_meta::testing::cost;
 use proptest::prelude::*;
+use std::sync::Mutex;
+use std::task::{Context, Wake, Waker};
 
 /// The events that these happenings are, each with the collection behind it.
 fn events(happenings: &[Happening]) -> Vec<(Arc<Event>, Objects)> {
@@ -88,6 +90,33 @@ proptest! {
             prop_assert_eq!(is_closed(queue), expected.len() > 3, "{:?}", filter);
         }
     }
+}
+
+/// Notes its number when it is woken.
+struct Noting(usize, Arc<Mutex<Vec<usize>>>);
+
+impl Wake for Noting {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
+#[test]
+fn the_watchers_of_a_connection_are_woken_one_after_the_other_when_all_have_the_event() {
+    let (mut hub, woken) = (Hub::default(), Arc::new(Mutex::new(Vec::new())));
+    let filter = Arc::new(Filter::new(&WIDGETS, "", &ListOptions::default(), &ObjectFilter::All));
+    let mut queues: Vec<_> = [7, 8, 7, 8].map(|connection| hub.add(Arc::clone(&filter), connection, 1000).1).into();
+    for (number, queue) in queues.iter_mut().enumerate() {
+        let waker = Waker::from(Arc::new(Noting(number, Arc::clone(&woken))));
+        assert!(queue.poll_recv(&mut Context::from_waker(&waker)).is_pending());
+    }
+    let mut wakes = Wakes::default();
+    let item = Arc::new(Item { path: "ns/a".into(), ..Item::default() });
+    hub.publish(&Arc::new(Event::new(1, "ns/a".into(), None, Some(item))), 1, &Objects::default(), &mut wakes);
+    assert!(woken.lock().unwrap().is_empty());
+    drop(wakes);
+    assert_eq!(*woken.lock().unwrap(), [0, 2, 1, 3]);
+    assert_eq!(queues.iter_mut().map(heard).collect::<Vec<_>>(), vec![vec![(1, EventKind::Added)]; 4]);
 }
 
 /// The processor time of events that concern one of so many watchers.
