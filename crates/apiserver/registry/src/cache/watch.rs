@@ -355,13 +355,11 @@ impl Watcher {
             membership.wakes_at = wakes_at;
             membership.timer.change().as_mut().reset(wakes_at);
         }
-        // First: the time may be over between many events.
-        if membership.timer.poll_unpin(cx).is_ready() {
-            membership.has_fired = true;
-            if Instant::now() >= self.deadline {
-                self.phase = Phase::Ended;
-                return Poll::Ready(None);
-            }
+        // First, and until it is set anew: the time may be over between many events, also when a bookmark was due before.
+        membership.has_fired |= membership.timer.poll_unpin(cx).is_ready();
+        if membership.has_fired && Instant::now() >= self.deadline {
+            self.phase = Phase::Ended;
+            return Poll::Ready(None);
         }
         match membership.queue.poll_recv(cx) {
             Poll::Ready(Some(Delivery::Event { event, kind, position })) => {

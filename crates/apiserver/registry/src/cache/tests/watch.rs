@@ -239,6 +239,20 @@ async fn a_watch_ends_after_its_time() {
     }
 }
 
+/// However much waits to be read, and whatever else was due before.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_behind_ends_after_its_time() {
+    let rig = Rig::new().await;
+    let mut watch = rig.watch("ns", &ListOptions { timeout_seconds: Some(10), bookmarks: true, ..at(0) }).await;
+    watch.is_silent().await;
+    (1..=5).for_each(|n| _ = rig.set("ns/a", &format!("n={n}")));
+    rig.reached(5).await;
+    tokio::time::sleep(Duration::from_millis(7500)).await;
+    watch.hears(&["ADDED ns/a@1", "MODIFIED ns/a@2"]).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    watch.is_over().await;
+}
+
 /// What the next frame's object is made of.
 async fn bytes(watch: &mut super::rig::Tape) -> *const u8 {
     let Some(crate::Frame::Event { item, .. }) = watch.0.next().await else { panic!() };
